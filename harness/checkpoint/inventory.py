@@ -1,0 +1,137 @@
+"""A saved directory, file by file and tensor by tensor. Nothing pickled is ever loaded."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from harness.refusal import Refused
+from harness.trace.arrays import read_header
+
+# peft writes sets into its configuration, in the order of the process's hash seed.
+SET_VALUED = ("target_modules", "modules_to_save", "exclude_modules", "layers_to_transform")
+# Where a run's own directories would make two equal runs differ.
+PATH_VALUED = ("base_model_name_or_path", "_name_or_path")
+
+
+def inventory(directory: Path) -> dict[str, Any]:
+    """Files with size and digest, and tensors with file, dtype, shape and fingerprint. Needs torch for the last.
+
+    JSON files are digested in canonical form: keys and set-valued fields sorted.
+    """
+    if not directory.is_dir():
+        raise Refused("no such directory", where=str(directory), do="name a saved directory")
+    files = {path.relative_to(directory).as_posix(): _file_facts(path) for path in _files(directory)}
+    tensors = {key: facts for path in _files(directory) if path.suffix == ".safetensors" for key, facts in _tensors(path)}
+    return {"files": files, "tensors": dict(sorted(tensors.items()))}
+
+
+def fingerprints_by_dtype(directory: Path) -> dict[str, dict[str, str]]:
+    """Each key's fingerprint under every dtype it may be loaded in. Needs torch and safetensors."""
+    import torch
+    from safetensors.torch import load_file
+
+    from harness.trace.fingerprint import as_hex, fingerprint
+
+    dtypes = (torch.float32, torch.bfloat16, torch.float16)
+    return {
+        key: {str(dtype).split(".")[-1]: as_hex(fingerprint(tensor.to(dtype))) for dtype in dtypes}
+        for path in weight_files(directory)
+        for key, tensor in load_file(path).items()
+    }
+
+
+def weight_files(directory: Path) -> list[Path]:
+    """The safetensors files of a directory, in order."""
+    return [path for path in _files(directory) if path.suffix == ".safetensors"]
+
+
+def promised_keys(directory: Path) -> set[str] | None:
+    """The keys that an index says are there, or None without an index."""
+    index = directory / "model.safetensors.index.json"
+    if not index.exists():
+        return None
+    try:
+        return set(json.loads(index.read_text(encoding="utf-8"))["weight_map"])
+    except (ValueError, KeyError, TypeError):
+        raise Refused("is damaged: no weight_map", where=str(index), do="save the model again") from None
+
+
+def checkpoint_problems(directory: Path) -> Iterator[str]:
+    """What is wrong with a saved directory, one line each: damaged shards, keys promised and missing, no configuration."""
+    if not directory.is_dir():
+        yield f"{directory}: no such directory; name a saved directory"
+        return
+    if not any((directory / name).is_file() for name in ("config.json", "adapter_config.json")):
+        yield f"{directory}: no configuration (config.json or adapter_config.json); save the model with save_pretrained"
+    found: set[str] = set()
+    for path in weight_files(directory):
+        try:
+            found |= set(read_header(path)) - {"__metadata__"}
+        except Refused as problem:
+            yield str(problem)
+    try:
+        promised = promised_keys(directory)
+    except Refused as problem:
+        yield str(problem)
+        return
+    for key in sorted((promised or set()) - found):
+        yield f"{directory}: the index promises {key}, and no shard holds it; save the model again"
+
+
+def _files(directory: Path) -> list[Path]:
+    return sorted(path for path in directory.rglob("*") if path.is_file())
+
+
+def _file_facts(path: Path) -> dict[str, Any]:
+    if path.suffix == ".safetensors":
+        return {"bytes": path.stat().st_size}
+    data = path.read_bytes()
+    if path.suffix == ".json":
+        data = _canonical_json(data)
+    return {"bytes": len(data), "digest": hashlib.blake2b(data, digest_size=16).hexdigest()}
+
+
+def _canonical_json(data: bytes) -> bytes:
+    try:
+        value = json.loads(data)
+    except ValueError:
+        return data
+    if isinstance(value, dict):
+        for name in SET_VALUED:
+            if isinstance(value.get(name), list):
+                value[name] = sorted(value[name], key=str)
+        for name in PATH_VALUED:
+            if isinstance(value.get(name), str):
+                value[name] = Path(value[name]).name
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _tensors(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each tensor of a shard with its fingerprint, read through the file's own bytes."""
+    import torch
+
+    from harness.trace.fingerprint import as_hex, fingerprint
+
+    header = read_header(path)
+    data = bytearray(path.read_bytes())
+    start = 8 + int.from_bytes(data[:8], "little")
+    for key, entry in header.items():
+        if key == "__metadata__":
+            continue
+        first, last = entry["data_offsets"]
+        width = _WIDTHS[entry["dtype"]]
+        integers = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}[width]
+        flat = torch.frombuffer(data, dtype=integers, offset=start + first, count=(last - first) // width) if last > first else None
+        yield key, {
+            "file": path.name,
+            "dtype": entry["dtype"],
+            "shape": entry["shape"],
+            "fingerprint": as_hex(0 if flat is None else fingerprint(flat)),
+        }
+
+
+_WIDTHS = {"F64": 8, "I64": 8, "F32": 4, "I32": 4, "F16": 2, "BF16": 2, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}

@@ -1,0 +1,39 @@
+"""Holds one check against one recipe's evidence and says one word."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from harness.result import Result, Severity, Status
+
+if TYPE_CHECKING:
+    from harness.checks.registry import Check
+    from harness.intent import Intent
+    from harness.trace.reader import Trace
+
+
+def judge(check: Check, recipe: str, intent: Intent, trace: Trace, partners: Mapping[str, Trace] | None = None) -> Result:
+    """The result of a check on a trace; pure, and the same each time."""
+    for need in check.needs:
+        if refusal := need.refusal(intent):
+            return Result(recipe, check.name, Status.NOT_APPLICABLE, refusal.value)
+    for need in check.needs:
+        if missing := need.missing(intent, trace):
+            return Result(recipe, check.name, Status.BLOCKED, missing)
+    wanted = {need.name: (partners or {}).get(need.name) for need in check.partners}
+    for name, partner in wanted.items():
+        if partner is None or not partner.closed:
+            return Result(recipe, check.name, Status.BLOCKED, f"partner run {name} did not complete")
+    findings = tuple(check.judge(intent, trace, **wanted))
+    if not findings:
+        return Result(recipe, check.name, Status.PASSED)
+    failed = any(finding.severity is Severity.ERROR for finding in findings)
+    status = Status.FAILED if failed else Status.WARNED
+    reason = f"{len(findings)} finding{'s' if len(findings) > 1 else ''}"
+    return Result(recipe, check.name, status, reason, findings)
+
+
+def judge_all(checks: Iterable[Check], recipe: str, intent: Intent, trace: Trace) -> list[Result]:
+    """The results of several checks on one trace, in order."""
+    return [judge(check, recipe, intent, trace) for check in checks]

@@ -1,0 +1,40 @@
+"""What training started from is what the base directory holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from harness.checks.needs import Base, Parameters
+from harness.checks.registry import check
+from harness.checks.wording import count, listed
+from harness.result import Finding
+
+if TYPE_CHECKING:
+    from harness.intent import Intent
+    from harness.trace.reader import Trace
+
+
+class WeightsNotLoaded(Finding):
+    """Parameters that do not hold what the base directory has under their key."""
+
+
+@check(
+    "every parameter starts as the base directory has it",
+    source="minimind-v #75: load_state_dict(strict=False) loaded nothing after a renaming",
+    needs=[Base, Parameters],
+)
+def base_weights_arrived(intent: Intent, trace: Trace) -> Iterator[Finding]:
+    base = trace.header["base"]
+    own = [p for p in trace.parameters if p.role != "adapter"]
+    unknown = [p.key for p in own if p.key not in base and p.role == "base"]
+    differing = [p.key for p in own if p.key in base and base[p.key].get(p.dtype) != p.first]
+    for keys, seen in ((unknown, "not in the base directory"), (differing, "other values than in the base directory")):
+        if keys:
+            yield WeightsNotLoaded(
+                expected=f"{count(len(own), 'parameter')} as in the base directory",
+                seen=f"{len(keys)} {seen}",
+                where=listed(keys),
+                cause="the loader skipped keys that it did not recognise",
+                do="load with strict=True, or compare the checkpoint's key names with the model's",
+            )

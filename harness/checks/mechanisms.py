@@ -1,0 +1,112 @@
+"""What was asked for beyond plain steps took effect."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from harness.checks.needs import Closed, Steps
+from harness.checks.registry import check
+from harness.result import Finding
+
+if TYPE_CHECKING:
+    from harness.intent import Intent
+    from harness.trace.reader import Trace
+
+
+class MechanismIdle(Finding):
+    """A mechanism that the recipe asks for never took effect."""
+
+
+@check(
+    "every mechanism asked for took effect",
+    source="DeepSpeed: at the default persistence threshold a small ZeRO-3 model is not partitioned at all",
+    needs=[Steps(1), Closed],
+    name="run.mechanism_active",
+)
+def mechanism_active(intent: Intent, trace: Trace) -> Iterator[Finding]:
+    for mechanism in (_autocast, _loss_scaler, _accumulation, _checkpointing, _clipping, _adapters, _sharding):
+        yield from mechanism(intent, trace)
+
+
+def _autocast(intent: Intent, trace: Trace) -> Iterator[Finding]:
+    wanted = intent.mechanisms.autocast
+    seen = next((event["dtypes"] for event in trace.of("forward") if event.get("dtypes")), {})
+    linear = seen.get("Linear", [])
+    if wanted and linear != [wanted]:
+        yield MechanismIdle(
+            expected=f"linear layers computing in {wanted}",
+            seen=", ".join(linear) or "no linear layer",
+            where="the first training forward",
+            cause="the forward ran outside autocast, or autocast was given another dtype",
+        )
+
+
+def _loss_scaler(intent: Intent, trace: Trace) -> Iterator[Finding]:
+    if not intent.mechanisms.loss_scaler:
+        return
+    if not any(event["enabled"] for event in trace.of("scaler")) or not trace.of("scaler_update"):
+        yield MechanismIdle(expected="an enabled gradient scaler", seen="no scaler update", where="the training loop")
+    elif intent.mechanisms.overflow and not any(step["skipped"] for step in trace.steps):
+        yield MechanismIdle(
+            expected="a scale that overflows once",
+            seen="no skipped step",
+            where="the gradient scaler",
+            cause="gradients were not scaled, or not checked for overflow",
+        )
+
+
+def _accumulation(intent: Intent, trace: Trace) -> Iterator[Finding]:
+    wanted = intent.mechanisms.accumulation
+    backwards: dict[int, int] = {}
+    for event in trace.of("backward"):
+        backwards[event["step"]] = backwards.get(event["step"], 0) + 1
+    if wrong := {step: number for step, number in backwards.items() if number != wanted}:
+        step, number = next(iter(wrong.items()))
+        yield MechanismIdle(
+            expected=f"{wanted} backward passes per optimizer step",
+            seen=f"{number} at step {step}" + (f", and {len(wrong) - 1} more such steps" if len(wrong) > 1 else ""),
+            where="the training loop",
+        )
+
+
+def _checkpointing(intent: Intent, trace: Trace) -> Iterator[Finding]:
+    recomputed = next((event["recomputed"] for event in trace.of("backward") if "recomputed" in event), {})
+    if intent.mechanisms.checkpointing and not recomputed:
+        yield MechanismIdle(
+            expected="layers recomputed during backward",
+            seen="none",
+            where="the first backward",
+            cause="checkpointing was turned on and did not reach the layers that run",
+        )
+
+
+def _clipping(intent: Intent, trace: Trace) -> Iterator[Finding]:
+    wanted = intent.mechanisms.clip_norm
+    if wanted is None:
+        return
+    clipped = {event["step"] for event in trace.of("clip") if event["max_norm"] == wanted}
+    if missing := [step["step"] for step in trace.steps if step["step"] not in clipped]:
+        yield MechanismIdle(
+            expected=f"gradients clipped to norm {wanted:g} before every step",
+            seen=f"not before {len(missing)} of {len(trace.steps)} steps, first {missing[0]}",
+            where="the training loop",
+        )
+
+
+def _adapters(intent: Intent, trace: Trace) -> Iterator[Finding]:
+    if intent.adapter and trace.model is not None and not trace.model["adapters"]:
+        yield MechanismIdle(expected=f"layers with a {intent.adapter.method} adapter", seen="none", where="the model")
+
+
+def _sharding(intent: Intent, trace: Trace) -> Iterator[Finding]:
+    if trace.inventory is None or intent.save.what == "nothing":
+        return
+    shards = [name for name in trace.inventory["files"] if name.endswith(".safetensors")]
+    if len(shards) < intent.save.at_least_shards:
+        yield MechanismIdle(
+            expected=f"at least {intent.save.at_least_shards} weight files",
+            seen=str(len(shards)),
+            where="the saved directory",
+            cause="the shard size is larger than the model",
+        )

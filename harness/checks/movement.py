@@ -1,0 +1,131 @@
+"""What should train moved, and by more than rounding lets through."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from harness.checks.expected import gets_gradient, should_train
+from harness.checks.needs import Parameters, Steps
+from harness.checks.registry import check
+from harness.checks.wording import by_component, count, listed
+from harness.result import Finding
+
+if TYPE_CHECKING:
+    from harness.intent import Intent
+    from harness.trace.reader import Parameter, Trace
+
+# Half a unit in the last place, relative to the value: the significands have 8, 11 and 24 bits.
+HALF_ULP = {"bfloat16": 2.0**-8, "float16": 2.0**-11, "float32": 2.0**-24, "float64": 2.0**-53}
+# AdamW moves every element that has a gradient by about its rate at each step, so nearly all should change.
+FEWEST_CHANGED = 0.5
+
+
+class NoGradient(Finding):
+    """Parameters that train by declaration and never got a gradient."""
+
+
+class DidNotMove(Finding):
+    """Parameters that got gradients and stayed as they were."""
+
+
+class UpdateLostToRounding(Finding):
+    """Steps so small that most elements round back to what they were."""
+
+
+@check(
+    "trainable parameters moved",
+    source="MiniCPM-V 4.6 trained with 0 of 53 vision tensors receiving gradient; its loss fell",
+    needs=[Parameters, Steps(1, effective=True)],
+)
+def trainable_parameters_moved(intent: Intent, trace: Trace) -> Iterator[Finding]:
+    still = [p for p in _in_reach(intent, trace) if not p.moved and not _waits_for_second_step(p, trace)]
+    unreached = [p for p in still if not _largest_gradient(p, trace)]
+    for component, keys in by_component((p.component, p.key) for p in unreached).items():
+        yield NoGradient(
+            expected=f"{component}: a gradient at some step",
+            seen=f"{count(len(keys), 'parameter')} without, over {count(len(trace.effective_steps), 'effective step')}",
+            where=listed(keys),
+            cause="detached from the loss, run without gradient, or never used by the forward",
+        )
+    unmoved = [p for p in still if _largest_gradient(p, trace) and not _too_small_a_step(p, trace)]
+    for component, keys in by_component((p.component, p.key) for p in unmoved).items():
+        yield DidNotMove(
+            expected=f"{component}: changed by training",
+            seen=f"{count(len(keys), 'parameter')} with a gradient and not one bit changed",
+            where=listed(keys),
+            cause="no optimizer holds them, or their learning rate is zero",
+        )
+
+
+@check(
+    "steps are large enough for the weights' precision",
+    source="bf16 weights, AdamW, rate 1e-6: 37 of 64 tensors changed, but 1.45 % of their elements",
+    needs=[Parameters, Steps(1, effective=True)],
+)
+def updates_not_lost_to_rounding(intent: Intent, trace: Trace) -> Iterator[Finding]:
+    lost = [p for p in _in_reach(intent, trace) if _held_by_optimizer(p, trace) and _rounded_away(p, trace)]
+    for component, keys in by_component((p.component, p.key) for p in lost).items():
+        ours = [p for p in lost if p.component == component]
+        elements = sum(p.elements_moved for p in ours)
+        reached = sum(_elements_with_gradient(p, trace) for p in ours)
+        yield UpdateLostToRounding(
+            expected=f"{component}: nearly all elements that have a gradient change at a step",
+            seen=f"{elements} of {reached} elements changed ({100 * elements / reached:.2f} %) in {ours[0].dtype} weights",
+            where=listed(keys),
+            cause=f"the learning rate {_rate(ours[0], trace):g} is below half a unit in the last place of the weights",
+            do="keep fp32 master weights, or raise the rate",
+        )
+
+
+def _in_reach(intent: Intent, trace: Trace) -> list[Parameter]:
+    return [p for p in trace.parameters if p.requires_grad and should_train(intent, p) and gets_gradient(intent, p)]
+
+
+def _waits_for_second_step(parameter: Parameter, trace: Trace) -> bool:
+    """LoRA's A has no gradient while B is still zero, so it cannot move at the first effective step."""
+    return len(trace.effective_steps) == 1 and (".lora_A." in parameter.path or ".lora_embedding_A." in parameter.path)
+
+
+def _at_optimizer(parameter: Parameter, trace: Trace, column: str) -> list[float]:
+    """A column of the gradients that the optimizer saw, without the steps where there was none; 'nan' counts as one."""
+    values = (event[column][parameter.index] for event in trace.gradients("optimizer"))
+    return [float(value) for value in values if value is not None]
+
+
+def _largest_gradient(parameter: Parameter, trace: Trace) -> float:
+    return max((abs(value) for value in _at_optimizer(parameter, trace, "norm")), default=0.0)
+
+
+def _elements_with_gradient(parameter: Parameter, trace: Trace) -> int:
+    return int(max(_at_optimizer(parameter, trace, "nonzero"), default=0))
+
+
+def _rounded_away(parameter: Parameter, trace: Trace) -> bool:
+    reached = _elements_with_gradient(parameter, trace)
+    return reached > 0 and _rate(parameter, trace) > 0 and parameter.elements_moved < FEWEST_CHANGED * reached
+
+
+def _too_small_a_step(parameter: Parameter, trace: Trace) -> bool:
+    """Whether an optimizer holds the parameter and its rate is below what its precision can show."""
+    rms = trace.of("parameters")[0]["rms"][parameter.index]
+    rate = _rate(parameter, trace)
+    return _held_by_optimizer(parameter, trace) and 0 < rate <= HALF_ULP.get(parameter.dtype, 0.0) * float(rms)
+
+
+def _held_by_optimizer(parameter: Parameter, trace: Trace) -> bool:
+    return _group(parameter, trace) is not None
+
+
+def _group(parameter: Parameter, trace: Trace) -> int | None:
+    for event in trace.of("optimizer"):
+        for number, group in enumerate(event["groups"]):
+            if any(place and place[1] == parameter.index for place in group["parameters"]):
+                return number
+    return None
+
+
+def _rate(parameter: Parameter, trace: Trace) -> float:
+    """The largest learning rate the parameter was moved with."""
+    group = _group(parameter, trace)
+    return 0.0 if group is None else max((float(step["lr"][group]) for step in trace.effective_steps), default=0.0)

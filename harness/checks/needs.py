@@ -1,0 +1,149 @@
+"""What a check needs. From these alone follow the plan (runs, probes, reload), `not_applicable` and `blocked`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from harness.result import Reason
+
+if TYPE_CHECKING:
+    from harness.intent import Intent
+    from harness.trace.reader import Trace
+
+
+@dataclass(frozen=True, kw_only=True)
+class Need:
+    """One thing that must be asked for, and then be there.
+
+    `refusal` says why the intent does not call for the check, `missing` why evidence that should be there is not.
+    """
+
+    probe: str | None = None
+    reload: bool = False
+
+    def refusal(self, intent: Intent) -> Reason | None:
+        return None
+
+    def missing(self, intent: Intent, trace: Trace) -> str | None:
+        return None
+
+
+@dataclass(frozen=True)
+class _Parameters(Need):
+    def missing(self, intent: Intent, trace: Trace) -> str | None:
+        return None if trace.parameters else "no model met an optimizer"
+
+
+@dataclass(frozen=True)
+class Steps(Need):
+    """At least so many optimizer steps; `effective` ones were not skipped by a scaler."""
+
+    count: int = 1
+    effective: bool = False
+
+    def missing(self, intent: Intent, trace: Trace) -> str | None:
+        steps = trace.effective_steps if self.effective else trace.steps
+        if len(steps) >= self.count:
+            return None
+        what = "effective optimizer steps" if self.effective else "optimizer steps"
+        return f"{len(steps)} {what} were recorded, {self.count} are needed"
+
+
+@dataclass(frozen=True)
+class _Closed(Need):
+    def missing(self, intent: Intent, trace: Trace) -> str | None:
+        return None if trace.closed else f"the run ended early, at stage {trace.stage}"
+
+
+@dataclass(frozen=True)
+class _FullyTuned(Need):
+    def refusal(self, intent: Intent) -> Reason | None:
+        return None if intent.trains else Reason.NOTHING_FULLY_TUNED
+
+
+@dataclass(frozen=True)
+class _Adapter(Need):
+    def refusal(self, intent: Intent) -> Reason | None:
+        return None if intent.adapter else Reason.NO_ADAPTER
+
+
+@dataclass(frozen=True)
+class _Images(Need):
+    def refusal(self, intent: Intent) -> Reason | None:
+        return None if intent.has_images else Reason.NO_IMAGES
+
+
+@dataclass(frozen=True)
+class _Reload(Need):
+    reload: bool = True
+
+    def refusal(self, intent: Intent) -> Reason | None:
+        return Reason.NOTHING_SAVED if intent.save.what == "nothing" else None
+
+    def missing(self, intent: Intent, trace: Trace) -> str | None:
+        if trace.reloaded is not None:
+            return None
+        return "nothing was saved" if not trace.closed else "no process loaded the saved directory"
+
+
+@dataclass(frozen=True)
+class _Processor(Need):
+    def refusal(self, intent: Intent) -> Reason | None:
+        return None if intent.save.processor_class else Reason.NO_PROCESSOR_SAVED
+
+
+@dataclass(frozen=True)
+class Probe(Need):
+    """A named extra pass over the trained model."""
+
+    def missing(self, intent: Intent, trace: Trace) -> str | None:
+        return None if self.probe is None or trace.probe(self.probe) else f"probe {self.probe} was not made"
+
+
+@dataclass(frozen=True)
+class _Forwards(Need):
+    def missing(self, intent: Intent, trace: Trace) -> str | None:
+        return None if trace.of("forward") else "no training forward was recorded"
+
+
+@dataclass(frozen=True)
+class _DataPromise(_Forwards):
+    def refusal(self, intent: Intent) -> Reason | None:
+        return None if intent.samples_known else Reason.NO_DATA_PROMISE
+
+    def missing(self, intent: Intent, trace: Trace) -> str | None:
+        return super().missing(intent, trace) if trace.of("data") else "the samples were not announced"
+
+
+@dataclass(frozen=True)
+class _Base(Need):
+    def refusal(self, intent: Intent) -> Reason | None:
+        return None if intent.base else Reason.NO_BASE
+
+    def missing(self, intent: Intent, trace: Trace) -> str | None:
+        return None if trace.header.get("base") else "the base directory has no inventory"
+
+
+@dataclass(frozen=True)
+class Partner(Need):
+    """Another run of the same recipe with some settings changed; the check gets its trace under `name`."""
+
+    name: str = "partner"
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+    def __hash__(self) -> int:
+        return hash((self.name, repr(sorted(self.changes.items()))))
+
+
+Parameters = _Parameters()
+Closed = _Closed()
+FullyTuned = _FullyTuned()
+AnAdapter = _Adapter()
+Images = _Images()
+Reload = _Reload()
+SavedProcessor = _Processor()
+Forwards = _Forwards()
+DataPromise = _DataPromise()
+Base = _Base()

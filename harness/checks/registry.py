@@ -1,0 +1,115 @@
+"""The table of checks."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any
+
+from harness.refusal import Refused
+
+if TYPE_CHECKING:
+    from harness.checks.needs import Need, Partner
+    from harness.result import Finding
+
+Judge = Callable[..., "Iterator[Finding]"]
+GROUP = "harness.checks"
+MODULES = (
+    "completion",
+    "mechanisms",
+    "loading",
+    "trainable_set",
+    "frozen",
+    "movement",
+    "optimizer",
+    "numerics",
+    "adapters",
+    "samples",
+    "images",
+    "saved",
+)
+
+
+@dataclass(frozen=True)
+class Check:
+    """A named property of a run.
+
+    `judge` is called with the intent and the trace, and with the trace of each partner run by name.
+    """
+
+    name: str
+    title: str
+    source: str
+    needs: tuple[Need, ...]
+    judge: Judge
+
+    @property
+    def probes(self) -> tuple[str, ...]:
+        return tuple(need.probe for need in self.needs if need.probe)
+
+    @property
+    def reload(self) -> bool:
+        return any(need.reload for need in self.needs)
+
+    @property
+    def partners(self) -> tuple[Partner, ...]:
+        from harness.checks.needs import Partner
+
+        return tuple(need for need in self.needs if isinstance(need, Partner))
+
+
+_registered: dict[str, Check] = {}
+
+
+def check(
+    title: str, *, source: str = "", needs: Sequence[Need] = (), name: str | None = None
+) -> Callable[[Judge], Judge]:
+    """Register a check under its function's name, or under `name`.
+
+    `title` says what holds when it passes; `source` names the failure or the text it comes from.
+    """
+
+    def register(judge: Judge) -> Judge:
+        key = name or judge.__name__
+        if key in _registered and _registered[key].judge.__module__ != judge.__module__:
+            raise Refused(f"two checks are named {key!r}", do="rename one of them")
+        _registered[key] = Check(key, title, source, tuple(needs), judge)
+        return judge
+
+    return register
+
+
+@cache
+def _load_shipped() -> None:
+    for module in MODULES:
+        importlib.import_module(f"harness.checks.{module}")
+    for point in entry_points(group=GROUP):
+        point.load()
+
+
+class _Checks:
+    """All checks by name: the shipped ones, those of entry points, and what the process itself has registered."""
+
+    def __getitem__(self, name: str) -> Check:
+        _load_shipped()
+        try:
+            return _registered[name]
+        except KeyError:
+            raise Refused(f"unknown check {name!r}", do="harness list checks shows them") from None
+
+    def __iter__(self) -> Iterator[Check]:
+        _load_shipped()
+        return iter(tuple(_registered.values()))
+
+    def named(self, names: Sequence[str]) -> tuple[Check, ...]:
+        return tuple(self[name] for name in names)
+
+    def forget(self, name: str) -> Any:
+        """Take a check out again, for tests that register their own."""
+        return _registered.pop(name, None)
+
+
+CHECKS = _Checks()

@@ -1,0 +1,189 @@
+"""What was saved loads, and is what was trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.checks.needs import Closed, Images, Probe, Reload, SavedProcessor
+from harness.checks.registry import check
+from harness.checks.wording import by_component, count, listed
+from harness.result import Finding
+
+if TYPE_CHECKING:
+    from harness.intent import Intent
+    from harness.trace.reader import Trace
+
+OUTPUTS = Probe(probe="outputs")
+
+
+class DirectoryDoesNotLoad(Finding):
+    """A saved directory that a fresh process cannot load."""
+
+
+class KeysLost(Finding):
+    """Keys that loading missed or did not know: those parameters come back as something else, without an exception."""
+
+
+class OtherClass(Finding):
+    """Another class came back than was saved."""
+
+
+class ParametersDiffer(Finding):
+    """Parameters that come back with other bits."""
+
+
+class OutputsDiffer(Finding):
+    """The loaded model gives other logits than the trained one."""
+
+
+class ProcessorLost(Finding):
+    """The saved directory gives back no processor, or another one."""
+
+
+class ProcessorDiffers(Finding):
+    """The processor that comes back makes other inputs."""
+
+
+@check(
+    "the saved directory loads in a fresh process, with every key known",
+    source="MGM #103, #63: unused weights, another class",
+    needs=[Closed, Reload],
+)
+def saved_directory_loads(intent: Intent, trace: Trace) -> Iterator[Finding]:
+    reloaded = _reloaded(trace)
+    if error := reloaded.get("model_error"):
+        yield DirectoryDoesNotLoad(
+            expected="a model from the public Auto classes",
+            seen=error,
+            where="the saved directory",
+            cause="a file is missing or damaged, or the configuration names code that is not there",
+        )
+        return
+    for what in ("missing", "unexpected", "mismatched"):
+        if keys := reloaded[what]:
+            yield KeysLost(
+                expected=f"no {what} keys",
+                seen=count(len(keys), f"{what} key"),
+                where=listed(keys),
+                cause="the directory was saved from another class, or a shard lacks tensors",
+            )
+    if warnings := reloaded.get("adapter_warnings"):
+        yield KeysLost(expected="every adapter key loaded", seen=warnings[0], where="the adapter's file")
+    if intent.save.model_class and reloaded["model_class"] != intent.save.model_class:
+        yield OtherClass(expected=intent.save.model_class, seen=reloaded["model_class"], where="config.json")
+
+
+@check(
+    "every parameter comes back with the bits it had",
+    source="MiniCPM-V #272: trained modules that were not in the save",
+    needs=[Closed, Reload],
+)
+def reloaded_parameters_equal(intent: Intent, trace: Trace) -> Iterator[Finding]:
+    reloaded = _reloaded(trace)
+    if "fingerprints" not in reloaded:
+        return
+    naming = trace.naming
+    back = {naming.canonical(path): value for path, value in reloaded["fingerprints"].items() if _in_use(path)}
+    ours = {p.key: p for p in trace.parameters if p.role != "original"}
+    differing = [(p.component, key) for key, p in ours.items() if key in back and back[key] != p.last]
+    absent = [(p.component, key) for key, p in ours.items() if key not in back]
+    for pairs, seen in ((differing, "with other bits"), (absent, "not there")):
+        for component, keys in by_component(pairs).items():
+            yield ParametersDiffer(
+                expected=f"{component}: as it was when training ended",
+                seen=f"{count(len(keys), 'parameter')} {seen}",
+                where=listed(keys),
+                cause="not in the save, saved before the last step, or saved in another precision",
+            )
+
+
+@check(
+    "the loaded model gives equal logits on a batch with an image",
+    source="peft #2574: a saved adapter is silently not loaded",
+    needs=[Images, Closed, OUTPUTS, Reload],
+)
+def reloaded_outputs_equal_image(intent: Intent, trace: Trace) -> Iterator[Finding]:
+    yield from _equal_outputs(trace, "image")
+
+
+@check(
+    "the loaded model gives equal logits on a batch of text alone",
+    source="MiniCPM-V #559: the result is identical to the base",
+    needs=[Closed, OUTPUTS, Reload],
+)
+def reloaded_outputs_equal_text(intent: Intent, trace: Trace) -> Iterator[Finding]:
+    yield from _equal_outputs(trace, "text")
+
+
+@check(
+    "the processor comes back as itself and makes equal inputs",
+    source="MiniCPM-V #601, #408: AutoProcessor falls back to the tokenizer when preprocessor files are missing",
+    needs=[Closed, Reload, SavedProcessor, OUTPUTS],
+)
+def processor_reloads(intent: Intent, trace: Trace) -> Iterator[Finding]:
+    reloaded, wanted = _reloaded(trace), intent.save.processor_class
+    seen = reloaded.get("processor_class")
+    if seen != wanted:
+        fell_back = seen is not None and "Tokenizer" in seen
+        yield ProcessorLost(
+            expected=str(wanted),
+            seen=f"{seen}: AutoProcessor fell back to the tokenizer" if fell_back else reloaded.get("processor_error", ""),
+            where="the processor's files in the saved directory",
+            cause="the trainer saved the tokenizer, not the processor",
+            do="processor.save_pretrained(directory)",
+        )
+        return
+    if error := reloaded.get("processor_error"):
+        yield ProcessorLost(expected="a processor that encodes", seen=error, where="the saved directory")
+        return
+    for batch, inputs in trace.of("encoded")[0]["batches"].items():
+        differing = [name for name, value in reloaded["encoded"].get(batch, {}).items() if inputs.get(name, value) != value]
+        if differing:
+            yield ProcessorDiffers(
+                expected="the same inputs as the processor that fed the training",
+                seen=f"other {listed(differing)} on the {batch} sample",
+                where="the saved processor",
+                cause="settings or vocabulary were changed between training and saving",
+            )
+
+
+def _reloaded(trace: Trace) -> dict[str, Any]:
+    assert trace.reloaded is not None
+    return trace.reloaded
+
+
+def _in_use(path: str) -> bool:
+    """Whether a loaded parameter is one that computes: not the original of a module whose copy was trained."""
+    return ".original_module." not in path
+
+
+def _equal_outputs(trace: Trace, batch: str) -> Iterator[Finding]:
+    reloaded, probe = _reloaded(trace), trace.probe("outputs")
+    assert probe is not None
+    if "model_error" in reloaded:
+        return
+    if error := reloaded.get("outputs_error"):
+        yield OutputsDiffer(expected="logits", seen=error, where=f"the loaded model on the {batch} batch")
+    elif reloaded["outputs"].get(batch) != probe["fingerprint"].get(batch):
+        yield OutputsDiffer(
+            expected="bit-equal logits",
+            seen=_difference(trace, probe, reloaded, batch),
+            where=f"the {batch} batch",
+            cause="what was trained is not what was saved, or not what was loaded",
+        )
+
+
+def _difference(trace: Trace, probe: dict[str, Any], reloaded: dict[str, Any], batch: str) -> str:
+    """How large the difference is, from the logits kept beside the streams."""
+    import numpy as np
+
+    from harness.trace.arrays import read_arrays
+
+    before = read_arrays(Path(trace.directory) / "rank-0" / probe["arrays"])[batch]
+    after = read_arrays(Path(trace.directory) / "reload" / reloaded["arrays"])[batch]
+    if before.shape != after.shape:
+        return f"logits of shape {after.shape} instead of {before.shape}"
+    largest = float(np.max(np.abs(before - after)))
+    return f"logits off by {largest:.3g} (the largest is {float(np.max(np.abs(before))):.3g})"

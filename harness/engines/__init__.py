@@ -1,0 +1,22 @@
+"""Layer 2, making side. An engine runs the steps of a recipe on a model that is ready to train."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from harness.recipe import Recipe
+from harness.refusal import Refused
+from harness.seams import Seams
+
+Batches = Sequence[Sequence[dict[str, Any]]]
+Engine = Callable[[Any, Batches, Recipe, Seams, Callable[[str], str]], None]
+
+
+def engine(name: str) -> Engine:
+    """The engine of that name: called with model, micro-batches per step, recipe, seams, and path-to-component."""
+    if name == "torch":
+        from harness.engines.torch_loop import train
+
+        return train
+    raise Refused(f"no engine {name!r}", do="use engine: torch")

@@ -1,0 +1,103 @@
+"""A plain torch loop, as people write it: autocast, scaler, accumulation, clipping, schedule.
+
+It knows nothing of recording. Each operation goes through a seam, so that a fault can be put there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from harness import stack
+from harness.engines.parameter_groups import parameter_groups
+from harness.engines.schedules import factor_of_step
+from harness.recipe import Recipe
+from harness.seams import Moment, Seam, Seams
+
+AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+SCALE_THAT_OVERFLOWS = 2.0**40  # a tiny model's gradients exceed fp16 here, so that skipping a step is exercised
+BACKOFF_AFTER_OVERFLOW = 2.0**-24
+
+
+def train(
+    model: Any,
+    batches: Sequence[Sequence[dict[str, Any]]],
+    recipe: Recipe,
+    seams: Seams,
+    component_of: Callable[[str], str],
+) -> None:
+    """Run one optimizer step per entry of `batches`, each a sequence of micro-batches."""
+    Loop(model, recipe, seams, component_of).run(batches)
+
+
+class Loop:
+    """One training run's moving parts."""
+
+    def __init__(self, model: Any, recipe: Recipe, seams: Seams, component_of: Callable[[str], str]) -> None:
+        self.model = model
+        self.recipe = recipe
+        self.seams = seams
+        self.moment = Moment(model=model)
+        groups = parameter_groups(model, recipe.optimizer, component_of)
+        groups = seams.alter(Seam.OPTIMIZER_GROUPS, groups, self.moment)
+        self.optimizer = torch.optim.AdamW(groups, betas=recipe.optimizer.betas)
+        factor = factor_of_step(recipe.optimizer, recipe.steps)
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, factor)
+        self.scaler = stack.grad_scaler("cpu", **scaler_options(recipe)) if recipe.scaler_enabled else None
+        self.moment.optimizer = self.optimizer
+
+    def run(self, batches: Sequence[Sequence[dict[str, Any]]]) -> None:
+        self.model.train()
+        for step, micro_batches in enumerate(batches):
+            self.moment.step = step
+            for micro, batch in enumerate(micro_batches):
+                self.moment.micro = micro
+                self.backward(batch, share=1 / len(micro_batches))
+            self.update()
+
+    def backward(self, batch: dict[str, Any], share: float) -> None:
+        """Forward and backward of one micro-batch; the loss counts by its share of the step."""
+        batch = self.seams.alter(Seam.BATCH, batch, self.moment)
+        with self.autocast():
+            loss = self.model(**batch).loss
+        loss = self.seams.alter(Seam.LOSS, loss * share, self.moment)
+        if self.scaler:
+            loss = self.scaler.scale(loss)
+        self.seams.around(Seam.BACKWARD, loss.backward, self.moment)
+
+    def update(self) -> None:
+        """Unscale, clip, step, zero the gradients, advance the schedule. A skipped step leaves the schedule alone."""
+        around, scaler, clip = self.seams.around, self.scaler, self.recipe.optimizer.clip_norm
+        before = scaler.get_scale() if scaler else 1.0
+        if scaler:
+            around(Seam.UNSCALE, lambda: scaler.unscale_(self.optimizer), self.moment)
+        if clip is not None:
+            around(Seam.CLIP, lambda: torch.nn.utils.clip_grad_norm_(self._trained(), clip), self.moment)
+        step = (lambda: scaler.step(self.optimizer)) if scaler else self.optimizer.step
+        around(Seam.OPTIMIZER_STEP, step, self.moment)
+        if scaler:
+            around(Seam.SCALER_UPDATE, scaler.update, self.moment)
+        around(Seam.ZERO_GRAD, self.optimizer.zero_grad, self.moment)
+        if not scaler or scaler.get_scale() >= before:
+            around(Seam.SCHEDULER_STEP, self.schedule.step, self.moment)
+
+    def autocast(self) -> Any:
+        dtype = AUTOCAST.get(self.recipe.precision)
+        return torch.autocast("cpu", dtype=dtype) if dtype else contextlib.nullcontext()
+
+    def _trained(self) -> list[torch.Tensor]:
+        return [p for p in self.model.parameters() if p.requires_grad]
+
+
+def scaler_options(recipe: Recipe) -> dict[str, Any]:
+    """Arguments of the gradient scaler. A tiny model starts where it overflows once, unless the recipe says a scale."""
+    settings = recipe.loss_scaler
+    options: dict[str, Any] = {"growth_interval": settings.growth_interval, "init_scale": settings.init_scale or 2.0**16}
+    if settings.backoff_factor:
+        options["backoff_factor"] = settings.backoff_factor
+    if recipe.size == "tiny" and settings.init_scale is None:
+        options |= {"init_scale": SCALE_THAT_OVERFLOWS, "backoff_factor": BACKOFF_AFTER_OVERFLOW}
+    return options

@@ -1,0 +1,135 @@
+"""What every family offers, and the table of families.
+
+Modules of families are imported when they are asked for, and import torch and transformers only inside functions:
+listing families and collecting recipes stays fast.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from harness.intent import Intent
+from harness.recipe import Component, Recipe
+from harness.refusal import Refused
+from harness.trace.naming import Naming
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from harness.data import Sample
+
+SHIPPED = {
+    "llava-1.5-7b": "harness.families.llava:LLAVA_7B",
+    "llava-1.5-13b": "harness.families.llava:LLAVA_13B",
+}
+GROUP = "harness.families"
+
+
+@dataclass
+class Loaded:
+    """A model with the processor that feeds it, and the directory both came from."""
+
+    model: Any
+    processor: Any
+    directory: Path
+
+
+@dataclass(frozen=True)
+class Handles:
+    """The native names by which fine-tuning code reaches the parts of a model, as regular expressions on module paths.
+
+    `layers` names each component's list of layers; `saved_with_adapter` what peft's modules_to_save is given.
+    """
+
+    components: dict[str, str]
+    layers: dict[str, str]
+    saved_with_adapter: dict[str, str] = field(default_factory=dict)
+
+
+class Family(Protocol):
+    """How to build a model, feed it, and what it promises."""
+
+    name: str
+    description: str
+    sizes: tuple[str, ...]
+    library_modules: tuple[str, ...]  # what of transformers it imports: paid for once, in warm parents
+    naming: Naming
+    handles: Handles
+
+    def meta_model(self, size: str) -> nn.Module:
+        """The model on the meta device: every shape, no memory."""
+        ...
+
+    def write_base(self, directory: Path) -> None:
+        """Write a complete tiny checkpoint directory: weights by canonical key, configuration, processor."""
+        ...
+
+    def load(self, directory: Path, dtype: torch.dtype) -> Loaded:
+        """Load a model and its processor from a directory, as a user would."""
+        ...
+
+    def prompt(self, sample: Sample) -> dict[str, Any]:
+        """A sample as plain data for a process that knows no family: `text`, and `images` as paths."""
+        ...
+
+    def encode(self, sample: Sample, processor: Any, max_length: int) -> dict[str, Any]:
+        """One sample as model inputs (input_ids and labels of shape (length,), pixel_values of (images, 3, h, w)).
+
+        Raises Refused, naming the sample, if it cannot be encoded as it stands.
+        """
+        ...
+
+    def collate(self, encoded: list[dict[str, Any]], processor: Any) -> dict[str, torch.Tensor]:
+        """A padded batch of encoded samples."""
+        ...
+
+    def intent(self, recipe: Recipe) -> Intent:
+        """What the recipe promises, from this family's own published tables."""
+        ...
+
+    def modes(self) -> dict[str, dict[str, Any]]:
+        """The family's tuning modes: name to recipe settings, for plans."""
+        ...
+
+
+def names() -> tuple[str, ...]:
+    """The names of all families, shipped and installed, without importing any."""
+    return (*SHIPPED, *sorted(point.name for point in _installed() if point.name not in SHIPPED))
+
+
+@cache
+def family(name: str) -> Family:
+    """The family of that name, or of `module:attribute`. Raises Refused for an unknown one."""
+    target = SHIPPED.get(name) or {point.name: point.value for point in _installed()}.get(name)
+    if target is None and ":" in name:
+        target = name
+    if target is None:
+        close = difflib.get_close_matches(name, names(), n=1)
+        raise Refused(
+            f"unknown family {name!r}",
+            do=f"did you mean {close[0]}?" if close else f"there are {', '.join(names())}",
+        )
+    module, _, attribute = target.partition(":")
+    try:
+        found: Family = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise Refused(f"family {name!r} cannot be imported: {error}", do="mend the name module:attribute") from None
+    return found
+
+
+def components_of(family: Family, path: str) -> Component:
+    """The component of the parameter or module at a path."""
+    found: Any = family.naming.component(family.naming.canonical(path))
+    return found  # type: ignore[no-any-return]
+
+
+@cache
+def _installed() -> tuple[Any, ...]:
+    return tuple(entry_points(group=GROUP))

@@ -1,0 +1,116 @@
+"""From a recipe and a family's published tables to an intent. Pure data: no model is looked at, nor peft asked."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from harness.intent import AdapterIntent, Intent, Mechanisms, SaveIntent
+from harness.recipe import Component, Recipe, Tune
+
+WEIGHTS = {"fp32": "float32", "bf16": "float32", "fp16": "float32", "pure-bf16": "bfloat16", "pure-fp16": "float16"}
+AUTOCAST = {"bf16": "bfloat16", "fp16": "float16"}
+TINY_SHARDS = 3
+
+
+@dataclass(frozen=True)
+class Tables:
+    """What a family publishes about its keys.
+
+    `layers` gives a component's layer keys as a regular expression with {layer} for the index, and `depth` how many
+    there are; `out_of_reach` the keys that no gradient reaches even when they train.
+    """
+
+    components: tuple[tuple[str, str], ...]
+    renames: tuple[tuple[str, str], ...]
+    layers: dict[str, str]
+    depth: dict[str, int]
+    out_of_reach: tuple[str, ...] = ()
+    image_components: tuple[Component, ...] = ("vision", "connector")
+    model_class: str | None = None
+    processor_class: str | None = None
+
+
+def intent_from(recipe: Recipe, tables: Tables) -> Intent:
+    """The intent of a recipe under a family's tables."""
+    seen = recipe.steps * recipe.optimizer.accumulation * recipe.data.batch_size
+    has_images = any(kind != "text" for kind in recipe.data.mix[:seen])
+    unreached = tables.out_of_reach + (() if has_images else _patterns_of(tables.image_components, tables))
+    return Intent(
+        renames=tables.renames,
+        components=tables.components,
+        trains=tuple(pattern for tune in recipe.tune for pattern in _trained(tune, tables)) + _kept_copies(recipe),
+        out_of_reach=unreached,
+        adapter=_adapter(recipe),
+        weights=WEIGHTS[recipe.precision],  # type: ignore[arg-type]
+        steps=recipe.steps,
+        mechanisms=_mechanisms(recipe),
+        save=_save(recipe, tables),
+        has_images=has_images,
+        samples_known=True,
+        base=True,
+    )
+
+
+def _trained(tune: Tune, tables: Tables) -> tuple[str, ...]:
+    if tune.last:
+        depth = tables.depth[tune.component]
+        indices = "|".join(str(index) for index in range(max(0, depth - tune.last), depth))
+        return (tables.layers[tune.component].format(layer=f"(?:{indices})"),)
+    if tune.named:
+        within = "|".join(re.escape(p) if p.isidentifier() else p for p in tune.named)
+        return tuple(f"(?=.*(?:{within})){pattern}" for pattern in _patterns_of((tune.component,), tables))
+    return _patterns_of((tune.component,), tables)
+
+
+def _patterns_of(components: tuple[Component, ...], tables: Tables) -> tuple[str, ...]:
+    return tuple(pattern for pattern, component in tables.components if component in components)
+
+
+def _kept_copies(recipe: Recipe) -> tuple[str, ...]:
+    """What an adapter's modules_to_save trains whole: every module whose path ends in the name."""
+    names = recipe.peft.modules_to_save if recipe.peft else ()
+    return tuple(rf"(?:.*\.)?{re.escape(name)}\." for name in names)
+
+
+def _adapter(recipe: Recipe) -> AdapterIntent | None:
+    adapter = recipe.peft
+    if adapter is None:
+        return None
+    lora = adapter.method == "lora"
+    return AdapterIntent(
+        method=adapter.method,
+        components=adapter.on,
+        targets=adapter.targets,
+        exclude=adapter.exclude,
+        rank=adapter.rank if lora else None,
+        alpha=adapter.alpha if lora else None,
+        dropout=adapter.dropout,
+        bias=adapter.bias,
+        rslora=adapter.rslora,
+        rank_pattern=adapter.rank_pattern,
+        alpha_pattern=adapter.alpha_pattern,
+        layers_to_transform=adapter.layers_to_transform,
+        layers_pattern=adapter.layers_pattern,
+    )
+
+
+def _mechanisms(recipe: Recipe) -> Mechanisms:
+    return Mechanisms(
+        autocast=AUTOCAST.get(recipe.precision),  # type: ignore[arg-type]
+        loss_scaler=recipe.scaler_enabled,
+        overflow=recipe.scaler_enabled and recipe.size == "tiny" and recipe.loss_scaler.init_scale is None,
+        accumulation=recipe.optimizer.accumulation,
+        checkpointing=recipe.checkpointing,
+        clip_norm=recipe.optimizer.clip_norm,
+    )
+
+
+def _save(recipe: Recipe, tables: Tables) -> SaveIntent:
+    sharded = recipe.saves == "full" and recipe.save.max_shard_size == "auto"
+    return SaveIntent(
+        what=recipe.saves,
+        at_least_shards=TINY_SHARDS if sharded else 1,
+        model_class=tables.model_class,
+        processor_class=tables.processor_class if recipe.save.processor else None,
+    )

@@ -1,0 +1,65 @@
+"""Weights from names: every tensor's values follow from its canonical key alone.
+
+Two library versions that draw random numbers in another order still start from the same model, and a tensor that
+lands under the wrong key shows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+BASE_SHARDS = 4
+_UNIT = 2.0**-53
+
+
+def filled(key: str, shape: Iterable[int]) -> torch.Tensor:
+    """The float32 tensor of a canonical key.
+
+    Matrices are uniform with the variance of a variance-preserving initialisation (1 / fan-in), scales lie around
+    one, biases around zero. The bits come from splitmix64 of the element's index, seeded by the key.
+    """
+    import torch
+
+    from harness.trace.fingerprint import scrambled
+
+    shape = tuple(shape)
+    count = 1
+    for size in shape:
+        count *= size
+    seed = int.from_bytes(hashlib.blake2b(key.encode(), digest_size=4).digest(), "big")
+    bits = scrambled(torch.arange(count, dtype=torch.int64) + (seed << 24))
+    uniform = ((bits >> 11) & ((1 << 53) - 1)).to(torch.float64) * (2 * _UNIT) - 1
+    if len(shape) >= 2:  # noqa: PLR2004 - a matrix or more
+        values = uniform * (3.0 / (count // shape[0])) ** 0.5
+    elif "norm" in key and key.endswith("weight"):
+        values = 1 + 0.05 * uniform
+    else:
+        values = 0.05 * uniform
+    return values.to(torch.float32).reshape(shape)
+
+
+def write_sharded(directory: Path, shapes: Mapping[str, tuple[int, ...]], shards: int = BASE_SHARDS) -> None:
+    """Write filled tensors under their canonical keys into safetensors shards with an index, as published ones are."""
+    from harness.trace.atomic import write_atomically
+    from harness.trace.writer import write_safetensors
+
+    groups: list[dict[str, torch.Tensor]] = [{} for _ in range(shards)]
+    sizes = [0] * shards
+    for key, shape in sorted(shapes.items()):
+        smallest = sizes.index(min(sizes))
+        groups[smallest][key] = filled(key, shape)
+        sizes[smallest] += groups[smallest][key].numel()
+    weight_map = {}
+    for number, tensors in enumerate(groups, start=1):
+        name = f"model-{number:05d}-of-{shards:05d}.safetensors"
+        write_safetensors(directory / name, tensors, metadata={"format": "pt"})
+        weight_map.update(dict.fromkeys(tensors, name))
+    index = {"metadata": {"total_size": 4 * sum(sizes)}, "weight_map": dict(sorted(weight_map.items()))}
+    write_atomically(directory / "model.safetensors.index.json", json.dumps(index, indent=2) + "\n")

@@ -1,0 +1,74 @@
+"""The table of faults. Registering imports no torch: the table is listed and planned without it."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cache
+
+from harness.recipe import Recipe
+from harness.refusal import Refused
+from harness.seams import Alteration, Seam, Seams
+
+Applies = Callable[[Recipe], bool]
+MODULES = ("parameters", "gradients", "adapters", "batches", "saved_files", "processes", "mechanisms")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A defect at a seam, the check that must catch it with a finding of the named kind, and how small it is."""
+
+    name: str
+    seam: Seam
+    caught_by: str
+    finding: str
+    size: str
+    alteration: Alteration
+    applies: Applies
+    description: str
+
+
+_registered: dict[str, Fault] = {}
+
+
+def fault(
+    seam: Seam, *, caught_by: str, finding: str, size: str, applies: Applies = lambda recipe: True
+) -> Callable[[Alteration], Alteration]:
+    """Register a fault under its function's name; the docstring's first line describes it."""
+
+    def register(alteration: Alteration) -> Alteration:
+        name = alteration.__name__
+        description = (alteration.__doc__ or "").strip().split("\n")[0]
+        _registered[name] = Fault(name, seam, caught_by, finding, size, alteration, applies, description)
+        return alteration
+
+    return register
+
+
+@cache
+def _loaded() -> dict[str, Fault]:
+    for module in MODULES:
+        importlib.import_module(f"harness.faults.{module}")
+    return _registered
+
+
+class _Faults:
+    """The registered faults by name, imported when first looked at."""
+
+    def __getitem__(self, name: str) -> Fault:
+        try:
+            return _loaded()[name]
+        except KeyError:
+            raise Refused(f"unknown fault {name!r}", do="harness list faults shows them") from None
+
+    def values(self) -> tuple[Fault, ...]:
+        return tuple(_loaded().values())
+
+
+FAULTS = _Faults()
+
+
+def seams_with(names: Iterable[str]) -> Seams:
+    """Seams that carry the named faults."""
+    return Seams.of((FAULTS[name].seam, FAULTS[name].alteration) for name in names)

@@ -1,0 +1,101 @@
+"""What a recipe, or a user's intent file, promises. Pure data: nothing here looks at a model."""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property, lru_cache
+from typing import Literal
+
+from pydantic import Field
+
+from harness.frozen import Frozen
+from harness.recipe.components import Component
+from harness.trace.naming import Naming
+
+Patterns = tuple[str, ...]
+Dtype = Literal["float32", "bfloat16", "float16"]
+
+
+class AdapterIntent(Frozen):
+    """Which modules carry adapters, and with which numbers.
+
+    `components` says where adapters may be; `targets` and `exclude` are what the library was given, so that a
+    check can work out from the module tree which modules they meet.
+    """
+
+    method: str = "lora"
+    components: tuple[Component, ...] = ("language",)
+    targets: str | tuple[str, ...] = "all-linear"
+    exclude: str | tuple[str, ...] = ()
+    rank: int | None = None
+    alpha: float | None = None
+    dropout: float = 0.0
+    bias: Literal["none", "all", "lora_only"] = "none"
+    rslora: bool = False
+    rank_pattern: dict[str, int] = {}
+    alpha_pattern: dict[str, float] = {}
+    layers_to_transform: tuple[int, ...] = ()
+    layers_pattern: str | None = None
+
+
+class SaveIntent(Frozen):
+    """What the saved directory must hold. Class names are those a fresh process must get back."""
+
+    what: Literal["full", "adapter", "nothing"] = "full"
+    at_least_shards: int = 1
+    model_class: str | None = None
+    processor_class: str | None = None
+
+
+class Mechanisms(Frozen):
+    """What was asked for beyond plain steps and must be seen to take effect."""
+
+    autocast: Dtype | None = None
+    loss_scaler: bool = False
+    overflow: bool = Field(default=False, description="a scaler that starts high enough to overflow, on purpose")
+    accumulation: int = 1
+    checkpointing: bool = False
+    clip_norm: float | None = None
+
+
+class Intent(Frozen):
+    """What should be true of a run.
+
+    `trains` holds regular expressions on canonical keys: a parameter of the model itself trains exactly if one
+    matches from the start. `out_of_reach` marks parameters that train by declaration and yet get no gradient.
+    """
+
+    renames: tuple[tuple[str, str], ...] = ()
+    components: tuple[tuple[str, str], ...] = ()
+    trains: Patterns = ()
+    out_of_reach: Patterns = ()
+    adapter: AdapterIntent | None = None
+    weights: Dtype = "float32"
+    steps: int | None = None
+    mechanisms: Mechanisms = Mechanisms()
+    save: SaveIntent = SaveIntent(what="nothing")
+    samples_known: bool = Field(default=False, description="the run announces which samples it will see, in order")
+    has_images: bool = True
+    base: bool = Field(default=False, description="the trace holds the inventory of the directory training started from")
+
+    @cached_property
+    def naming(self) -> Naming:
+        """The rules that give a parameter its canonical key and its component."""
+        return Naming(self.renames, self.components)
+
+    def names_as_trained(self, key: str) -> bool:
+        """Whether the parameter of the model itself under this canonical key is meant to train."""
+        return _matches(self.trains, key)
+
+    def reaches(self, key: str) -> bool:
+        """Whether a gradient can arrive at the parameter under this canonical key."""
+        return not _matches(self.out_of_reach, key)
+
+
+def _matches(patterns: Patterns, key: str) -> bool:
+    return any(_compiled(pattern).match(key) for pattern in patterns)
+
+
+@lru_cache(maxsize=4096)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)

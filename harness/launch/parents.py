@@ -1,0 +1,54 @@
+"""Starting and ending warm parents."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from harness.launch.job import SINGLE_THREADED
+
+FRESH = "HARNESS_FRESH_PROCESSES"  # set to 1 to do without fork
+
+
+def can_fork() -> bool:
+    """Whether warm parents work here: fork is there, and safe (it is not on macOS), and nobody forbade it."""
+    return hasattr(os, "fork") and sys.platform == "linux" and os.environ.get(FRESH) != "1"
+
+
+def job_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment of every process that trains or reloads: one thread, a fixed hash seed, no hub."""
+    return {**os.environ, **SINGLE_THREADED, **(extra or {})}
+
+
+class WarmParent:
+    """A warm parent process that this process has started, and will end."""
+
+    def __init__(self, name: str, modules: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix=f"harness-{name}-")
+        self.socket = str(Path(self._folder.name) / "jobs")
+        self._log = (Path(self._folder.name) / "log").open("wb")
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "harness.launch.warm", self.socket, *modules],
+            stdin=subprocess.PIPE,
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+            env=job_environment(environment),
+        )
+
+    def stop(self) -> None:
+        """Close the lifeline and wait until the process is gone."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError):
+            self._process.stdin.close()
+        try:
+            self._process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._log.close()
+        self._folder.cleanup()

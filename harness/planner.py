@@ -1,0 +1,72 @@
+"""Layer 3. Turns the needs of the selected checks into runs, partner runs and probes, each made once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.checks import Check
+from harness.families import family
+from harness.intent import Intent
+from harness.recipe import Recipe
+
+MAIN = "main"
+
+
+@dataclass
+class PlannedRun:
+    """One training run: the recipe as it will be made, the probes on it, and whether what it saves is loaded again."""
+
+    recipe: Recipe
+    intent: Intent
+    probes: list[str] = field(default_factory=list)
+    reload: bool = False
+
+
+@dataclass
+class Plan:
+    """All runs of one recipe: the recipe's own under `main`, and partner runs by name. Equal recipes share a run."""
+
+    recipe_id: str
+    runs: dict[str, PlannedRun]
+    aliases: dict[str, str] = field(default_factory=dict)
+
+
+def plan(recipe_id: str, recipe: Recipe, checks: Iterable[Check]) -> Plan:
+    """The least that must be done so that every selected check that applies can be judged."""
+    intent = family(recipe.family).intent(recipe)
+    wanted = [check for check in checks if not any(need.refusal(intent) for need in check.needs)]
+    planned = Plan(recipe_id, {MAIN: PlannedRun(recipe, intent)})
+    main = planned.runs[MAIN]
+    for check in wanted:
+        main.probes.extend(name for name in check.probes if name not in main.probes)
+        main.reload = main.reload or check.reload
+        for partner in check.partners:
+            _add_partner(planned, partner.name, with_changes(recipe, partner.changes))
+    main.probes.sort()
+    if main.reload and "outputs" not in main.probes:
+        main.probes.append("outputs")
+    return planned
+
+
+def _add_partner(planned: Plan, name: str, recipe: Recipe) -> None:
+    """A run for the partner, or an alias of a run that is already planned with the same recipe."""
+    for other, run in planned.runs.items():
+        if other != MAIN and run.recipe == recipe:
+            planned.aliases[name] = other
+            return
+    planned.runs[name] = PlannedRun(recipe, family(recipe.family).intent(recipe))
+
+
+def with_changes(recipe: Recipe, changes: Any) -> Recipe:
+    """The recipe with some settings changed, nested ones by dotted name. Raises if the result cannot work."""
+    settings = json.loads(recipe.model_dump_json(exclude_defaults=True))
+    for dotted, value in dict(changes).items():
+        target = settings
+        *outer, last = dotted.split(".")
+        for name in outer:
+            target = target.setdefault(name, {})
+        target[last] = value
+    return Recipe.model_validate(settings)

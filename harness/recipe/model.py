@@ -1,0 +1,68 @@
+"""One fine-tuning configuration, frozen."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, PositiveInt, model_validator
+
+from harness.frozen import Frozen
+from harness.recipe.fields import Adapter, Data, Limits, LossScaler, Optimizer, Save, Scaler, Tunes
+from harness.recipe.rules import broken_rule
+
+Precision = Literal["fp32", "bf16", "fp16", "pure-bf16", "pure-fp16"]
+
+
+def _precision_word(value: object) -> object:
+    return str(value) if isinstance(value, (int, float)) else value
+
+
+class Recipe(Frozen):
+    """What to fine-tune and how.
+
+    `bf16` and `fp16` are autocast over fp32 weights; `pure-bf16` and `pure-fp16` keep the weights themselves
+    in 16 bits, so there are no fp32 masters and nothing for a gradient scaler to unscale into.
+    """
+
+    family: str
+    size: Literal["full", "tiny"] = "tiny"
+    tune: Tunes = ()
+    lora: Adapter | None = Field(default=None, description="LoRA; short for adapter with method lora")
+    adapter: Adapter | None = Field(default=None, description="any other PEFT method, by name")
+    precision: Annotated[Precision, BeforeValidator(_precision_word)] = "fp32"
+    tf32: bool = False
+    loss_scaler: Scaler = LossScaler()
+    engine: str = "torch"
+    checkpointing: bool = False
+    optimizer: Optimizer = Optimizer()
+    data: Data = Data()
+    save: Save = Save()
+    start_from: str = Field(default="fresh", description="fresh, or the path of a saved directory")
+    steps: PositiveInt = 4
+    seed: int = 0
+    limits: Limits = Limits()
+
+    @model_validator(mode="after")
+    def _possible(self) -> Recipe:
+        if broken := broken_rule(self):
+            raise ValueError(f"{broken.what}; {broken.do}")
+        return self
+
+    @property
+    def peft(self) -> Adapter | None:
+        """The adapter of this recipe, under whichever of the two names it was written."""
+        return self.lora or self.adapter
+
+    @property
+    def scaler_enabled(self) -> bool:
+        """Whether a gradient scaler is asked for (`auto`: exactly for fp16 autocast over fp32 weights)."""
+        if self.loss_scaler.enabled == "auto":
+            return self.precision == "fp16"
+        return self.loss_scaler.enabled == "on"
+
+    @property
+    def saves(self) -> Literal["full", "adapter", "nothing"]:
+        """What is saved once `auto` is resolved."""
+        if self.save.what == "auto":
+            return "adapter" if self.peft else "full"
+        return self.save.what

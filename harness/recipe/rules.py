@@ -1,0 +1,190 @@
+"""What cannot work, by name. Each rule names the two settings and the remedy.
+
+A rule sees a recipe whose fields are valid one by one; it is checked before any model is built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from harness.recipe.model import Recipe
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A rule that a recipe breaks."""
+
+    rule: str
+    what: str
+    do: str
+
+
+ENGINES = ("torch",)
+
+Rule = Callable[["Recipe"], "tuple[str, str] | None"]
+RULES: dict[str, Rule] = {}
+
+
+def rule(check: Rule) -> Rule:
+    """Register a rule under its function's name."""
+    RULES[check.__name__] = check
+    return check
+
+
+def broken_rule(recipe: Recipe) -> Broken | None:
+    """The first rule the recipe breaks, or None."""
+    for name, check in RULES.items():
+        if found := check(recipe):
+            return Broken(name, *found)
+    return None
+
+
+@rule
+def one_adapter(recipe: Recipe) -> tuple[str, str] | None:
+    if recipe.lora and recipe.adapter:
+        return "lora and adapter are both given", "keep one of them"
+    return None
+
+
+@rule
+def lora_is_lora(recipe: Recipe) -> tuple[str, str] | None:
+    if recipe.lora and recipe.lora.method != "lora":
+        return f"lora has method {recipe.lora.method}", f"write adapter: {{method: {recipe.lora.method}, ...}}"
+    return None
+
+
+@rule
+def lora_not_on_tuned_component(recipe: Recipe) -> tuple[str, str] | None:
+    """MiniCPM-V raises only after a multi-gigabyte load: language weights cannot train and carry LoRA."""
+    both = [t.component for t in recipe.tune if recipe.peft and t.component in recipe.peft.on]
+    if both:
+        field = "lora" if recipe.lora else "adapter"
+        names = ", ".join(both)
+        return (
+            f"tune and {field}.on both name {names}: a component cannot be fully tuned and carry an adapter",
+            f"remove {names} from tune, or from {field}.on",
+        )
+    return None
+
+
+@rule
+def something_trains(recipe: Recipe) -> tuple[str, str] | None:
+    if not recipe.tune and not recipe.peft:
+        return "tune is empty and there is no adapter: nothing would train", "name a component in tune, or add lora"
+    return None
+
+
+@rule
+def each_component_once(recipe: Recipe) -> tuple[str, str] | None:
+    names = [t.component for t in recipe.tune]
+    if twice := sorted({n for n in names if names.count(n) > 1}):
+        return f"tune names {', '.join(twice)} more than once", "name each component once"
+    return None
+
+
+@rule
+def last_or_named(recipe: Recipe) -> tuple[str, str] | None:
+    for tune in recipe.tune:
+        if tune.last and tune.named:
+            return f"tune: {tune.component} has both last and named", "keep one of them"
+    return None
+
+
+@rule
+def part_of_a_component_beside_an_adapter(recipe: Recipe) -> tuple[str, str] | None:
+    partial = [t.component for t in recipe.tune if recipe.peft and (t.last or t.named)]
+    if partial:
+        return (
+            f"tune trains only part of {', '.join(partial)} beside an adapter: the adapter's file would not hold it",
+            "tune the whole component, or name the modules in lora.modules_to_save",
+        )
+    return None
+
+
+@rule
+def no_scaler_without_masters(recipe: Recipe) -> tuple[str, str] | None:
+    """torch raises "Attempting to unscale FP16 gradients": pure fp16 has no fp32 masters to unscale into."""
+    if recipe.precision == "pure-fp16" and recipe.scaler_enabled:
+        return (
+            "precision pure-fp16 and loss_scaler on: pure fp16 has no fp32 master weights to unscale into",
+            "set loss_scaler: off, or precision: fp16",
+        )
+    return None
+
+
+@rule
+def adapter_saved_without_adapter(recipe: Recipe) -> tuple[str, str] | None:
+    if recipe.save.what == "adapter" and not recipe.peft:
+        return "save.what is adapter and the recipe has no adapter", "set save.what: full, or add lora"
+    return None
+
+
+@rule
+def warmup_within_steps(recipe: Recipe) -> tuple[str, str] | None:
+    if recipe.optimizer.warmup_steps >= recipe.steps:
+        return (
+            f"optimizer.warmup_steps {recipe.optimizer.warmup_steps} reaches steps {recipe.steps}: the rate never warms up",
+            "use more steps or a shorter warm-up",
+        )
+    return None
+
+
+@rule
+def rates_of_components_that_train(recipe: Recipe) -> tuple[str, str] | None:
+    trains = {t.component for t in recipe.tune} | set(recipe.peft.on if recipe.peft else ())
+    if idle := sorted(set(recipe.optimizer.component_rates) - trains):
+        return (
+            f"optimizer.component_rates names {', '.join(idle)}, which does not train",
+            f"remove it, or add {idle[0]} to tune",
+        )
+    return None
+
+
+@rule
+def full_size_is_planned_only(recipe: Recipe) -> tuple[str, str] | None:
+    if recipe.size == "full":
+        return (
+            "size full does not train: its weights do not fit the machines this runs on",
+            "use size: tiny to train, and harness plan --size full for counts and targets",
+        )
+    return None
+
+
+@rule
+def dora_needs_lora(recipe: Recipe) -> tuple[str, str] | None:
+    if recipe.adapter and recipe.adapter.method != "lora" and (recipe.adapter.dora or recipe.adapter.rslora):
+        return f"dora and rslora are options of lora, not of {recipe.adapter.method}", "set method: lora"
+    return None
+
+
+@rule
+def options_belong_to_other_methods(recipe: Recipe) -> tuple[str, str] | None:
+    if recipe.peft and recipe.peft.method == "lora" and recipe.peft.options:
+        names = ", ".join(recipe.peft.options)
+        return f"lora.options names {names}", "write lora's options directly under lora, by their recipe names"
+    return None
+
+
+@rule
+def full_save_beside_adapter(recipe: Recipe) -> tuple[str, str] | None:
+    if recipe.peft and recipe.save.what == "full":
+        return "save.what is full and the recipe has an adapter", "save the adapter and merge it afterwards"
+    return None
+
+
+@rule
+def tuned_beside_an_adapter_is_one_module(recipe: Recipe) -> tuple[str, str] | None:
+    """peft's modules_to_save copies one module whole; a model's layer list is not called, so its copy never runs."""
+    if recipe.peft and any(tune.component == "language" for tune in recipe.tune):
+        return "tune names language beside an adapter on another component", "put the adapter on language, or drop one"
+    return None
+
+
+@rule
+def engine_is_installed(recipe: Recipe) -> tuple[str, str] | None:
+    if recipe.engine not in ENGINES:
+        return f"engine {recipe.engine!r} is not installed", f"use one of: {', '.join(ENGINES)}"
+    return None

@@ -1,0 +1,182 @@
+"""A suite: a YAML file of named recipes with shared defaults and a matrix of settings."""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from harness.recipe.model import Recipe
+from harness.refusal import Refused
+
+SUITE_KEYS = ("family", "description", "defaults", "matrix", "recipes")
+
+
+@dataclass(frozen=True)
+class Suite:
+    """The recipes of one file, by id, in the file's order. An id ends in its place in the matrix: `lora[bf16]`."""
+
+    path: Path
+    description: str
+    recipes: dict[str, Recipe]
+
+    @property
+    def name(self) -> str:
+        return self.path.stem
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """A safe loader that refuses a key given twice: YAML itself would keep the last, silently."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"{key!r} is given twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def read_suite(path: Path) -> Suite:
+    """Read and check a suite. Raises Refused, in one line, for anything that cannot work."""
+    document = _read_yaml(path)
+    _known_keys(document, SUITE_KEYS, where=str(path))
+    recipes = document.get("recipes")
+    if not isinstance(recipes, dict) or not recipes:
+        raise Refused("there are no recipes", where=str(path), do="add recipes: {name: {tune: [connector]}}")
+    built: dict[str, Recipe] = {}
+    for name, settings in recipes.items():
+        for recipe_id, merged in _expanded(document, str(name), settings, path):
+            built[recipe_id] = _recipe(merged, path, recipe_id)
+    return Suite(path, str(document.get("description", "")), built)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise Refused(f"cannot be read: {error.strerror}", where=str(path), do="name an existing suite file") from None
+    except UnicodeDecodeError:
+        raise Refused("is not text", where=str(path), do="name a YAML file") from None
+    try:
+        document = yaml.load(text, Loader=_UniqueKeys)  # noqa: S506 - a SafeLoader
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or error
+        raise Refused(f"is not YAML{line}: {problem}", where=str(path), do="mend the file") from None
+    if not isinstance(document, dict):
+        raise Refused("is not a suite: the top level is not a mapping", where=str(path), do="see harness schema")
+    return document
+
+
+def _expanded(
+    document: dict[str, Any], name: str, settings: Any, path: Path
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The recipe's settings over the suite's defaults, once per cell of the matrix.
+
+    A recipe that sets a matrix key itself keeps its own value: that axis does not apply to it.
+    """
+    own = settings or {}
+    defaults, matrix = document.get("defaults") or {}, document.get("matrix") or {}
+    for title, value in ((f"recipe {name}", own), ("defaults", defaults), ("matrix", matrix)):
+        if not isinstance(value, dict):
+            raise Refused(f"{title} is not a mapping", where=str(path), do="write settings as key: value")
+    axes = {key: values for key, values in matrix.items() if not _has(own, key)}
+    for key, values in axes.items():
+        if not isinstance(values, list) or not values:
+            raise Refused(f"matrix: {key} is not a list of values", where=str(path), do=f"write {key}: [a, b]")
+    family = {"family": document["family"]} if "family" in document else {}
+    for cell in itertools.product(*axes.values()):
+        merged = _merge(_merge(family, defaults), own)
+        for key, value in zip(axes, cell, strict=True):
+            merged = _merge(merged, _nested(key, value))
+        yield f"{name}[{'-'.join(map(str, cell))}]" if cell else name, merged
+
+
+def _recipe(settings: dict[str, Any], path: Path, recipe_id: str) -> Recipe:
+    where = f"{path}: {recipe_id}"
+    if "family" not in settings:
+        raise Refused("family is missing", where=where, do="name one; harness list families shows them")
+    try:
+        recipe = Recipe.model_validate(settings)
+    except ValidationError as error:
+        raise refusal_of(error, where) from None
+    return _paths_resolved(recipe, path, where)
+
+
+def refusal_of(error: ValidationError, where: str) -> Refused:
+    """The first error of a validation, in one line: file, recipe, setting, remedy."""
+    first = error.errors()[0]
+    setting = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        close = difflib.get_close_matches(str(first["loc"][-1]), _field_names(), n=1)
+        do = f"did you mean {close[0]}?" if close else "harness schema lists every setting"
+        return Refused(f"unknown setting {setting}", where=where, do=do)
+    message = first["msg"].removeprefix("Value error, ")
+    what = f"{setting}: {message}" if setting else message
+    if "input" in first and setting and not isinstance(first["input"], dict):
+        what += f" (got {first['input']!r})"
+    return Refused(what, where=where, do="" if ";" in message else "harness schema lists what is allowed")
+
+
+def _paths_resolved(recipe: Recipe, path: Path, where: str) -> Recipe:
+    """Paths in a suite are relative to the suite's file and must exist."""
+    if recipe.data.source != "shipped":
+        source = path.parent / recipe.data.source
+        if not source.is_file():
+            raise Refused(f"data.source: no file {source}", where=where, do="name an existing JSON file, or shipped")
+        recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"source": str(source)})})
+    if recipe.start_from != "fresh":
+        start = path.parent / recipe.start_from
+        if not start.is_dir():
+            raise Refused(f"start_from: no directory {start}", where=where, do="name a saved directory, or fresh")
+        if not (start / "config.json").is_file():
+            raise Refused(f"start_from: {start} has no config.json", where=where, do="name a complete saved directory")
+        recipe = recipe.model_copy(update={"start_from": str(start)})
+    return recipe
+
+
+def _known_keys(mapping: dict[str, Any], known: tuple[str, ...], where: str) -> None:
+    for key in mapping:
+        if key not in known:
+            close = difflib.get_close_matches(str(key), known, n=1)
+            do = f"did you mean {close[0]}?" if close else f"a suite has {', '.join(known)}"
+            raise Refused(f"unknown key {key}", where=where, do=do)
+
+
+def _field_names() -> list[str]:
+    from harness.recipe import fields
+
+    models = (Recipe, fields.Adapter, fields.LossScaler, fields.Optimizer, fields.Data, fields.Save, fields.Limits)
+    return sorted({name for model in models for name in model.model_fields})
+
+
+def _has(settings: dict[str, Any], dotted: str) -> bool:
+    head, _, rest = dotted.partition(".")
+    if head not in settings:
+        return False
+    return not rest or (isinstance(settings[head], dict) and _has(settings[head], rest))
+
+
+def _nested(dotted: str, value: Any) -> dict[str, Any]:
+    head, _, rest = dotted.partition(".")
+    return {head: _nested(rest, value) if rest else value}
+
+
+def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """`above` over `below`, mapping by mapping; everything else is replaced whole.
+
+    `tune` is replaced whole too: a recipe that names what it trains does not mean the defaults' as well.
+    """
+    merged = dict(below)
+    for key, value in above.items():
+        old = merged.get(key)
+        deep = isinstance(old, dict) and isinstance(value, dict) and key != "tune"
+        merged[key] = _merge(old, value) if deep else value  # type: ignore[arg-type]
+    return merged

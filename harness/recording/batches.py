@@ -1,0 +1,44 @@
+"""What a forward pass was given, as numbers that identify it without keeping it: no text and no pixels."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Mapping, Optional
+
+import torch
+
+from harness.trace.fingerprint import as_hex, fingerprint
+
+IGNORED_LABEL = -100
+
+
+def batch_facts(inputs: Mapping[str, Any]) -> Dict[str, Any]:
+    """Labels that count, one fingerprint per sample, and the shapes, of a model's keyword arguments."""
+    facts: Dict[str, Any] = {}
+    labels, ids = inputs.get("labels"), inputs.get("input_ids")
+    if isinstance(labels, torch.Tensor):
+        facts["labels"] = int((labels != IGNORED_LABEL).sum())
+    if isinstance(ids, torch.Tensor) and ids.dim() == 2:
+        facts["samples"] = sample_fingerprints(ids, inputs.get("attention_mask"))
+    pixels = inputs.get("pixel_values")
+    if isinstance(pixels, torch.Tensor):
+        facts["pixels"] = as_hex(fingerprint(pixels))
+    facts["shapes"] = {name: list(value.shape) for name, value in sorted(inputs.items()) if _is_tensor(value)}
+    return facts
+
+
+def sample_fingerprints(ids: torch.Tensor, mask: Optional[Any] = None) -> List[str]:
+    """One fingerprint per row of token ids (batch, length), without its padding."""
+    keep = mask.bool() if isinstance(mask, torch.Tensor) and mask.shape == ids.shape else torch.ones_like(ids).bool()
+    return [as_hex(fingerprint(row[kept].to(torch.int64))) for row, kept in zip(ids, keep)]
+
+
+def loss_of(output: Any) -> Optional[torch.Tensor]:
+    """The scalar loss in a model's output, under its usual name or as the first of a tuple."""
+    candidate = output.get("loss") if isinstance(output, Mapping) else getattr(output, "loss", None)
+    if candidate is None and isinstance(output, (tuple, list)) and output:
+        candidate = output[0]
+    return candidate if _is_tensor(candidate) and candidate.numel() == 1 else None
+
+
+def _is_tensor(value: Any) -> bool:
+    return isinstance(value, torch.Tensor)

@@ -1,0 +1,160 @@
+"""A model that met its optimizer: its parts by name, kept by object identity from then on."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any, Dict, Iterable, List, Optional, Set, Tuple
+
+import torch
+from torch import nn
+
+from harness.recording.values import Values
+from harness.trace.fingerprint import as_hex, fingerprint
+from harness.trace.writer import StreamWriter
+
+DENSE_ELEMENTS = 8_000_000  # up to here first and last values are kept whole
+
+
+class LiveModules:
+    """Every module made while recording, held weakly, so that the owner of a parameter can be found."""
+
+    def __init__(self) -> None:
+        self._modules: weakref.WeakSet[nn.Module] = weakref.WeakSet()
+
+    def add(self, module: nn.Module) -> None:
+        self._modules.add(module)
+
+    def owners(self, parameters: Iterable[torch.Tensor]) -> List[nn.Module]:
+        """The outermost modules that hold any of the parameters, in a stable order."""
+        wanted = {id(parameter) for parameter in parameters}
+        live = list(self._modules)
+        inside = {id(child) for module in live for child in module._modules.values() if child is not None}
+        roots = [module for module in live if id(module) not in inside]
+        holding = [root for root in roots if any(id(p) in wanted for p in root.parameters())]
+        return sorted(holding, key=lambda root: -sum(p.numel() for p in root.parameters()))
+
+
+class FoundModel:
+    """The names, roles and values of one model."""
+
+    def __init__(self, ident: str, root: nn.Module) -> None:
+        self.ident = ident
+        self.root = root
+        self.paths, self.parameters, self._ties = _unique(root.named_parameters(remove_duplicate=False))
+        self.buffer_paths, self.buffers, _ = _unique(root.named_buffers(remove_duplicate=False))
+        self.index = {id(parameter): i for i, parameter in enumerate(self.parameters)}
+        self.values = Values(self.parameters)
+        self.dense = sum(p.numel() for p in self.parameters) <= DENSE_ELEMENTS
+        self.first = [p.detach().clone() for p in self.parameters] if self.dense else None
+
+    @property
+    def trainable(self) -> List[torch.Tensor]:
+        return [parameter for parameter in self.parameters if parameter.requires_grad]
+
+    def describe(self, stream: StreamWriter) -> None:
+        """Emit the model's module tree, parameters and buffers."""
+        modules = [(path, module) for path, module in self.root.named_modules()]
+        stream.emit(
+            "model",
+            model=self.ident,
+            type=kind_of(self.root),
+            modules={
+                "path": [path for path, _ in modules],
+                "type": [kind_of(module) for _, module in modules],
+                "training": [module.training for _, module in modules],
+            },
+            adapters={path: facts for path, module in modules if (facts := adapter_facts(module))},
+        )
+        roles = _roles(modules)
+        stream.emit(
+            "parameters",
+            model=self.ident,
+            path=self.paths,
+            shape=[list(p.shape) for p in self.parameters],
+            dtype=[_dtype(p) for p in self.parameters],
+            role=[_role(path, roles) for path in self.paths],
+            requires_grad=[p.requires_grad for p in self.parameters],
+            ties=self._ties,
+            fingerprint=list(self.values.columns["fingerprint"]),
+            rms=list(self.values.columns["rms"]),
+        )
+        persistent = set(self.root.state_dict(keep_vars=True)) if self.buffers else set()
+        stream.emit(
+            "buffers",
+            model=self.ident,
+            path=self.buffer_paths,
+            shape=[list(b.shape) for b in self.buffers],
+            dtype=[_dtype(b) for b in self.buffers],
+            persistent=[path in persistent for path in self.buffer_paths],
+            fingerprint=self.buffer_fingerprints(),
+        )
+
+    def buffer_fingerprints(self) -> List[str]:
+        return [as_hex(fingerprint(buffer)) for buffer in self.buffers]
+
+
+def _unique(named: Iterable[Tuple[str, torch.Tensor]]) -> Tuple[List[str], List[torch.Tensor], Dict[str, List[str]]]:
+    """First path and tensor of each distinct object, and for shared ones every further path."""
+    paths: List[str] = []
+    tensors: List[torch.Tensor] = []
+    seen: Dict[int, str] = {}
+    ties: Dict[str, List[str]] = {}
+    for path, tensor in named:
+        if id(tensor) in seen:
+            ties.setdefault(seen[id(tensor)], []).append(path)
+        else:
+            seen[id(tensor)] = path
+            paths.append(path)
+            tensors.append(tensor)
+    return paths, tensors, ties
+
+
+def kind_of(module: Any) -> str:
+    """The class of a module or optimizer with its package: by this a check recognises an adapter or a layer."""
+    return f"{type(module).__module__}.{type(module).__qualname__}"
+
+
+def _dtype(tensor: torch.Tensor) -> str:
+    return str(tensor.dtype).split(".")[-1]
+
+
+def _roles(modules: List[Tuple[str, nn.Module]]) -> Set[str]:
+    """The paths of modules that an adapter library put around a layer of the model."""
+    return {path for path, module in modules if is_adapted(module)}
+
+
+def is_adapted(module: nn.Module) -> bool:
+    """Whether the module is a layer of the model with an adapter around it (seen by its shape, not by asking peft)."""
+    return ".tuners." in type(module).__module__ and hasattr(module, "base_layer")
+
+
+def _role(path: str, adapted: Set[str]) -> str:
+    if ".modules_to_save." in path:
+        return "copy"
+    if ".original_module." in path:
+        return "original"
+    owners = [prefix for prefix in _prefixes(path) if prefix in adapted]
+    if owners and not path[len(owners[-1]) + 1 :].startswith("base_layer."):
+        return "adapter"
+    return "base"
+
+
+def _prefixes(path: str) -> List[str]:
+    parts = path.split(".")
+    return [".".join(parts[:end]) for end in range(1, len(parts))]
+
+
+def adapter_facts(module: nn.Module) -> Optional[Dict[str, Any]]:
+    """Rank, alpha, scaling, dropout of each adapter on a layer, read from the layer itself; None where there is none."""
+    if not is_adapted(module):
+        return None
+    facts: Dict[str, Any] = {}
+    for attribute in ("r", "lora_alpha", "scaling", "use_dora"):
+        value = getattr(module, attribute, None)
+        if isinstance(value, dict):
+            facts[attribute] = {str(name): item for name, item in sorted(value.items())}
+    dropouts = getattr(module, "lora_dropout", None)
+    if isinstance(dropouts, nn.ModuleDict):
+        facts["dropout"] = {name: float(getattr(layer, "p", 0.0)) for name, layer in sorted(dropouts.items())}
+    return facts
+

@@ -1,0 +1,57 @@
+"""What an optimizer holds and how fast it moves it."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Optional, Tuple
+
+import torch
+
+from harness.recording.found import FoundModel, kind_of
+from harness.recording.values import digest
+from harness.trace.writer import StreamWriter
+
+_NUMBERS = ("lr", "weight_decay", "betas", "eps", "momentum")
+
+
+class OptimizerFacts:
+    """One optimizer under a stable name. Its groups are described at its first step, and again when they change."""
+
+    def __init__(self, ident: str, optimizer: torch.optim.Optimizer) -> None:
+        self.ident = ident
+        self._optimizer = optimizer
+        self._described: Optional[Tuple[Any, ...]] = None
+
+    def describe_once(self, stream: StreamWriter, models: List[FoundModel]) -> None:
+        membership = tuple(tuple(id(p) for p in group["params"]) for group in self._optimizer.param_groups)
+        if membership == self._described:
+            return
+        self._described = membership
+        places = {key: [model.ident, index] for model in models for key, index in model.index.items()}
+        stream.emit(
+            "optimizer",
+            optimizer=self.ident,
+            type=kind_of(self._optimizer),
+            groups=[
+                {
+                    "parameters": [places.get(id(p)) for p in group["params"]],
+                    **{name: group[name] for name in _NUMBERS if name in group},
+                }
+                for group in self._optimizer.param_groups
+            ],
+        )
+
+    def rates(self) -> List[float]:
+        return [float(group["lr"]) for group in self._optimizer.param_groups]
+
+    def state_digest(self) -> str:
+        """One fingerprint over the optimizer's tensors, in the order of its parameters."""
+        state: Dict[Any, Dict[str, Any]] = self._optimizer.state
+        tensors = [
+            state[p][name]
+            for group in self._optimizer.param_groups
+            for p in group["params"]
+            if p in state
+            for name in sorted(state[p])
+            if isinstance(state[p][name], torch.Tensor)
+        ]
+        return digest(tensors)

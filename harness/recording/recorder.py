@@ -1,0 +1,216 @@
+"""The recorder: turns what torch is asked to do into the records of a trace."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Mapping, Optional
+
+import torch
+from torch import nn
+
+from harness.recording.batches import batch_facts, loss_of
+from harness.recording.clock import StepClock
+from harness.recording.found import FoundModel, LiveModules
+from harness.recording.layers import LayerWatch
+from harness.recording.optimizers import OptimizerFacts
+from harness.recording.values import gradient_nonzeros, gradient_norms
+from harness.recording.watching import Watch
+from harness.trace.writer import StreamWriter
+
+
+class Recorder:
+    """Records one process. Use as a context; everything built and trained inside is seen.
+
+    `directory` is the trace; the stream goes into its `rank-N`. The recorder runs no forward pass of its own, draws no
+    random number and starts no collective, so that a run is bit-identical with and without it.
+    """
+
+    def __init__(self, directory: Path, rank: int = 0) -> None:
+        self.stream = StreamWriter(Path(directory) / f"rank-{rank}")
+        self.live = LiveModules()
+        self.models: List[FoundModel] = []
+        self.clock = StepClock()
+        self.stage = "start"
+        self._optimizers: Dict[int, OptimizerFacts] = {}
+        self._layers: Optional[LayerWatch] = None
+        self._watch = Watch(self)
+        self._paused = False
+
+    def __enter__(self) -> Recorder:
+        self._watch.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._watch.stop()
+        self.stream.close()
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Nothing inside is recorded: for passes that are not the run's own."""
+        before, self._paused = self._paused, True
+        try:
+            yield
+        finally:
+            self._paused = before
+
+    def event(self, kind: str, **facts: Any) -> None:
+        """Append an event of the current step and micro-batch."""
+        if not self._paused:
+            self.stream.emit(kind, step=self.clock.step, micro=self.clock.micro, **facts)
+
+    def enter_stage(self, stage: str) -> None:
+        """The run goes on to another stage; what fails from here on failed there."""
+        self.stage = stage
+        self.stream.emit("stage", stage=stage)
+        self.stream.flush()
+
+    # -- models and optimizers ------------------------------------------------------------------------------------
+
+    def optimizer_made(self, optimizer: torch.optim.Optimizer) -> None:
+        """Find the models behind a new optimizer's parameters and describe those not met before."""
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        known = {id(model.root) for model in self.models}
+        for root in self.live.owners(parameters):
+            if id(root) not in known:
+                self._model_found(root)
+        self._optimizers[id(optimizer)] = OptimizerFacts(f"optimizer{len(self._optimizers)}", optimizer)
+
+    def _model_found(self, root: nn.Module) -> None:
+        model = FoundModel(f"model{len(self.models)}", root)
+        self.models.append(model)
+        model.describe(self.stream)
+        root.register_forward_pre_hook(self._forward_begins, with_kwargs=True)
+        root.register_forward_hook(self._forward_ends, with_kwargs=True)
+
+    def _parameters(self) -> List[torch.Tensor]:
+        return [parameter for model in self.models for parameter in model.parameters]
+
+    # -- forward and backward -------------------------------------------------------------------------------------
+
+    def _forward_begins(self, root: nn.Module, _args: Any, _kwargs: Mapping[str, Any]) -> None:
+        if self._paused or not (root.training and torch.is_grad_enabled()):
+            return
+        self.clock.forward()
+        if self.clock.first:
+            self._layers = LayerWatch(root)
+
+    def _forward_ends(self, root: nn.Module, _args: Any, kwargs: Mapping[str, Any], output: Any) -> None:
+        if self._paused:
+            return
+        loss = loss_of(output)
+        facts: Dict[str, Any] = {"training": root.training, "loss": None if loss is None else float(loss.detach())}
+        facts.update(batch_facts(kwargs))
+        if self._layers is not None and self.clock.first:
+            facts["dtypes"] = self._layers.dtypes_by_kind()
+        self.event("forward", **facts)
+
+    def backward(self, original: Any, tensors: Any, *args: Any, **kwargs: Any) -> Any:
+        """Around torch.autograd.backward."""
+        if self._paused:
+            return original(tensors, *args, **kwargs)
+        stale = self._stale_gradients() if self.clock.micro == 0 else 0
+        watch = self._layers
+        if watch is not None:
+            watch.in_backward = True
+        try:
+            result = original(tensors, *args, **kwargs)
+        finally:
+            if watch is not None:
+                watch.remove()
+                self._layers = None
+        root = tensors if isinstance(tensors, torch.Tensor) else tensors[0]
+        facts: Dict[str, Any] = {"value": float(root.detach()) if root.numel() == 1 else None, "stale": stale}
+        if watch is not None:
+            facts["recomputed"] = watch.recomputed
+        self.event("backward", **facts)
+        self.clock.gradients_are_new()
+        return result
+
+    def _stale_gradients(self) -> int:
+        """How many parameters still carry a gradient from before this step began."""
+        left = [p.grad for p in self._parameters() if p.grad is not None]
+        return sum(1 for gradient in left if bool(gradient.any()))
+
+    def gradients(self, moment: str) -> None:
+        """Emit each parameter's gradient norm, once after backward however many operations follow."""
+        if not self._paused and self.clock.take_new_gradients():
+            self.event("gradients", moment=moment, norm=gradient_norms(self._parameters()))
+
+    # -- optimizer ------------------------------------------------------------------------------------------------
+
+    def step_begins(self, optimizer: torch.optim.Optimizer) -> None:
+        """Before an optimizer moves its parameters: what it holds, at which rate, with which gradients."""
+        if self._paused:
+            return
+        self.gradients("backward")
+        facts = self._facts(optimizer)
+        facts.describe_once(self.stream, self.models)
+        parameters = self._parameters()
+        self.event(
+            "gradients",
+            moment="optimizer",
+            norm=gradient_norms(parameters),
+            nonzero=gradient_nonzeros(parameters),
+        )
+
+    def step_ends(self, optimizer: torch.optim.Optimizer, skipped: bool = False) -> None:
+        """After an optimizer step, or one that a scaler skipped: every value anew."""
+        if self._paused:
+            return
+        facts = self._facts(optimizer)
+        facts.describe_once(self.stream, self.models)
+        self.event(
+            "optimizer_step",
+            optimizer=facts.ident,
+            skipped=skipped,
+            lr=facts.rates(),
+            state=facts.state_digest(),
+            rng=rng_digest(),
+            values={model.ident: model.values.observe() for model in self.models},
+        )
+        self.stream.flush()
+        self.clock.stepped()
+
+    def _facts(self, optimizer: torch.optim.Optimizer) -> OptimizerFacts:
+        if id(optimizer) not in self._optimizers:
+            self.optimizer_made(optimizer)
+        return self._optimizers[id(optimizer)]
+
+    # -- the end --------------------------------------------------------------------------------------------------
+
+    def finish(self) -> None:
+        """The last values of parameters and buffers, and the closing record."""
+        for model in self.models:
+            columns = model.values.observe()
+            self.stream.emit(
+                "final",
+                model=model.ident,
+                fingerprint=columns["fingerprint"],
+                changed_since_last_step=columns["changed"],
+                buffers=model.buffer_fingerprints(),
+                requires_grad=[p.requires_grad for p in model.parameters],
+                arrays=self._first_and_last(model),
+            )
+        self.stream.emit("closing", steps=self.clock.steps_done)
+        self.stream.flush()
+
+    def _first_and_last(self, model: FoundModel) -> Optional[str]:
+        if model.first is None:
+            return None
+        arrays = {f"first/{i}": tensor for i, tensor in enumerate(model.first)}
+        arrays.update({f"last/{i}": tensor for i, tensor in enumerate(model.parameters)})
+        return self.stream.arrays(arrays)
+
+    def failed(self, error: BaseException) -> None:
+        """The run ended early: where, and with which error."""
+        message = " ".join(str(error).split())[:2000]
+        self.stream.emit("failure", stage=self.stage, error=type(error).__name__, message=message)
+        self.stream.flush()
+
+
+def rng_digest() -> str:
+    """A digest of torch's CPU generator state."""
+    import hashlib
+
+    return hashlib.blake2b(bytes(torch.get_rng_state().tolist()), digest_size=8).hexdigest()

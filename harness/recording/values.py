@@ -1,0 +1,101 @@
+"""What a model's parameters are worth at a moment: fingerprints, elements changed, size; and their gradients."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Optional, Sequence, Tuple
+
+import torch
+
+from harness.recording.segments import Segments, nonzero, norms, peaks
+from harness.trace.fingerprint import as_hex
+
+Columns = Dict[str, List[Any]]
+
+
+class Values:
+    """The values of parameters over a run, as columns in the parameters' order.
+
+    Parameters are grouped by dtype, device and requires_grad: where a whole group of frozen ones is bit-equal to what
+    it was, nothing else needs to be computed.
+    """
+
+    def __init__(self, parameters: Sequence[torch.Tensor]) -> None:
+        self.parameters = list(parameters)
+        groups: Dict[Tuple[Any, ...], List[int]] = {}
+        for index, parameter in enumerate(self.parameters):
+            if parameter.numel():
+                groups.setdefault((parameter.dtype, parameter.device, parameter.requires_grad), []).append(index)
+        self._groups = [(indices, Segments([self.parameters[i] for i in indices])) for indices in groups.values()]
+        self._sizes = [parameter.numel() for parameter in self.parameters]
+        self._columns: Columns = {
+            "fingerprint": [as_hex(0)] * len(self.parameters),
+            "changed": [0] * len(self.parameters),
+            "rms": [0.0] * len(self.parameters),
+            "peak": [0.0] * len(self.parameters),
+        }
+        for indices, segments in self._groups:
+            self._measure(indices, segments)
+
+    def observe(self) -> Columns:
+        """Read all values again. `changed` counts the elements that differ from the last observation."""
+        for indices, segments in self._groups:
+            before = segments.lay()
+            if torch.equal(segments.flat, before):
+                self._put("changed", indices, [0] * len(indices))
+                continue
+            self._put("changed", indices, segments.changed(before))
+            self._measure(indices, segments)
+        return self._columns
+
+    @property
+    def columns(self) -> Columns:
+        """The columns of the last observation."""
+        return self._columns
+
+    def _measure(self, indices: List[int], segments: Segments) -> None:
+        self._put("fingerprint", indices, [as_hex(value) for value in segments.fingerprints()])
+        floats = [tensor.detach() for tensor in segments.tensors]
+        if floats[0].is_floating_point():
+            sizes = [self._sizes[index] for index in indices]
+            roots = [norm / size**0.5 for norm, size in zip(norms(floats), sizes)]
+            self._put("rms", indices, roots)
+            self._put("peak", indices, peaks(floats))
+
+    def _put(self, column: str, indices: List[int], values: Sequence[Any]) -> None:
+        target = self._columns[column]
+        for index, value in zip(indices, values):
+            target[index] = value
+
+
+def gradient_norms(parameters: Sequence[torch.Tensor]) -> List[Optional[float]]:
+    """The 2-norm of each parameter's gradient, None where there is none."""
+    return _per_gradient(parameters, norms)
+
+
+def gradient_nonzeros(parameters: Sequence[torch.Tensor]) -> List[Optional[int]]:
+    """How many elements of each parameter's gradient are not zero, None where there is no gradient."""
+    return _per_gradient(parameters, nonzero)
+
+
+def _per_gradient(parameters: Sequence[torch.Tensor], measure: Any) -> List[Any]:
+    there = [(index, p.grad) for index, p in enumerate(parameters) if p.grad is not None]
+    found: List[Any] = [None] * len(parameters)
+    for (index, _), value in zip(there, measure([gradient for _, gradient in there])):
+        found[index] = value
+    return found
+
+
+def digest(tensors: Sequence[torch.Tensor]) -> str:
+    """One fingerprint over many tensors, by dtype, laid end to end."""
+    by_dtype: Dict[torch.dtype, List[torch.Tensor]] = {}
+    for tensor in tensors:
+        by_dtype.setdefault(tensor.dtype, []).append(tensor.detach().reshape(-1))
+    from harness.trace.fingerprint import fingerprint
+
+    return as_hex(sum(fingerprint(_words(torch.cat(parts))) for parts in by_dtype.values()))
+
+
+def _words(flat: torch.Tensor) -> torch.Tensor:
+    """The same bytes as 64-bit words where they fit: a digest does not need its elements one by one."""
+    words = flat.numel() * flat.element_size() // 8 * 8 // flat.element_size()
+    return flat.view(torch.int64) if words == flat.numel() and flat.numel() else flat

@@ -1,0 +1,145 @@
+"""Where the recorder looks: the hooks and wrappers that feed it."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, List
+
+import torch
+from torch import nn
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+
+from harness.recording.patches import Patches, grad_scaler_classes, loaded, scheduler_classes
+
+if TYPE_CHECKING:
+    from harness.recording.recorder import Recorder
+
+_SAVERS = (
+    ("transformers.modeling_utils", "PreTrainedModel"),
+    ("peft.peft_model", "PeftModel"),
+    ("transformers.processing_utils", "ProcessorMixin"),
+    ("transformers.tokenization_utils_base", "PreTrainedTokenizerBase"),
+)
+
+
+class Watch:
+    """Puts the recorder's wrappers on torch, and takes them off."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.recorder = recorder
+        self._patches = Patches()
+        self._handles: List[Any] = []
+        self._stepped_inside_scaler = False
+        self._starting_schedule = False
+        self._depth = 0
+
+    def start(self) -> None:
+        wrap = self._patches.wrap
+        wrap(nn.Module, "__init__", self._module_made)
+        wrap(torch.optim.Optimizer, "__init__", self._optimizer_made)
+        wrap(torch.optim.Optimizer, "zero_grad", self._zero_grad)
+        wrap(torch.autograd, "backward", self.recorder.backward)
+        wrap(torch.nn.utils, "clip_grad_norm_", self._clip)
+        for scaler in grad_scaler_classes():
+            wrap(scaler, "__init__", self._scaler_made)
+            wrap(scaler, "unscale_", self._unscale)
+            wrap(scaler, "step", self._scaler_step)
+            wrap(scaler, "update", self._scaler_update)
+        for scheduler in scheduler_classes():
+            wrap(scheduler, "__init__", self._scheduler_made)
+            wrap(scheduler, "step", self._scheduler_step)
+        for module, name in _SAVERS:
+            if (owner := loaded(module, name)) is not None and "save_pretrained" in vars(owner):
+                wrap(owner, "save_pretrained", self._save)
+        self._handles = [
+            register_optimizer_step_pre_hook(lambda optimizer, *_: self.recorder.step_begins(optimizer)),
+            register_optimizer_step_post_hook(lambda optimizer, *_: self._stepped(optimizer)),
+        ]
+
+    def stop(self) -> None:
+        self._patches.undo()
+        for handle in self._handles:
+            handle.remove()
+        self._handles = []
+
+    def _module_made(self, original: Any, module: nn.Module, *args: Any, **kwargs: Any) -> None:
+        original(module, *args, **kwargs)
+        self.recorder.live.add(module)
+
+    def _optimizer_made(self, original: Any, optimizer: Any, *args: Any, **kwargs: Any) -> None:
+        original(optimizer, *args, **kwargs)
+        self.recorder.optimizer_made(optimizer)
+
+    def _stepped(self, optimizer: Any) -> None:
+        self._stepped_inside_scaler = True
+        self.recorder.step_ends(optimizer)
+
+    def _zero_grad(self, original: Any, optimizer: Any, *args: Any, **kwargs: Any) -> Any:
+        result = original(optimizer, *args, **kwargs)
+        self.recorder.event("zero_grad", by=type(optimizer).__name__)
+        return result
+
+    def _clip(self, original: Any, parameters: Any, max_norm: float, *args: Any, **kwargs: Any) -> Any:
+        self.recorder.gradients("backward")
+        total = original(parameters, max_norm, *args, **kwargs)
+        self.recorder.event("clip", max_norm=float(max_norm), total=float(total))
+        return total
+
+    def _scaler_made(self, original: Any, scaler: Any, *args: Any, **kwargs: Any) -> None:
+        original(scaler, *args, **kwargs)
+        # What was asked is kept apart from what came of it: a scaler for CUDA disables itself where there is none.
+        asked = bool(kwargs.get("enabled", True))
+        device = kwargs.get("device") or (args[0] if args and isinstance(args[0], str) else "cuda")
+        self.recorder.event(
+            "scaler", device=str(device), asked=asked, enabled=scaler.is_enabled(), init_scale=_scale(scaler)
+        )
+
+    def _unscale(self, original: Any, scaler: Any, optimizer: Any) -> Any:
+        self.recorder.gradients("backward")
+        result = original(scaler, optimizer)
+        if scaler.is_enabled():
+            self.recorder.clock.gradients_are_new()
+            self.recorder.event("unscale")
+            self.recorder.gradients("unscale")
+        return result
+
+    def _scaler_step(self, original: Any, scaler: Any, optimizer: Any, *args: Any, **kwargs: Any) -> Any:
+        self._stepped_inside_scaler = False
+        result = original(scaler, optimizer, *args, **kwargs)
+        if not self._stepped_inside_scaler:
+            self.recorder.step_ends(optimizer, skipped=True)
+        return result
+
+    def _scaler_update(self, original: Any, scaler: Any, *args: Any, **kwargs: Any) -> Any:
+        before = _scale(scaler)
+        result = original(scaler, *args, **kwargs)
+        if scaler.is_enabled():
+            self.recorder.event("scaler_update", before=before, after=_scale(scaler))
+        return result
+
+    def _scheduler_made(self, original: Any, scheduler: Any, *args: Any, **kwargs: Any) -> None:
+        self._starting_schedule = True
+        try:
+            original(scheduler, *args, **kwargs)
+        finally:
+            self._starting_schedule = False
+
+    def _scheduler_step(self, original: Any, scheduler: Any, *args: Any, **kwargs: Any) -> Any:
+        result = original(scheduler, *args, **kwargs)
+        rates = [float(group["lr"]) for group in scheduler.optimizer.param_groups]
+        self.recorder.event("scheduler_step", initial=self._starting_schedule, lr=rates)
+        return result
+
+    def _save(self, original: Any, saved: Any, directory: Any, *args: Any, **kwargs: Any) -> Any:
+        self._depth += 1
+        try:
+            result = original(saved, directory, *args, **kwargs)
+        finally:
+            self._depth -= 1
+        if self._depth == 0:
+            self.recorder.event("save", type=type(saved).__name__, directory=os.path.basename(os.fspath(directory)))
+        return result
+
+
+def _scale(scaler: Any) -> float:
+    return float(scaler.get_scale())

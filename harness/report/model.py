@@ -1,0 +1,49 @@
+"""What a report is made from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from harness.report.comparison import Comparison, compare
+from harness.report.summary import Summary, group_by_recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from harness.result import Result
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """The results of a run and what is needed to read them.
+
+    `seconds` is keyed by recipe; `again`, the command that reproduces a result, by recipe and check. `missing`
+    names vanished checks as "recipe: check". With a `baseline`, the reports compare the run with it.
+    """
+
+    results: tuple[Result, ...]
+    title: str = "Fine-tuning regression report"
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    again: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+    baseline: tuple[Result, ...] = ()
+
+    @cached_property
+    def recipes(self) -> dict[str, list[Result]]:
+        return group_by_recipe(self.results)
+
+    @cached_property
+    def comparison(self) -> Comparison | None:
+        if not self.baseline and not self.missing:
+            return None
+        return compare(self.baseline, self.results, self.missing)
+
+    @cached_property
+    def summary(self) -> Summary:
+        return Summary.of(self.results, self.comparison.vanished if self.comparison else ())
+
+    def command_for(self, result: Result) -> str:
+        return self.again.get((result.recipe, result.check), "")

@@ -1,0 +1,75 @@
+"""Plain text for the terminal, as the run goes on and at its end. Colour only where it is asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.report.fields import result_lines
+from harness.report.statuses import FAILING, counted, heading
+from harness.report.summary import Counts
+from harness.report.text import duration, plural
+from harness.result import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.report.summary import Summary
+    from harness.result import Result
+
+_GAP = " " * 4
+_RED, _GREEN, _YELLOW, _DIM, _BOLD_RED, _BOLD_GREEN, _BOLD_YELLOW = (
+    "31",
+    "32",
+    "33",
+    "2",
+    "1;31",
+    "1;32",
+    "1;33",
+)
+
+
+def recipe_line(
+    recipe: str, results: Sequence[Result], seconds: float | None, *, colour: bool = False
+) -> str:
+    """One line for one recipe: its checks counted by status, and how long it took."""
+    counts = Counts.of(results)
+    parts = [recipe, f"{plural(counts.total, 'check')}: {_coloured_counts(counts, colour)}"]
+    if not counts.total:
+        parts = [recipe, "no checks"]
+    if seconds is not None:
+        parts.append(duration(seconds))
+    return _GAP.join(parts)
+
+
+def failure_block(result: Result, again: str = "", *, colour: bool = False) -> str:
+    """What a result says, field by field; its first word is the status."""
+    code = _BOLD_RED if result.status in FAILING else _BOLD_YELLOW
+    title = f"{_painted(heading(result.status), code, colour)}  {result.check}"
+    fields = result_lines(result, again, lambda name: _painted(name, _DIM, colour))
+    return "\n".join([title, *fields])
+
+
+def closing_lines(summary: Summary, *, colour: bool = False) -> str:
+    """The end of a run: checks that vanished, all counts, the verdict."""
+    lines = [f"{_painted('MISSING', _BOLD_RED, colour)}  {name}" for name in summary.missing]
+    if summary.overall.total:
+        where = f"{plural(summary.overall.total, 'check')} of {plural(len(summary.recipes), 'recipe')}"
+        lines.append(f"{where}: {_coloured_counts(summary.overall, colour)}")
+    lines.append(_painted(summary.verdict, _BOLD_RED if summary.failed else _BOLD_GREEN, colour))
+    return "\n".join(lines)
+
+
+def _coloured_counts(counts: Counts, colour: bool) -> str:
+    return ", ".join(
+        _painted(counted(status, counts[status]), _code(status), colour) for status in counts.occurring
+    )
+
+
+def _code(status: Status) -> str:
+    if status in FAILING:
+        return _RED
+    return {Status.PASSED: _GREEN, Status.WARNED: _YELLOW, Status.KNOWN_FAILURE: _YELLOW}.get(status, _DIM)
+
+
+def _painted(text: str, code: str, colour: bool) -> str:
+    return f"\x1b[{code}m{text}\x1b[0m" if colour else text

@@ -1,0 +1,81 @@
+"""What a check says: findings, and one result per recipe and check. Standard library only."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from enum import Enum
+from typing import Any
+
+
+class Status(str, Enum):
+    """One word per (recipe, check)."""
+
+    PASSED = "passed"
+    WARNED = "warned"
+    FAILED = "failed"
+    KNOWN_FAILURE = "known_failure"
+    FIXED = "fixed"
+    NOT_APPLICABLE = "not_applicable"
+    BLOCKED = "blocked"
+    NOT_COMPARABLE = "not_comparable"
+
+
+class Reason(str, Enum):
+    """Why a check does not apply. A closed list, so that a check cannot quietly talk itself out of its work."""
+
+    NOTHING_FROZEN = "the recipe freezes nothing"
+    NOTHING_FULLY_TUNED = "the recipe tunes no parameter of the model itself"
+    NO_ADAPTER = "the recipe has no adapter"
+    NOTHING_SAVED = "the recipe saves nothing"
+    NO_PROCESSOR_SAVED = "the recipe saves no processor"
+    NO_IMAGES = "no sample of the recipe holds an image"
+    NO_IMAGE_PATH = "the family has no image path"
+    NO_BUFFERS = "the model has no buffers"
+    NO_MECHANISM = "the recipe asks for no mechanism that could fail to take effect"
+    NO_DATA_PROMISE = "the intent does not say which samples to expect"
+    NO_BASE = "the intent names no base whose weights should have arrived"
+    NOT_TRAINED_HERE = "the trace comes from a script whose model the harness does not build"
+    LIBRARY_LACKS_IT = "the installed libraries do not have it"
+
+
+class Severity(str, Enum):
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One violation. Subclasses name the kind: a fault is caught only by a finding of the expected kind."""
+
+    expected: str
+    seen: str
+    where: str = ""
+    cause: str = ""
+    do: str = ""
+    severity: Severity = Severity.ERROR
+
+    @property
+    def kind(self) -> str:
+        return type(self).__name__
+
+    def to_json(self) -> dict[str, Any]:
+        return {"kind": self.kind, **{k: v for k, v in asdict(self).items() if v}, "severity": self.severity.value}
+
+
+@dataclass(frozen=True)
+class Result:
+    """The outcome of one check on one recipe; every status but `passed` has a reason."""
+
+    recipe: str
+    check: str
+    status: Status
+    reason: str = ""
+    findings: tuple[Finding, ...] = field(default=())
+
+    def to_json(self) -> dict[str, Any]:
+        record: dict[str, Any] = {"recipe": self.recipe, "check": self.check, "status": self.status.value}
+        if self.reason:
+            record["reason"] = self.reason
+        if self.findings:
+            record["findings"] = [finding.to_json() for finding in self.findings]
+        return record

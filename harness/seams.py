@@ -1,0 +1,78 @@
+"""The points where a run may be altered.
+
+Engines, families and saving call them; an injected fault is a function at a seam. The recorder uses none of them,
+so a fault can only change what happens, never what is written down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, TypeVar
+
+Value = TypeVar("Value")
+
+
+class Seam(str, Enum):
+    """A named point of a run. A function there gets the value (or, around an operation, the call) and the moment."""
+
+    AFTER_BUILD = "after build"  # the model as loaded
+    ADAPTER_OPTIONS = "adapter options"  # the options on their way to peft
+    AFTER_TUNING = "after tuning"  # the model with its adapters and frozen parts
+    OPTIMIZER_GROUPS = "optimizer groups"  # the parameter groups the optimizer will get
+    BATCH = "batch"  # one micro-batch
+    LOSS = "loss"  # the loss about to be scaled and sent backward
+    BACKWARD = "backward"  # around, as are the next six
+    UNSCALE = "unscale"
+    CLIP = "clip"
+    OPTIMIZER_STEP = "optimizer step"
+    SCALER_UPDATE = "scaler update"
+    ZERO_GRAD = "zero_grad"
+    SCHEDULER_STEP = "scheduler step"
+    SAVE_OPTIONS = "save options"  # the options on their way to save_pretrained
+    AFTER_SAVE = "after save"  # the saved directory
+
+
+@dataclass
+class Moment:
+    """Where a run is when it reaches a seam. `step` and `micro` count from 0; `model` is None before it is built."""
+
+    step: int = 0
+    micro: int = 0
+    model: Any = None
+    optimizer: Any = None
+
+
+Alteration = Callable[[Any, Moment], Any]
+
+
+@dataclass
+class Seams:
+    """The alterations of one run; without any, every seam hands back what it was given."""
+
+    alterations: dict[Seam, list[Alteration]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, pairs: Iterable[tuple[Seam, Alteration]]) -> Seams:
+        seams = cls()
+        for seam, alteration in pairs:
+            seams.alterations.setdefault(seam, []).append(alteration)
+        return seams
+
+    def alter(self, seam: Seam, value: Value, moment: Moment) -> Value:
+        """The value after each alteration at the seam; one that returns None has altered it in place."""
+        for alteration in self.alterations.get(seam, ()):
+            changed = alteration(value, moment)
+            value = value if changed is None else changed
+        return value
+
+    def around(self, seam: Seam, operation: Callable[[], Any], moment: Moment) -> Any:
+        """Perform an operation, unless an alteration at the seam does something else with it."""
+        for alteration in self.alterations.get(seam, ()):
+            operation = _bound(alteration, operation, moment)
+        return operation()
+
+
+def _bound(alteration: Alteration, operation: Callable[[], Any], moment: Moment) -> Callable[[], Any]:
+    return lambda: alteration(operation, moment)

@@ -1,0 +1,103 @@
+"""Every difference between library versions. Nothing is imported before it is asked for."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import os
+import platform
+from importlib import metadata
+from typing import Any
+
+LIBRARIES = ("torch", "transformers", "peft", "accelerate", "safetensors", "tokenizers", "deepspeed", "torchvision")
+
+
+@functools.cache
+def versions() -> dict[str, str]:
+    """The installed version of each library that can change a trace, and of Python."""
+    found = {"python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def has(library: str) -> bool:
+    """Whether a library can be imported, found out without importing it."""
+    return importlib.util.find_spec(library) is not None
+
+
+def release(library: str) -> tuple[int, ...]:
+    """The first two numbers of a library's version, to compare with: (4, 57)."""
+    return tuple(int(part) for part in versions()[library].split("+")[0].split(".")[:2])
+
+
+def dtype_argument(dtype: Any) -> dict[str, Any]:
+    """The keyword under which from_pretrained takes a dtype: renamed in transformers 4.56."""
+    return {"dtype" if release("transformers") >= (4, 56) else "torch_dtype": dtype}
+
+
+def image_text_class() -> Any:
+    """The Auto class of image-text-to-text models: AutoModelForVision2Seq before transformers 4.45."""
+    import transformers
+
+    return getattr(transformers, "AutoModelForImageTextToText", None) or transformers.AutoModelForVision2Seq
+
+
+def pil_image_processor(name: str) -> Any:
+    """An image processor on PIL. transformers 5 has it under its own name; before, the plain name was on PIL."""
+    import transformers
+
+    return getattr(transformers, f"{name}Pil", None) or getattr(transformers, name)
+
+
+def grad_scaler(device: str, **options: Any) -> Any:
+    """A gradient scaler for a device type; torch.amp.GradScaler came with torch 2.3."""
+    import torch
+
+    if hasattr(torch.amp, "GradScaler"):
+        return torch.amp.GradScaler(device, **options)
+    return torch.cuda.amp.GradScaler(**options)
+
+
+def quiet() -> None:
+    """Turn off what the libraries print for people who sit at a terminal."""
+    import transformers
+
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+
+
+def environment() -> dict[str, Any]:
+    """What a trace must say about where it was made: two traces with equal environments agree bit for bit."""
+    import torch
+
+    return {
+        "versions": versions(),
+        "torch_build": torch.__version__,
+        "platform": f"{platform.system()} {platform.machine()}",
+        "device": "cpu",
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "threads": torch.get_num_threads(),
+        "tf32": torch.backends.cuda.matmul.allow_tf32,
+        "image_backend": "torchvision" if has("torchvision") else "pil",
+        "offline": os.environ.get("HF_HUB_OFFLINE") == "1",
+    }
+
+
+def llama_tokenizer(vocab: dict[str, int], merges: list[tuple[str, str]], **options: Any) -> Any:
+    """A Llama tokenizer from vocabulary and merges: transformers 5 takes them, 4 a finished tokenizers object."""
+    from transformers import LlamaTokenizerFast
+
+    if release("transformers") >= (5, 0):
+        return LlamaTokenizerFast(vocab=vocab, merges=merges, **options)
+    from tokenizers import Tokenizer, decoders, models, normalizers
+
+    core = Tokenizer(models.BPE(vocab=vocab, merges=merges, fuse_unk=True, byte_fallback=True))
+    core.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    core.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
+    return LlamaTokenizerFast(tokenizer_object=core, **options)

@@ -1,0 +1,128 @@
+"""Layer 4. Results on disk: a JSON object per line, appended as they arrive, rewritten sorted at the end."""
+
+from __future__ import annotations
+
+import json
+import os
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from harness.refusal import Refused
+from harness.result import Finding, Result, Severity, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def write_results(path: Path, results: Iterable[Result]) -> None:
+    """Write all results, sorted by recipe and check. A reader sees the old file or the new one, whole."""
+    in_order = sorted(results, key=lambda result: (result.recipe, result.check))
+    write_text(path, "".join(_line(result) for result in in_order))
+
+
+def append_result(file: TextIO, result: Result) -> None:
+    """Append one result to an open file and flush, so that a crash loses nothing that was judged."""
+    try:
+        file.write(_line(result))
+        file.flush()
+    except OSError as error:
+        raise _unwritable(file.name, error) from error
+
+
+def read_results(path: Path) -> list[Result]:
+    """Read a file of results. Findings come back as `Finding` subclasses named after their kind."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise Refused(
+            f"cannot be read: {_why(error)}", where=str(path), do="name a file of results"
+        ) from error
+    numbered = enumerate(content.split(b"\n"), start=1)
+    return [_result_on(path, number, line) for number, line in numbered if line.strip()]
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a whole file or, when that fails, leave the one that is there as it was."""
+    try:
+        target = Path(os.path.realpath(path))
+        if target.exists() and not target.is_file():
+            raise Refused("is there already and is no file", where=str(path), do="choose another place")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _replace(target, text)
+    except OSError as error:
+        raise _unwritable(str(path), error) from error
+
+
+def _replace(target: Path, text: str) -> None:
+    # Not made by tempfile: its files are private to their owner, and the renamed file would stay so.
+    draft = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        with draft.open("w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(target)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _unwritable(where: str, error: OSError) -> Refused:
+    return Refused(f"cannot be written: {_why(error)}", where=where, do="choose another place")
+
+
+def _why(error: OSError) -> str:
+    return error.strerror or type(error).__name__
+
+
+def _line(result: Result) -> str:
+    return json.dumps(result.to_json()) + "\n"
+
+
+def _result_on(path: Path, number: int, line: bytes) -> Result:
+    try:
+        return _result(json.loads(line))
+    except (ValueError, RecursionError) as error:
+        wrong = "not JSON" if isinstance(error, json.JSONDecodeError | UnicodeDecodeError) else str(error)
+        raise Refused(
+            f"no result can be read from this line: {wrong}",
+            where=f"{path}, line {number}",
+            do="remove the line or run again",
+        ) from error
+
+
+def _result(record: Any) -> Result:
+    _require(isinstance(record, dict), "not an object")
+    findings = record.get("findings", [])
+    _require(isinstance(findings, list), "findings is not a list")
+    return Result(
+        recipe=_text(record, "recipe"),
+        check=_text(record, "check"),
+        status=Status(_text(record, "status")),
+        reason=_text(record, "reason", ""),
+        findings=tuple(_finding(finding) for finding in findings),
+    )
+
+
+def _finding(record: Any) -> Finding:
+    _require(isinstance(record, dict), "a finding is not an object")
+    texts = {name: _text(record, name, "") for name in ("expected", "seen", "where", "cause", "do")}
+    return _kind(_text(record, "kind"))(**texts, severity=Severity(_text(record, "severity")))
+
+
+@cache
+def _kind(name: str) -> type[Finding]:
+    _require(name.isidentifier(), f"{name!r} is not the name of a kind of finding")
+    return Finding if name == Finding.__name__ else type(name, (Finding,), {})
+
+
+def _text(record: dict[str, Any], name: str, default: str | None = None) -> str:
+    value = record.get(name, default)
+    if not isinstance(value, str):
+        raise ValueError(f"{name} is not a text" if name in record else f"{name} is missing")
+    return value
+
+
+def _require(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise ValueError(otherwise)

@@ -1,0 +1,66 @@
+"""One fingerprint everywhere: the sum modulo 2**64 of element bits times a pseudo-random odd weight of their index.
+
+It notices permuted elements (a plain sum or an XOR does not), adds up over shards (give each its offset), and is
+the same on CPU and GPU, for it is integer arithmetic alone. The weights are splitmix64 (Steele, Lea and Flood,
+"Fast splittable pseudorandom number generators", OOPSLA 2014) of the index, made odd so that no bit is lost.
+torch and the standard library only.
+"""
+
+from __future__ import annotations
+
+import torch
+
+CHUNK = 1 << 20
+_INTEGERS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+_cached: dict[torch.device, torch.Tensor] = {}
+
+
+def _signed(value: int) -> int:
+    return value - (1 << 64) if value >= 1 << 63 else value
+
+
+_STEP = _signed(0x9E3779B97F4A7C15)
+_MIX = ((30, _signed(0xBF58476D1CE4E5B9)), (27, _signed(0x94D049BB133111EB)))
+
+
+def scrambled(index: torch.Tensor) -> torch.Tensor:
+    """splitmix64 of each element: int64 in, int64 out, same shape."""
+    z = (index + 1) * _STEP
+    for shift, factor in _MIX:
+        z = (z ^ ((z >> shift) & ((1 << (64 - shift)) - 1))) * factor
+    return z ^ ((z >> 31) & ((1 << 33) - 1))
+
+
+def weights(start: int, count: int, device: torch.device | str = "cpu") -> torch.Tensor:
+    """The odd weights of `count` elements from index `start` on, int64 of shape (count,)."""
+    device = torch.device(device)
+    if start == 0 and count <= CHUNK:
+        if device not in _cached or len(_cached[device]) < count:
+            _cached[device] = scrambled(torch.arange(count, device=device)) | 1
+        return _cached[device][:count]
+    return scrambled(torch.arange(start, start + count, device=device)) | 1
+
+
+def bits(tensor: torch.Tensor) -> torch.Tensor:
+    """The elements' bits as integers of their own width, flat, without copying where the layout allows it."""
+    flat = tensor.detach().reshape(-1)
+    if flat.is_complex():
+        flat = torch.view_as_real(flat).reshape(-1)
+    return flat.view(_INTEGERS[flat.element_size()])
+
+
+def fingerprint(tensor: torch.Tensor, start: int = 0) -> int:
+    """The fingerprint of a tensor of any shape and dtype, as an unsigned 64-bit integer.
+
+    `start` is the flat index of its first element in the whole it is a shard of: shards add up modulo 2**64.
+    """
+    flat, total = bits(tensor), 0
+    for at in range(0, flat.numel(), CHUNK):
+        piece = flat[at : at + CHUNK].to(torch.int64)
+        total += int((piece * weights(start + at, len(piece), flat.device)).sum())
+    return total % (1 << 64)
+
+
+def as_hex(value: int) -> str:
+    """Sixteen hexadecimal digits."""
+    return format(value % (1 << 64), "016x")

@@ -1,0 +1,97 @@
+"""Writes one process's stream of a trace. torch and the standard library only; Python 3.9 and later."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any, Mapping
+
+import torch
+
+_DTYPES = {
+    torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16",
+    torch.int64: "I64", torch.int32: "I32", torch.int16: "I16", torch.int8: "I8", torch.uint8: "U8", torch.bool: "BOOL",
+}  # fmt: skip
+
+
+class StreamWriter:
+    """An append-only stream of records, and arrays beside it. Nothing is on disk before `flush`."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        directory.mkdir(parents=True, exist_ok=True)
+        self._file = (directory / "events.jsonl").open("w", encoding="utf-8")
+        self._arrays = 0
+
+    def emit(self, kind: str, **record: Any) -> None:
+        """Append one record."""
+        self._file.write(encoded({"kind": kind, **record}) + "\n")
+
+    def flush(self) -> None:
+        """Hand what was emitted to the operating system, so that a killed process loses nothing of it."""
+        self._file.flush()
+
+    def arrays(self, tensors: Mapping[str, torch.Tensor]) -> str:
+        """Write named tensors into the next numbered file and return its name."""
+        name = f"arrays-{self._arrays:03d}.safetensors"
+        self._arrays += 1
+        write_safetensors(self.directory / name, tensors)
+        return name
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def encoded(record: Mapping[str, Any]) -> str:
+    """One record as a JSON line without its line break."""
+    try:
+        return json.dumps(record, separators=(",", ":"), allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(record), separators=(",", ":"), allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    """The value with each float that JSON cannot hold as the string "nan", "inf" or "-inf"."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "nan" if math.isnan(value) else ("inf" if value > 0 else "-inf")
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return value
+
+
+def write_safetensors(
+    path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write tensors in the safetensors format (8-byte length, JSON header, data), in the order given.
+
+    Written by hand because the recorder must not import more than torch. A trace's files carry no metadata: with
+    several metadata keys the library's own files differ from run to run.
+    """
+    header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
+    chunks: list[bytes] = []
+    offset = 0
+    for name, tensor in tensors.items():
+        tensor = tensor.detach().to("cpu").contiguous()
+        data = ctypes.string_at(tensor.data_ptr(), tensor.numel() * tensor.element_size()) if tensor.numel() else b""
+        header[name] = {
+            "dtype": _DTYPES[tensor.dtype],
+            "shape": list(tensor.shape),
+            "data_offsets": [offset, offset + len(data)],
+        }
+        offset += len(data)
+        chunks.append(data)
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with partial.open("wb") as file:
+            file.write(len(text).to_bytes(8, "little") + text)
+            file.writelines(chunks)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

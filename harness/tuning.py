@@ -1,0 +1,131 @@
+"""Layer 1, making side. Makes a model train what a recipe asks for, the way fine-tuning code does it: by native names
+and through peft. Nothing here knows canonical keys; whether it came out as intended is for the checks to see."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from harness.families.family import Family
+from harness.recipe import Adapter, Recipe, Tune
+from harness.refusal import Refused
+from harness.seams import Moment, Seam, Seams
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def tune(model: nn.Module, recipe: Recipe, family: Family, seams: Seams) -> nn.Module:
+    """Freeze and thaw the model's parts, add adapters, and hand back the model that is to be trained.
+
+    Raises Refused where the recipe names something that the model does not have.
+    """
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    if recipe.peft:
+        options = adapter_options(model, recipe, family)
+        model = _with_adapter(model, seams.alter(Seam.ADAPTER_OPTIONS, options, Moment(model=model)), recipe.peft)
+    else:
+        for part in recipe.tune:
+            for module in modules_of(model, part, family):
+                module.requires_grad_(True)
+    if recipe.checkpointing:
+        _turn_on_checkpointing(model)
+    return seams.alter(Seam.AFTER_TUNING, model, Moment(model=model))
+
+
+def modules_of(model: nn.Module, part: Tune, family: Family) -> list[nn.Module]:
+    """The modules that hold what a `tune` entry names, found by native names."""
+    import torch
+
+    if part.component not in family.handles.components:
+        raise Refused(
+            f"{family.name} has no component {part.component}",
+            do=f"there are {', '.join(family.handles.components)}",
+        )
+    if part.last:
+        layers = _matching(model, family.handles.layers.get(part.component, "$^"))
+        if not layers or not isinstance(layers[0], torch.nn.ModuleList):
+            raise Refused(f"{part.component} of {family.name} has no list of layers", do="use named instead of last")
+        if part.last > len(layers[0]):
+            raise Refused(f"tune: {part.component} has {len(layers[0])} layers, not {part.last}", do="lower last")
+        return list(layers[0])[-part.last :]
+    whole = _matching(model, family.handles.components[part.component])
+    return _named(whole, part) if part.named else whole
+
+
+def _matching(model: nn.Module, pattern: str) -> list[nn.Module]:
+    return [module for path, module in model.named_modules() if re.match(pattern, path)]
+
+
+def _named(whole: list[nn.Module], part: Tune) -> list[nn.Module]:
+    found: list[nn.Module] = []
+    for name in part.named:
+        met = [m for outer in whole for path, m in outer.named_modules() if path and re.search(name, path)]
+        if not met:
+            raise Refused(f"tune: nothing in {part.component} matches {name!r}", do="harness plan lists its modules")
+        found.extend(met)
+    return found
+
+
+def adapter_options(model: nn.Module, recipe: Recipe, family: Family) -> dict[str, Any]:
+    """The keyword arguments for peft's configuration class."""
+    adapter = recipe.peft
+    assert adapter is not None
+    kept = [family.handles.saved_with_adapter.get(part.component) for part in recipe.tune]
+    if None in kept:
+        component = recipe.tune[kept.index(None)].component
+        raise Refused(
+            f"tune: {component} cannot be tuned beside an adapter: peft keeps no copy of it",
+            do="put the adapter on it instead",
+        )
+    options: dict[str, Any] = dict(adapter.options)
+    options["target_modules"] = _targets(adapter.targets)
+    if saved := [*kept, *adapter.modules_to_save]:
+        options["modules_to_save"] = saved
+    if adapter.method == "lora":
+        options |= _lora_options(adapter)
+    return options
+
+
+def _lora_options(adapter: Adapter) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "r": adapter.rank,
+        "lora_alpha": adapter.alpha,
+        "lora_dropout": adapter.dropout,
+        "bias": adapter.bias,
+        "use_dora": adapter.dora,
+        "use_rslora": adapter.rslora,
+        "init_lora_weights": adapter.init,
+        "rank_pattern": adapter.rank_pattern,
+        "alpha_pattern": adapter.alpha_pattern,
+    }
+    if adapter.exclude:
+        options["exclude_modules"] = _targets(adapter.exclude)
+    if adapter.layers_to_transform:
+        options["layers_to_transform"] = list(adapter.layers_to_transform)
+    if adapter.layers_pattern:
+        options["layers_pattern"] = adapter.layers_pattern
+    return options
+
+
+def _targets(value: str | tuple[str, ...]) -> str | list[str]:
+    return value if isinstance(value, str) else list(value)
+
+
+def _with_adapter(model: nn.Module, options: dict[str, Any], adapter: Adapter) -> nn.Module:
+    import peft
+
+    known: dict[str, Any] = {str(kind.value).lower(): cls for kind, cls in peft.PEFT_TYPE_TO_CONFIG_MAPPING.items()}
+    if adapter.method.lower() not in known:
+        raise Refused(f"peft has no method {adapter.method!r}", do=f"it has {', '.join(sorted(known))}")
+    try:
+        config = known[adapter.method.lower()](**options)
+        return peft.get_peft_model(model, config)  # type: ignore[no-any-return]
+    except (TypeError, ValueError) as error:
+        raise Refused(f"peft refused the adapter: {error}", do="harness plan shows what its targets meet") from error
+
+
+def _turn_on_checkpointing(model: Any) -> None:
+    """Non-reentrant, for the reentrant kind leaves adapters in a frozen tower without gradient (peft #2880)."""
+    model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})

@@ -1,0 +1,147 @@
+from harness.report import RunReport, to_markdown
+from harness.result import Finding, Reason, Result, Status
+
+
+class ProcessorLost(Finding):
+    pass
+
+
+LOST = ProcessorLost("MiniCPMVProcessor", "MiniCPMVTokenizerFast", "a|b.json", do="save ```it```")
+RESULTS = (
+    Result("m/vision[bf16]", "processor_reloads", Status.FAILED, findings=(LOST,)),
+    Result("m/vision[bf16]", "loads", Status.PASSED),
+    Result("m/vision[bf16]", "buffers", Status.NOT_APPLICABLE, Reason.NO_BUFFERS),
+    Result("m/lora", "merged", Status.BLOCKED, "the probe <merged> is *missing*"),
+    Result("m/lora", "resumes", Status.KNOWN_FAILURE, "see https://example.org/a_b"),
+    Result("m/lora", "padding", Status.WARNED, findings=(Finding("0", "1e-3"),)),
+)
+BEFORE = (
+    Result("m/vision[bf16]", "processor_reloads", Status.PASSED),
+    Result("m/vision[bf16]", "loads", Status.PASSED),
+    Result("m/vision[bf16]", "buffers", Status.PASSED),
+    Result("m/lora", "merged", Status.BLOCKED, "as ever"),
+    Result("m/older", "loads", Status.PASSED),
+)
+FULL = RunReport(
+    results=RESULTS,
+    title="Nightly_run",
+    seconds={"m/vision[bf16]": 0.25, "m/lora": 61},
+    environment={"torch": "2.11.0", "threads": 2, "back|ends": {"image": "pil", "attention": None}},
+    again={("m/vision[bf16]", "processor_reloads"): "harness run s.yaml -k processor_reloads"},
+    baseline=BEFORE,
+    missing=("m/older: loads", "m/gone: loads"),
+)
+
+
+def test_the_whole_report() -> None:
+    assert to_markdown(FULL) == (
+        """\
+# Nightly_run
+
+**1 of 5 checks failed and 1 was blocked in 2 of 2 recipes, and 3 checks of the baseline are missing.**
+
+| recipe | passed | failed | blocked | warned | known failure | not applicable | time |
+| --- | --: | --: | --: | --: | --: | --: | --: |
+| `m/lora` | 0 | 0 | 1 | 1 | 1 | 0 | 1 min 1 s |
+| `m/vision[bf16]` | 1 | 1 | 0 | 0 | 0 | 1 | 0.2 s |
+| all | 1 | 1 | 1 | 1 | 1 | 1 | 1 min 1 s |
+
+## Failures
+
+### FAILED `processor_reloads` of `m/vision[bf16]`
+
+````text
+expected  MiniCPMVProcessor
+seen      MiniCPMVTokenizerFast
+where     a|b.json
+do        save ```it```
+again     harness run s.yaml -k processor_reloads
+````
+
+### BLOCKED `merged` of `m/lora`
+
+```text
+reason    the probe <merged> is *missing*
+```
+
+## Warnings
+
+### WARNED `padding` of `m/lora`
+
+```text
+expected  0
+seen      1e-3
+```
+
+## Neither passed nor failed
+
+| status | reason | checks |
+| --- | --- | --- |
+| known failure | see https://example.org/a_b | 1 |
+| not applicable | the model has no buffers | 1 |
+
+## Compared with the baseline
+
+| recipe | before | after |
+| --- | --: | --: |
+| `m/lora` | 0/1 | 0/3 |
+| `m/older` | 1/1 | – |
+| `m/vision[bf16]` | 3/3 | 1/2 |
+
+### Newly failing
+
+- `m/vision[bf16]: processor_reloads`
+
+### Vanished: judged in the baseline, not in this run
+
+- `m/gone: loads`
+- `m/older: loads`
+- `m/vision[bf16]: buffers`
+
+## Environment
+
+| fact | value |
+| --- | --- |
+| torch | `2.11.0` |
+| threads | `2` |
+| back\\|ends | `{"attention": null, "image": "pil"}` |
+"""
+    )
+
+
+def test_a_run_that_passed_is_short() -> None:
+    assert to_markdown(RunReport((Result("r", "c", Status.PASSED),))) == (
+        """\
+# Fine-tuning regression report
+
+**1 check of 1 recipe passed.**
+
+| recipe | passed | time |
+| --- | --: | --: |
+| `r` | 1 |  |
+| all | 1 |  |
+"""
+    )
+
+
+def test_no_results_say_so() -> None:
+    assert to_markdown(RunReport(())) == "# Fine-tuning regression report\n\n**No check was run.**\n"
+
+
+def test_names_and_reasons_cannot_break_the_layout() -> None:
+    hostile = Result("a`b|c", "x\ny", Status.KNOWN_FAILURE, "<b>|[link](u)\n_under_ `tick`")
+
+    text = to_markdown(RunReport((hostile,), environment={"": ""}))
+
+    assert "| `` a`b\\|c `` | 1 |  |" in text
+    assert "| known failure | \\<b\\>\\|\\[link\\](u) \\_under\\_ \\`tick\\` | 1 |" in text
+
+
+def test_missing_checks_are_named_even_without_the_results_of_the_baseline() -> None:
+    text = to_markdown(RunReport((Result("r", "c", Status.PASSED),), missing=("r: gone",)))
+
+    assert "**1 check of 1 recipe passed, but 1 check of the baseline is missing.**" in text
+    assert (
+        "## Compared with the baseline\n\n### Vanished: judged in the baseline, not in this run\n\n- `r: gone`"
+        in text
+    )
