@@ -42,9 +42,10 @@ class Evidence:
 class Runner:
     """Makes the runs of plans under one output directory."""
 
-    def __init__(self, workers: Workers, out: Path) -> None:
+    def __init__(self, workers: Workers, out: Path, bases: Path | None = None) -> None:
         self.workers = workers
         self.out = out
+        self.bases = bases or out / "bases"
 
     def carry_out(self, plan: Plan, faults: Sequence[str] = ()) -> Evidence:
         """Make every run of a plan. A run that fails is evidence too; nothing is raised for it."""
@@ -86,7 +87,7 @@ class Runner:
         """The directory training starts from; a family's own tiny one is written once per output directory."""
         if recipe.start_from != "fresh":
             return Path(recipe.start_from).resolve()
-        directory = self.out / "bases" / folder_name(recipe.family)
+        directory = self.bases / folder_name(recipe.family)
         with _locked(directory):
             if not directory.exists():
                 argument = {"family": recipe.family, "directory": str(directory)}

@@ -81,7 +81,7 @@ def _line(result: Result) -> str:
 
 def _result_on(path: Path, number: int, line: bytes) -> Result:
     try:
-        return _result(json.loads(line))
+        return result_from(json.loads(line))
     except (ValueError, RecursionError) as error:
         wrong = "not JSON" if isinstance(error, json.JSONDecodeError | UnicodeDecodeError) else str(error)
         raise Refused(
@@ -91,7 +91,7 @@ def _result_on(path: Path, number: int, line: bytes) -> Result:
         ) from error
 
 
-def _result(record: Any) -> Result:
+def result_from(record: Any) -> Result:
     _require(isinstance(record, dict), "not an object")
     findings = record.get("findings", [])
     _require(isinstance(findings, list), "findings is not a list")
@@ -106,8 +106,9 @@ def _result(record: Any) -> Result:
 
 def _finding(record: Any) -> Finding:
     _require(isinstance(record, dict), "a finding is not an object")
+    kind = _kind(_text(record, "kind"))
     texts = {name: _text(record, name, "") for name in ("expected", "seen", "where", "cause", "do")}
-    return _kind(_text(record, "kind"))(**texts, severity=Severity(_text(record, "severity")))
+    return kind(**texts, severity=Severity(_text(record, "severity")))
 
 
 @cache

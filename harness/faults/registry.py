@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from harness.recipe import Recipe
 from harness.refusal import Refused
@@ -27,20 +28,30 @@ class Fault:
     alteration: Alteration
     applies: Applies
     description: str
+    changes: Mapping[str, Any]
 
 
 _registered: dict[str, Fault] = {}
 
 
 def fault(
-    seam: Seam, *, caught_by: str, finding: str, size: str, applies: Applies = lambda recipe: True
+    seam: Seam,
+    *,
+    caught_by: str,
+    finding: str,
+    size: str,
+    applies: Applies = lambda recipe: True,
+    changes: Mapping[str, Any] | None = None,
 ) -> Callable[[Alteration], Alteration]:
-    """Register a fault under its function's name; the docstring's first line describes it."""
+    """Register a fault under its function's name; the docstring's first line describes it.
+
+    `changes` are recipe fields the fault needs, such as limits that end a hang soon.
+    """
 
     def register(alteration: Alteration) -> Alteration:
         name = alteration.__name__
         description = (alteration.__doc__ or "").strip().split("\n")[0]
-        _registered[name] = Fault(name, seam, caught_by, finding, size, alteration, applies, description)
+        _registered[name] = Fault(name, seam, caught_by, finding, size, alteration, applies, description, changes or {})
         return alteration
 
     return register

@@ -154,5 +154,5 @@ def _template() -> Template:
 
 
 def _without_controls(value: Any) -> Any:
-    # Macros return Markup, a subclass of str: cleaned already, and as a plain str it would be escaped twice.
-    return printable(value) if type(value) is str else value
+    # What a macro returns is a str with __html__: cleaned already, and not to be escaped again.
+    return printable(value) if isinstance(value, str) and not hasattr(value, "__html__") else value

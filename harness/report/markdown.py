@@ -72,11 +72,13 @@ def _result(result: Result, again: str) -> str:
 
 
 def _reasons(run: RunReport) -> list[str]:
-    reasons = Counter((result.status, result.reason) for result in run.results if result.status in _EXPLAINED)
+    reasons = Counter(
+        (result.status, _plain(result.reason)) for result in run.results if result.status in _EXPLAINED
+    )
     if not reasons:
         return []
     in_order = sorted(reasons.items(), key=lambda item: (_EXPLAINED.index(item[0][0]), item[0][1]))
-    rows = [[label(status), _plain(reason), str(number)] for (status, reason), number in in_order]
+    rows = [[label(status), reason, str(number)] for (status, reason), number in in_order]
     return ["## Neither passed nor failed", _table(["status", "reason", "checks"], rows)]
 
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class RunReport:
     """The results of a run and what is needed to read them.
 
-    `seconds` is keyed by recipe; `again`, the command that reproduces a result, by recipe and check. `missing`
-    names vanished checks as "recipe: check". With a `baseline`, the reports compare the run with it.
+    `seconds` is keyed by recipe; `again`, the command that reproduces a result, by recipe and check.
+    `missing` names vanished checks as "recipe: check". With a `baseline`, the run is compared with it.
     """
 
     results: tuple[Result, ...]

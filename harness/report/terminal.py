@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from harness.report.fields import result_lines
 from harness.report.statuses import FAILING, counted, heading
 from harness.report.summary import Counts
-from harness.report.text import duration, plural
+from harness.report.text import duration, one_line, plural
 from harness.result import Status
 
 if TYPE_CHECKING:
@@ -33,9 +33,10 @@ def recipe_line(
 ) -> str:
     """One line for one recipe: its checks counted by status, and how long it took."""
     counts = Counts.of(results)
-    parts = [recipe, f"{plural(counts.total, 'check')}: {_coloured_counts(counts, colour)}"]
+    name = one_line(recipe)
+    parts = [name, f"{plural(counts.total, 'check')}: {_coloured_counts(counts, colour)}"]
     if not counts.total:
-        parts = [recipe, "no checks"]
+        parts = [name, "no checks"]
     if seconds is not None:
         parts.append(duration(seconds))
     return _GAP.join(parts)
@@ -44,14 +45,14 @@ def recipe_line(
 def failure_block(result: Result, again: str = "", *, colour: bool = False) -> str:
     """What a result says, field by field; its first word is the status."""
     code = _BOLD_RED if result.status in FAILING else _BOLD_YELLOW
-    title = f"{_painted(heading(result.status), code, colour)}  {result.check}"
+    title = f"{_painted(heading(result.status), code, colour)}  {one_line(result.check)}"
     fields = result_lines(result, again, lambda name: _painted(name, _DIM, colour))
     return "\n".join([title, *fields])
 
 
 def closing_lines(summary: Summary, *, colour: bool = False) -> str:
     """The end of a run: checks that vanished, all counts, the verdict."""
-    lines = [f"{_painted('MISSING', _BOLD_RED, colour)}  {name}" for name in summary.missing]
+    lines = [f"{_painted('MISSING', _BOLD_RED, colour)}  {one_line(name)}" for name in summary.missing]
     if summary.overall.total:
         where = f"{plural(summary.overall.total, 'check')} of {plural(len(summary.recipes), 'recipe')}"
         lines.append(f"{where}: {_coloured_counts(summary.overall, colour)}")

@@ -1,6 +1,7 @@
 import re
 
 import pytest
+
 from harness.report import Summary, closing_lines, failure_block, recipe_line
 from harness.result import Finding, Reason, Result, Severity, Status
 
@@ -211,9 +212,9 @@ def test_failing_is_red_and_passing_green() -> None:
         ),
         (results("a", passed=1, blocked=1), True, "1 of 2 checks was blocked in 1 of 1 recipe."),
         (
-            results("a", passed=4, warned=1, known_failure=2, not_comparable=1),
+            results("a", passed=4, warned=1, known_failure=2),
             False,
-            "4 of 7 checks of 1 recipe passed and none failed (1 warned, 2 known failures, 1 not comparable).",
+            "4 of 7 checks of 1 recipe passed and none failed (1 warned, 2 known failures).",
         ),
         (results("a", not_applicable=2), False, "No check of 1 recipe was judged (2 not applicable)."),
     ],
@@ -231,7 +232,7 @@ def test_a_missing_check_fails_a_run_that_would_pass() -> None:
     assert summary.verdict == "All 2 checks of 1 recipe passed, but 2 checks of the baseline are missing."
 
 
-def test_not_applicable_reasons_do_not_reach_the_counts() -> None:
+def test_what_does_not_apply_is_counted_and_not_judged() -> None:
     summary = Summary.of([Result("a", "c", Status.NOT_APPLICABLE, Reason.NO_ADAPTER)])
 
     assert summary.recipes["a"].judged == 0

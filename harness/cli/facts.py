@@ -1,0 +1,100 @@
+"""`harness list`, `harness plan` and `harness schema`: facts, without training."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from harness.cli.shown import AsJson, print_columns, print_json
+
+
+class Things(str, Enum):
+    families = "families"
+    checks = "checks"
+    faults = "faults"
+    suites = "suites"
+
+
+def list_things(
+    what: Annotated[Things, typer.Argument(help="what to list", show_default=False)], as_json: AsJson = False
+) -> int:
+    """List families, checks, faults or suites."""
+    records = {"families": _families, "checks": _checks, "faults": _faults, "suites": _suites}[what.value]()
+    if as_json:
+        print_json(records)
+    elif records:
+        print_columns([[_cell(value) for value in record.values()] for record in records])
+    return 0
+
+
+def _cell(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
+def _families() -> list[dict[str, Any]]:
+    from harness.families import family, names
+
+    found = [family(name) for name in names()]
+    return [{"name": one.name, "sizes": list(one.sizes), "description": one.description} for one in found]
+
+
+def _checks() -> list[dict[str, Any]]:
+    from harness.checks import CHECKS
+
+    return [{"name": check.name, "title": check.title, "source": check.source} for check in CHECKS]
+
+
+def _faults() -> list[dict[str, Any]]:
+    from harness.faults import FAULTS
+
+    return [
+        {"name": one.name, "size": one.size, "caught_by": one.caught_by, "description": one.description}
+        for one in FAULTS.values()
+    ]
+
+
+def _suites() -> list[dict[str, Any]]:
+    from harness.cli.suites import suites_at
+
+    folder = Path("suites")
+    suites = suites_at([folder]) if folder.is_dir() else []
+    return [{"path": str(s.path), "recipes": len(s.recipes), "description": s.description} for s in suites]
+
+
+def plan(
+    what: Annotated[str, typer.Argument(help="a suite, or a family", show_default=False)],
+    size: Annotated[str, typer.Option(help="full or tiny")] = "full",
+    as_json: AsJson = False,
+) -> int:
+    """Counts and what each tuning mode trains, on the meta device: no weights are made."""
+    from harness.planning import family_plan, suite_plan
+    from harness.refusal import Refused
+
+    if size not in ("full", "tiny"):
+        raise Refused(f"no size {size!r}", do="use full or tiny")
+    path = Path(what)
+    planned = suite_plan(path, size) if path.suffix in (".yaml", ".yml") else family_plan(what, size)
+    if as_json:
+        print_json(planned)
+        return 0
+    for family in planned if isinstance(planned, list) else [planned]:
+        _print_plan(family)
+    return 0
+
+
+def _print_plan(planned: dict[str, Any]) -> None:
+    print(f"{planned['family']} ({planned['size']}): {planned['total']:,} parameters")
+    print_columns([[f"  {name}", f"{count:>16,}"] for name, count in planned["components"].items()])
+    print("trained by")
+    print_columns([[f"  {name}", f"{count:>16,}"] for name, count in planned["modes"].items()])
+
+
+def schema() -> int:
+    """Print the JSON Schema of a suite."""
+    from harness.recipe.schema import suite_schema
+
+    print_json(suite_schema())
+    return 0

@@ -1,0 +1,112 @@
+"""`harness check` and `harness report`: judging and showing what is already there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from harness.cli.shown import AsJson, colour, print_json
+from harness.refusal import Refused
+
+if TYPE_CHECKING:
+    from harness.intent import Intent
+    from harness.report import RunReport
+    from harness.result import Result
+
+
+def check(
+    trace: Annotated[Path, typer.Argument(help="a trace directory", show_default=False)],
+    intent: Annotated[Path | None, typer.Option(help="judge against this intent file (YAML) instead")] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Judge a recorded trace again."""
+    from harness.checks import CHECKS
+    from harness.checks.judging import judge_all
+    from harness.report import Summary, closing_lines, failure_block, recipe_line
+    from harness.trace.reader import read_trace
+    from harness.verdict import exit_status
+
+    recorded = read_trace(trace)
+    promised = _intent_of(recorded.header, trace, intent)
+    name = str(recorded.header.get("recipe_id", trace.name))
+    results = judge_all([one for one in CHECKS if not one.partners], name, promised, recorded)
+    if as_json:
+        print_json([result.to_json() for result in results])
+        return exit_status(results)
+    print(recipe_line(name, results, None, colour=colour()))
+    again = f"harness check {trace}" + (f" --intent {intent}" if intent else "")
+    for result in results:
+        if result.status.value in ("failed", "warned", "blocked"):
+            print(f"\n{failure_block(result, again, colour=colour())}")
+    print(f"\n{closing_lines(Summary.of(results), colour=colour())}")
+    return exit_status(results)
+
+
+def _intent_of(header: dict[str, Any], trace: Path, file: Path | None) -> Intent:
+    """The intent in a file, or the one that the trace was recorded with."""
+    import yaml
+    from pydantic import ValidationError
+
+    from harness.intent import Intent
+    from harness.recipe.suite import refusal_of
+
+    where = str(file or trace / "header.json")
+    try:
+        value = yaml.safe_load(file.read_text(encoding="utf-8")) if file else header.get("intent")
+        if not isinstance(value, dict):
+            raise Refused("there is no intent", where=where, do="give one with --intent FILE")
+        return Intent.model_validate(value)
+    except ValidationError as error:
+        raise refusal_of(error, where) from None
+    except OSError as error:
+        raise Refused(f"cannot be read: {error.strerror}", where=where, do="name an intent file") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise Refused(f"is not YAML: {error}", where=where, do="mend the file") from None
+
+
+def report(
+    results: Annotated[list[Path], typer.Argument(help="results.jsonl files", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", help="where report.md and report.html go")] = Path(),
+) -> int:
+    """Write the Markdown and HTML reports of results again."""
+    from harness.report import closing_lines
+    from harness.store import read_results
+    from harness.verdict import exit_status
+
+    read = tuple(result for path in results for result in read_results(path))
+    print(closing_lines(write_reports(out, read).summary, colour=colour()))
+    return exit_status(read)
+
+
+def write_reports(out: Path, results: tuple[Result, ...], missing: tuple[str, ...] = ()) -> RunReport:
+    """Write report.md and report.html, and hand back what they were made from."""
+    from harness.report import RunReport, to_html, to_markdown
+    from harness.store import write_text
+
+    seconds, environment = _measured(out / "runs")
+    again = {(r.recipe, r.check): _again(r) for r in results}
+    made = RunReport(results, seconds=seconds, environment=environment, again=again, missing=missing)
+    write_text(out / "report.md", to_markdown(made))
+    write_text(out / "report.html", to_html(made))
+    return made
+
+
+def _again(result: Result) -> str:
+    suite, _, recipe = result.recipe.partition("/")
+    return f"harness run suites/{suite}.yaml --recipe '{recipe}' -k {result.check}"
+
+
+def _measured(runs: Path) -> tuple[dict[str, float], dict[str, Any]]:
+    """Seconds per recipe, and the environment of the first run, from the traces."""
+    seconds: dict[str, float] = {}
+    environment: dict[str, Any] = {}
+    for header in sorted(runs.glob("*/trace/header.json")):
+        value = json.loads(header.read_text(encoding="utf-8"))
+        environment = environment or value.get("environment", {})
+        measured = header.with_name("measured.json")
+        if measured.exists():
+            seconds[value["recipe_id"]] = sum(json.loads(measured.read_text(encoding="utf-8"))["seconds"].values())
+    return seconds, environment

@@ -1,0 +1,70 @@
+"""The command `harness`.
+
+Exit status: 0 nothing failed and nothing was blocked; 1 something did; 2 wrong usage or an unreadable file, in one
+line; 3 the harness itself broke; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from harness.cli import facts, files, judging, running
+from harness.refusal import Refused
+
+app = typer.Typer(
+    help="Compares what a vision-language fine-tune was asked to do with what it did.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("run")(running.run)
+app.command("faults")(running.faults)
+app.command("check")(judging.check)
+app.command("report")(judging.report)
+app.command("plan")(facts.plan)
+app.command("schema")(facts.schema)
+app.command("list")(facts.list_things)
+app.command("tiny")(files.tiny)
+app.command("inspect")(files.inspect)
+
+WRONG_USAGE, BROKEN, INTERRUPTED = 2, 3, 130
+
+
+def main() -> None:
+    """Run the command line and exit with its status."""
+    sys.exit(status_of(sys.argv[1:]))
+
+
+def status_of(arguments: list[str]) -> int:
+    """Run one command and return its exit status."""
+    try:
+        status = app(arguments, standalone_mode=False)
+        return status if isinstance(status, int) else 0
+    except Refused as refused:
+        print(f"harness: {refused}", file=sys.stderr)
+        return WRONG_USAGE
+    except KeyboardInterrupt:
+        print("harness: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        return 0
+    except Exception as error:
+        return _shown(error)
+
+
+def _shown(error: Exception) -> int:
+    """Typer's own errors (they know how to say themselves) are wrong usage; anything else is the harness's fault."""
+    say = getattr(error, "format_message", None)
+    if say is not None:
+        print(f"harness: {say()}", file=sys.stderr)
+        return WRONG_USAGE
+    if type(error).__name__ == "Abort":
+        return INTERRUPTED
+    import traceback
+
+    traceback.print_exc()
+    print("harness: this is a defect of the harness, please report it with the lines above", file=sys.stderr)
+    return BROKEN

@@ -1,0 +1,45 @@
+"""Faults in where adapters sit and what numbers they have."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.faults.registry import fault
+from harness.faults.where import has_adapter
+from harness.recipe import Recipe
+from harness.seams import Moment, Seam
+
+
+def _adapted_layers(model: Any) -> list[tuple[str, Any]]:
+    return [(path, module) for path, module in model.named_modules() if hasattr(module, "base_layer")]
+
+
+def _by_regex(recipe: Recipe) -> bool:
+    return has_adapter(recipe) and isinstance(recipe.peft.targets, str) and recipe.peft.targets != "all-linear"  # type: ignore[union-attr]
+
+
+@fault(Seam.AFTER_TUNING, caught_by="adapters_where_intended", finding="AdapterMissing", size="one module", applies=has_adapter)
+def one_adapter_taken_off(model: Any, moment: Moment) -> None:
+    """One module lost its adapter and is the plain layer again."""
+    path, module = _adapted_layers(model)[0]
+    owner, _, name = path.rpartition(".")
+    setattr(model.get_submodule(owner), name, module.base_layer)
+
+
+@fault(Seam.ADAPTER_OPTIONS, caught_by="adapters_where_intended", finding="AdapterUnasked", size="one module", applies=_by_regex)
+def one_adapter_elsewhere(options: dict[str, Any], moment: Moment) -> None:
+    """The targets handed to peft name one module more, in the vision tower."""
+    path = next(path for path, _ in moment.model.named_modules() if path.endswith(".fc1"))
+    options["target_modules"] = f"(?:{options['target_modules']})|{path.replace('.', '[.]')}"
+
+
+def _is_lora(recipe: Recipe) -> bool:
+    return recipe.peft is not None and recipe.peft.method == "lora"
+
+
+@fault(Seam.AFTER_TUNING, caught_by="adapter_numbers_as_asked", finding="AdapterNumbers", size="one scaling", applies=_is_lora)
+def one_scaling_doubled(model: Any, moment: Moment) -> None:
+    """The scaling of one adapter is twice what was asked."""
+    _, module = _adapted_layers(model)[0]
+    for name in module.scaling:
+        module.scaling[name] *= 2

@@ -1,0 +1,47 @@
+"""Where faults apply, and what they take hold of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.recipe import COMPONENTS, Recipe
+
+
+def freezes_something(recipe: Recipe) -> bool:
+    """Whether at least the vision tower stays frozen: it has parameters and buffers of its own."""
+    return "vision" not in {tune.component for tune in recipe.tune} and not trains_everything(recipe)
+
+
+def trains_everything(recipe: Recipe) -> bool:
+    return {tune.component for tune in recipe.tune} >= set(COMPONENTS)
+
+
+def tunes_something(recipe: Recipe) -> bool:
+    """Whether the connector itself trains, in fp32 weights: every step of it moves."""
+    return "connector" in {tune.component for tune in recipe.tune} and not recipe.precision.startswith("pure")
+
+
+def has_adapter(recipe: Recipe) -> bool:
+    return recipe.peft is not None
+
+
+def saves_whole(recipe: Recipe) -> bool:
+    return recipe.saves == "full"
+
+
+def saves(recipe: Recipe) -> bool:
+    return recipe.saves != "nothing"
+
+
+def sees_images(recipe: Recipe) -> bool:
+    return any(kind != "text" for kind in recipe.data.mix)
+
+
+def first_frozen(model: Any) -> Any:
+    """The first frozen parameter of the model."""
+    return next(p for p in model.parameters() if not p.requires_grad)
+
+
+def first_trained(model: Any) -> Any:
+    """The first parameter set to train."""
+    return next(p for p in model.parameters() if p.requires_grad)

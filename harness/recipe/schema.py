@@ -1,0 +1,35 @@
+"""The JSON Schema of a suite, for editors and for whoever writes suites by program."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.recipe.model import Recipe
+
+
+def suite_schema() -> dict[str, Any]:
+    """A schema of the whole file: each recipe is a Recipe without what the suite's defaults already say."""
+    recipe = Recipe.model_json_schema(ref_template="#/$defs/{model}")
+    definitions = recipe.pop("$defs", {})
+    recipe.pop("required", None)
+    tune = {"description": "components or unions; or a mapping to all, {last: N} or {named: [...]}"}
+    tune["anyOf"] = [{"type": "string"}, {"type": "array"}, {"type": "object"}]  # type: ignore[assignment]
+    recipe["properties"]["tune"] = tune
+    recipe["properties"]["loss_scaler"] = {
+        "anyOf": [{"enum": ["auto", "on", "off"]}, {"type": "boolean"}, {"$ref": "#/$defs/LossScaler"}]
+    }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "harness suite",
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["recipes"],
+        "properties": {
+            "family": {"type": "string"},
+            "description": {"type": "string"},
+            "defaults": {"$ref": "#/$defs/Recipe"},
+            "matrix": {"type": "object", "additionalProperties": {"type": "array", "minItems": 1}},
+            "recipes": {"type": "object", "minProperties": 1, "additionalProperties": {"$ref": "#/$defs/Recipe"}},
+        },
+        "$defs": {**definitions, "Recipe": recipe},
+    }
