@@ -32,8 +32,8 @@ class AdapterIntent(Frozen):
     dropout: float = 0.0
     bias: Literal["none", "all", "lora_only"] = "none"
     rslora: bool = False
-    rank_pattern: dict[str, int] = {}
-    alpha_pattern: dict[str, float] = {}
+    rank_pattern: dict[str, int] = Field(default_factory=dict)
+    alpha_pattern: dict[str, float] = Field(default_factory=dict)
     layers_to_transform: tuple[int, ...] = ()
     layers_pattern: str | None = None
 
@@ -76,7 +76,9 @@ class Intent(Frozen):
     save: SaveIntent = SaveIntent(what="nothing")
     samples_known: bool = Field(default=False, description="the run announces which samples it will see, in order")
     has_images: bool = True
-    base: bool = Field(default=False, description="the trace holds the inventory of the directory training started from")
+    base: bool = Field(
+        default=False, description="the trace holds the inventory of the directory training started from"
+    )
 
     @cached_property
     def naming(self) -> Naming:

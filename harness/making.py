@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from harness.families import Family
     from harness.families.family import Loaded
+    from harness.recipe.fields import SampleKind
     from harness.recording import Recorder
 
 
@@ -134,7 +135,9 @@ def _build(run: Run, family: Family) -> Loaded:
     return loaded
 
 
-def _batches(recipe: Recipe, family: Family, loaded: Loaded) -> tuple[list[list[dict[str, torch.Tensor]]], dict[str, Any]]:
+def _batches(
+    recipe: Recipe, family: Family, loaded: Loaded
+) -> tuple[list[list[dict[str, torch.Tensor]]], dict[str, Any]]:
     """The micro-batches of each step, in the samples' order, and what the trace must say of them."""
     from harness.data import digest, select
     from harness.recording.batches import sample_fingerprints
@@ -158,8 +161,8 @@ def _samples(recipe: Recipe) -> Any:
 
 def _write_header(run: Run, family: Family, argument: dict[str, Any]) -> None:
     from harness import stack
-    from harness.trace.schema import FORMAT_VERSION
     from harness.trace.atomic import write_atomically
+    from harness.trace.schema import FORMAT_VERSION
 
     inventory = inventory_path(run.base)
     header = {
@@ -232,7 +235,7 @@ def _probe_samples(recipe: Recipe) -> dict[str, Any]:
     from harness.data import SHIPPED, read_samples, select
 
     shipped = read_samples(SHIPPED)
-    kinds = ("text",) if set(recipe.data.mix) == {"text"} else ("image", "text")
+    kinds: tuple[SampleKind, ...] = ("text",) if set(recipe.data.mix) == {"text"} else ("image", "text")
     return {kind: select(shipped, (kind,), 1)[0] for kind in kinds}
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.checks import Check
-from harness.families import family
+from harness.families import check_possible, family
 from harness.intent import Intent
 from harness.recipe import Recipe
 
@@ -36,6 +36,7 @@ class Plan:
 
 def plan(recipe_id: str, recipe: Recipe, checks: Iterable[Check]) -> Plan:
     """The least that must be done so that every selected check that applies can be judged."""
+    check_possible(recipe)
     intent = family(recipe.family).intent(recipe)
     wanted = [check for check in checks if not any(need.refusal(intent) for need in check.needs)]
     planned = Plan(recipe_id, {MAIN: PlannedRun(recipe, intent)})

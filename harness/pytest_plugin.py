@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from harness.pytest_session import PytestSession
     from harness.recipe import Recipe
     from harness.result import Result
-    from harness.pytest_session import PytestSession
 
-SESSION = pytest.StashKey["PytestSession"]()
+SESSION: pytest.StashKey[PytestSession] = pytest.StashKey()
 SUFFIXES = (".yaml", ".yml")
 
 

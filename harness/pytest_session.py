@@ -17,11 +17,11 @@ from typing import Any, TextIO
 import pytest
 
 from harness.recipe import Recipe
+from harness.refusal import Refused
 from harness.result import Result
 from harness.session import Session, Sockets, WarmParents, prepare_out
-from harness.refusal import Refused
 from harness.store import append_result, result_from, write_results
-from harness.verdict import Outcome, KnownFailure, outcome, read_known_failures, with_known_failures
+from harness.verdict import KnownFailure, Outcome, outcome, read_known_failures, with_known_failures
 
 RESULTS = "results.jsonl"
 PROPERTY = "harness_result"
@@ -61,7 +61,7 @@ class PytestSession:
 
     def _sockets(self) -> Sockets:
         if self.is_worker:
-            return Sockets(*self.config.workerinput["harness_sockets"])
+            return Sockets(*self.config.workerinput["harness_sockets"])  # type: ignore[attr-defined]
         return self._start()
 
     def _known_beside(self, suite: Path) -> tuple[KnownFailure, ...]:
@@ -83,6 +83,13 @@ class PytestSession:
         from harness.recipe import read_suite
 
         return sorted({recipe.family for path in self.suites for recipe in read_suite(path).recipes.values()})
+
+    @pytest.hookimpl(optionalhook=True, tryfirst=True)
+    def pytest_xdist_setupnodes(self) -> None:
+        """xdist: its own status lines say nothing about recipes."""
+        status = self.config.pluginmanager.get_plugin("terminaldistreporter")
+        if status is not None and self._progress.on:
+            status.write_line = status.rewrite = lambda *_, **__: None
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -129,7 +136,7 @@ class PytestSession:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
-        """With --harness-report a recipe is one line, printed when its last check has arrived; not one letter a check."""
+        """With --harness-report a recipe is one line, printed when its last check has arrived."""
         if not self._progress.on or carried(report) is None:
             return None
         return (report.outcome if report.when == "call" else ""), "", ""
@@ -137,7 +144,10 @@ class PytestSession:
 
 def carried(report: pytest.TestReport) -> Result | None:
     """The result that a report brings along, from this process or from a worker."""
-    return next((result_from(json.loads(str(value))) for name, value in report.user_properties if name == PROPERTY), None)
+    return next(
+        (result_from(json.loads(str(value))) for name, value in report.user_properties if name == PROPERTY),
+        None,
+    )
 
 
 class Progress:
@@ -178,5 +188,5 @@ class Progress:
 def again_command(node: str) -> str:
     """The command that repeats one item alone."""
     path, recipe, check = node.split("::", 2)
-    short = os.path.relpath(path) if os.path.isabs(path) else path
+    short = os.path.relpath(path) if Path(path).is_absolute() else path
     return f"harness run {shlex.quote(short)} --recipe {shlex.quote(recipe)} -k {shlex.quote(check)}"

@@ -24,8 +24,9 @@ def reload(request: dict[str, Any]) -> None:
     directory = Path(request["directory"])
     record: dict[str, Any] = {}
     try:
-        stream.emit("inventory", **inventory(directory))
-        stream.flush()
+        files = _attempt(record, "inventory", lambda: inventory(directory))
+        if files is not None:
+            stream.emit("inventory", **files)
         model = _attempt(record, "model", lambda: _load_model(directory, request["dtype"], record))
         if model is not None:
             record["fingerprints"] = {path: as_hex(fingerprint(p)) for path, p in model.named_parameters()}

@@ -59,7 +59,11 @@ class Finding:
         return type(self).__name__
 
     def to_json(self) -> dict[str, Any]:
-        return {"kind": self.kind, **{k: v for k, v in asdict(self).items() if v}, "severity": self.severity.value}
+        return {
+            "kind": self.kind,
+            **{k: v for k, v in asdict(self).items() if v},
+            "severity": self.severity.value,
+        }
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ from harness.making import RELOAD_REQUEST
 from harness.planner import Plan, PlannedRun
 from harness.recipe import Recipe
 from harness.refusal import Refused
+from harness.trace.atomic import write_atomically
 from harness.trace.reader import Trace, read_trace
 from harness.trace.schema import FORMAT_VERSION
-from harness.trace.atomic import write_atomically
 
 OUTPUT_LINES = 3
 
@@ -127,7 +127,13 @@ def worker_modules(families: Sequence[str]) -> tuple[list[str], list[str]]:
     libraries = ["torch", "transformers", "peft", "safetensors.torch", "accelerate", "PIL.Image", "jinja2"]
     models = [module for name in families for module in family(name).library_modules]
     shared = ["harness.stack", "harness.checkpoint.inventory", "harness.trace.writer"]
-    makers = ["harness.making", "harness.engines.torch_loop", "harness.recording", "harness.probes", "harness.faults"]
+    makers = [
+        "harness.making",
+        "harness.engines.torch_loop",
+        "harness.recording",
+        "harness.probes",
+        "harness.faults",
+    ]
     reloaders = ["harness.reloading"]
     return [*libraries, *models, *shared, *makers], [*libraries, *models, *shared, *reloaders]
 
@@ -151,7 +157,9 @@ def disk_errors(directory: Path) -> Iterator[None]:
         yield
     except OSError as error:
         where = error.filename or directory
-        raise Refused(f"cannot write: {error.strerror}", where=str(where), do="free space or choose another --out") from None
+        raise Refused(
+            f"cannot write: {error.strerror}", where=str(where), do="free space or choose another --out"
+        ) from None
 
 
 @contextlib.contextmanager

@@ -32,4 +32,3 @@ def save_options(model: nn.Module, recipe: Recipe) -> dict[str, Any]:
         return {"max_shard_size": recipe.save.max_shard_size}
     size = sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
     return {"max_shard_size": max(size // (SHARDS + 1), 1)}
-

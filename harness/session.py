@@ -11,9 +11,9 @@ from harness.checks.judging import judge
 from harness.launch import Launcher, WarmParent, can_fork
 from harness.planner import plan
 from harness.recipe import Recipe
+from harness.refusal import Refused
 from harness.result import Result
 from harness.runner import Runner, Workers, disk_errors, worker_modules
-from harness.refusal import Refused
 
 MARKER = ".harness-out"
 
@@ -77,7 +77,11 @@ def prepare_out(out: Path) -> Path:
     if out.exists() and not out.is_dir():
         raise Refused("is a file", where=str(out), do="name a directory with --out")
     if out.is_dir() and any(out.iterdir()) and not (out / MARKER).exists():
-        raise Refused("holds files that are not the harness's", where=str(out), do="name a new or empty directory with --out")
+        raise Refused(
+            "holds files that are not the harness's",
+            where=str(out),
+            do="name a new or empty directory with --out",
+        )
     with disk_errors(out):
         out.mkdir(parents=True, exist_ok=True)
         (out / MARKER).write_text("written by harness; its contents are replaced at each run\n", encoding="utf-8")

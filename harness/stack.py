@@ -9,7 +9,16 @@ import platform
 from importlib import metadata
 from typing import Any
 
-LIBRARIES = ("torch", "transformers", "peft", "accelerate", "safetensors", "tokenizers", "deepspeed", "torchvision")
+LIBRARIES = (
+    "torch",
+    "transformers",
+    "peft",
+    "accelerate",
+    "safetensors",
+    "tokenizers",
+    "deepspeed",
+    "torchvision",
+)
 
 
 @functools.cache

@@ -35,9 +35,7 @@ def read_results(path: Path) -> list[Result]:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise Refused(
-            f"cannot be read: {_why(error)}", where=str(path), do="name a file of results"
-        ) from error
+        raise Refused(f"cannot be read: {_why(error)}", where=str(path), do="name a file of results") from error
     numbered = enumerate(content.split(b"\n"), start=1)
     return [_result_on(path, number, line) for number, line in numbered if line.strip()]
 

@@ -36,20 +36,13 @@ def tune(model: nn.Module, recipe: Recipe, family: Family, seams: Seams) -> nn.M
 
 def modules_of(model: nn.Module, part: Tune, family: Family) -> list[nn.Module]:
     """The modules that hold what a `tune` entry names, found by native names."""
-    import torch
-
     if part.component not in family.handles.components:
-        raise Refused(
-            f"{family.name} has no component {part.component}",
-            do=f"there are {', '.join(family.handles.components)}",
-        )
+        return []
     if part.last:
-        layers = _matching(model, family.handles.layers.get(part.component, "$^"))
-        if not layers or not isinstance(layers[0], torch.nn.ModuleList):
-            raise Refused(f"{part.component} of {family.name} has no list of layers", do="use named instead of last")
-        if part.last > len(layers[0]):
-            raise Refused(f"tune: {part.component} has {len(layers[0])} layers, not {part.last}", do="lower last")
-        return list(layers[0])[-part.last :]
+        layers = list(_matching(model, family.handles.layers[part.component])[0].children())
+        if part.last > len(layers):
+            raise Refused(f"tune: {part.component} has {len(layers)} layers, not {part.last}", do="lower last")
+        return layers[-part.last :]
     whole = _matching(model, family.handles.components[part.component])
     return _named(whole, part) if part.named else whole
 
@@ -72,13 +65,8 @@ def adapter_options(model: nn.Module, recipe: Recipe, family: Family) -> dict[st
     """The keyword arguments for peft's configuration class."""
     adapter = recipe.peft
     assert adapter is not None
-    kept = [family.handles.saved_with_adapter.get(part.component) for part in recipe.tune]
-    if None in kept:
-        component = recipe.tune[kept.index(None)].component
-        raise Refused(
-            f"tune: {component} cannot be tuned beside an adapter: peft keeps no copy of it",
-            do="put the adapter on it instead",
-        )
+    saved_with_adapter = family.handles.saved_with_adapter
+    kept = [saved_with_adapter[part.component] for part in recipe.tune if part.component in saved_with_adapter]
     options: dict[str, Any] = dict(adapter.options)
     options["target_modules"] = _targets(adapter.targets)
     if saved := [*kept, *adapter.modules_to_save]:

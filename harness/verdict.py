@@ -79,9 +79,7 @@ def read_known_failures(path: Path) -> tuple[KnownFailure, ...]:
     return tuple(known)
 
 
-def with_known_failures(
-    results: Iterable[Result], known: Iterable[KnownFailure], today: datetime.date
-) -> list[Result]:
+def with_known_failures(results: Iterable[Result], known: Iterable[KnownFailure], today: datetime.date) -> list[Result]:
     """The results with known failures marked; an expired entry excuses nothing, and one that passes is `fixed`."""
     return [_marked(result, [entry for entry in known if entry.covers(result)], today) for result in results]
 
@@ -94,7 +92,9 @@ def _marked(result: Result, entries: list[KnownFailure], today: datetime.date) -
         if result.status is Status.FAILED:
             return replace(result, status=Status.KNOWN_FAILURE, reason=f"{entry.reason} ({entry.link})")
         if result.status in (Status.PASSED, Status.WARNED):
-            return replace(result, status=Status.FIXED, reason=f"listed as a known failure, and it passed: {entry.link}")
+            return replace(
+                result, status=Status.FIXED, reason=f"listed as a known failure, and it passed: {entry.link}"
+            )
     return result
 
 
@@ -126,7 +126,9 @@ class Baseline:
             value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             return cls({recipe: tuple(names) for recipe, names in value["applied"].items()})
         except OSError as error:
-            raise Refused(f"cannot be read: {error.strerror}", where=str(path), do="write one with --write-baseline") from None
+            raise Refused(
+                f"cannot be read: {error.strerror}", where=str(path), do="write one with --write-baseline"
+            ) from None
         except (ValueError, KeyError, AttributeError, TypeError):
             raise Refused("is not a baseline", where=str(path), do="write one with --write-baseline") from None
 

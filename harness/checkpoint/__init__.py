@@ -1,1 +1,1 @@
-"""Layer 1. Reads saved directories: headers, fingerprints, what they promise. Serves the making and the judging side."""
+"""Layer 1. Reads saved directories: headers, fingerprints, promises. Serves the making and the judging side."""

@@ -25,7 +25,9 @@ def inventory(directory: Path) -> dict[str, Any]:
     if not directory.is_dir():
         raise Refused("no such directory", where=str(directory), do="name a saved directory")
     files = {path.relative_to(directory).as_posix(): _file_facts(path) for path in _files(directory)}
-    tensors = {key: facts for path in _files(directory) if path.suffix == ".safetensors" for key, facts in _tensors(path)}
+    tensors = {
+        key: facts for path in _files(directory) if path.suffix == ".safetensors" for key, facts in _tensors(path)
+    }
     return {"files": files, "tensors": dict(sorted(tensors.items()))}
 
 
@@ -61,7 +63,7 @@ def promised_keys(directory: Path) -> set[str] | None:
 
 
 def checkpoint_problems(directory: Path) -> Iterator[str]:
-    """What is wrong with a saved directory, one line each: damaged shards, keys promised and missing, no configuration."""
+    """What is wrong with a saved directory, a line each: damaged shards, promised keys that miss, no configuration."""
     if not directory.is_dir():
         yield f"{directory}: no such directory; name a saved directory"
         return
@@ -125,13 +127,20 @@ def _tensors(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         first, last = entry["data_offsets"]
         width = _WIDTHS[entry["dtype"]]
         integers = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}[width]
-        flat = torch.frombuffer(data, dtype=integers, offset=start + first, count=(last - first) // width) if last > first else None
-        yield key, {
-            "file": path.name,
-            "dtype": entry["dtype"],
-            "shape": entry["shape"],
-            "fingerprint": as_hex(0 if flat is None else fingerprint(flat)),
-        }
+        flat = (
+            torch.frombuffer(data, dtype=integers, offset=start + first, count=(last - first) // width)
+            if last > first
+            else None
+        )
+        yield (
+            key,
+            {
+                "file": path.name,
+                "dtype": entry["dtype"],
+                "shape": entry["shape"],
+                "fingerprint": as_hex(0 if flat is None else fingerprint(flat)),
+            },
+        )
 
 
 _WIDTHS = {"F64": 8, "I64": 8, "F32": 4, "I32": 4, "F16": 2, "BF16": 2, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}

@@ -45,7 +45,7 @@ def _prefixes(path: str) -> Iterable[str]:
 
 
 def met_by_one(target: str, tree: Tree, *, exact: bool = False) -> set[str]:
-    """The modules a target meets: a name meets itself and every path that ends in it, a regular expression whole paths."""
+    """The modules a target meets: a name every path that ends in it, a regular expression (`exact`) a whole one."""
     if exact:
         pattern = re.compile(target)
         return {path for path in tree.modules if pattern.fullmatch(path)}
@@ -71,7 +71,9 @@ def targeted(adapter: AdapterIntent, tree: Tree) -> set[str]:
 
 def unmatched(adapter: AdapterIntent, tree: Tree) -> list[str]:
     """Targets and exclusions that meet no module at all."""
-    return [t for spec in (adapter.targets, adapter.exclude) for t in _each(spec) if not _meets_something(t, spec, tree)]
+    return [
+        t for spec in (adapter.targets, adapter.exclude) for t in _each(spec) if not _meets_something(t, spec, tree)
+    ]
 
 
 def _each(spec: str | tuple[str, ...]) -> tuple[str, ...]:

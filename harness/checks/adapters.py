@@ -51,7 +51,7 @@ def adapters_where_intended(intent: Intent, trace: Trace) -> Iterator[Finding]:
     wanted = {path for path in asked if component[path] in intent.adapter.components}
     yield from _outside(intent.adapter, tree, asked - wanted, component)
     yield from _missing(wanted - tree.adapted, component)
-    yield from _unasked(tree.adapted - asked, component)
+    yield from _unasked(set(tree.adapted) - asked, component)
     yield from _unmatched(intent.adapter, tree)
     bare = [name for name in intent.adapter.components if name not in {component[path] for path in wanted}]
     for name in bare:
@@ -63,9 +63,7 @@ def adapters_where_intended(intent: Intent, trace: Trace) -> Iterator[Finding]:
         )
 
 
-def _outside(
-    adapter: AdapterIntent, tree: Tree, elsewhere: set[str], component: dict[str, str]
-) -> Iterator[Finding]:
+def _outside(adapter: AdapterIntent, tree: Tree, elsewhere: set[str], component: dict[str, str]) -> Iterator[Finding]:
     hit = sorted(elsewhere & tree.adapted)
     for name, paths in by_component((component[path], path) for path in hit).items():
         yield AdapterOutside(

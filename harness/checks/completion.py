@@ -20,19 +20,19 @@ class RunEnded(Finding):
 @check("the run came to its end", source="a crash must never end green", name="run.completed")
 def run_completed(intent: Intent, trace: Trace) -> Iterator[Finding]:
     ended, output = trace.outcome.get("ended", ""), trace.outcome.get("last_output", "")
+    said = f"; it said: {output}" if output else ""
     if trace.failure:
         yield RunEnded(
             expected="a run that ends by itself",
             seen=f"{trace.failure['error']}: {trace.failure['message']}",
             where=f"stage {trace.failure['stage']}, after {len(trace.steps)} optimizer steps",
-            do=output,
+            do=trace.failure.get("do", ""),
         )
     elif not trace.closed or trace.outcome.get("code", 0) != 0:
         yield RunEnded(
             expected="a run that ends by itself",
-            seen=ended or "the stream has no closing record",
+            seen=(ended or "the stream has no closing record") + said,
             where=f"stage {trace.stage}, after {len(trace.steps)} optimizer steps",
-            do=output,
         )
     elif intent.steps is not None and len(trace.steps) != intent.steps:
         yield RunEnded(

@@ -47,7 +47,7 @@ def frozen_parameters_unchanged(intent: Intent, trace: Trace) -> Iterator[Findin
     needs=[Parameters, Steps(1), Closed],
 )
 def frozen_buffers_unchanged(intent: Intent, trace: Trace) -> Iterator[Finding]:
-    before = next(iter(trace.of("buffers")), {"path": [], "fingerprint": []})
+    before: dict[str, list[str]] = next(iter(trace.of("buffers")), {"path": [], "fingerprint": []})
     after = next(event["buffers"] for event in trace.of("final"))
     tuned = {p.component for p in trace.parameters if should_train(intent, p) and p.role != "adapter"}
     moved = []

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from harness.trace.reader import Trace
 
 
-def judge(check: Check, recipe: str, intent: Intent, trace: Trace, partners: Mapping[str, Trace] | None = None) -> Result:
+def judge(
+    check: Check, recipe: str, intent: Intent, trace: Trace, partners: Mapping[str, Trace] | None = None
+) -> Result:
     """The result of a check on a trace; pure, and the same each time."""
     for need in check.needs:
         if refusal := need.refusal(intent):

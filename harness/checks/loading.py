@@ -29,7 +29,10 @@ def base_weights_arrived(intent: Intent, trace: Trace) -> Iterator[Finding]:
     own = [p for p in trace.parameters if p.role != "adapter"]
     unknown = [p.key for p in own if p.key not in base and p.role == "base"]
     differing = [p.key for p in own if p.key in base and base[p.key].get(p.dtype) != p.first]
-    for keys, seen in ((unknown, "not in the base directory"), (differing, "other values than in the base directory")):
+    for keys, seen in (
+        (unknown, "not in the base directory"),
+        (differing, "other values than in the base directory"),
+    ):
         if keys:
             yield WeightsNotLoaded(
                 expected=f"{count(len(own), 'parameter')} as in the base directory",

@@ -25,13 +25,21 @@ class MechanismIdle(Finding):
     name="run.mechanism_active",
 )
 def mechanism_active(intent: Intent, trace: Trace) -> Iterator[Finding]:
-    for mechanism in (_autocast, _loss_scaler, _accumulation, _checkpointing, _clipping, _adapters, _sharding):
+    for mechanism in (
+        _autocast,
+        _loss_scaler,
+        _accumulation,
+        _checkpointing,
+        _clipping,
+        _adapters,
+        _sharding,
+    ):
         yield from mechanism(intent, trace)
 
 
 def _autocast(intent: Intent, trace: Trace) -> Iterator[Finding]:
     wanted = intent.mechanisms.autocast
-    seen = next((event["dtypes"] for event in trace.of("forward") if event.get("dtypes")), {})
+    seen: dict[str, list[str]] = next((event["dtypes"] for event in trace.of("forward") if event.get("dtypes")), {})
     linear = seen.get("Linear", [])
     if wanted and linear != [wanted]:
         yield MechanismIdle(
@@ -71,7 +79,9 @@ def _accumulation(intent: Intent, trace: Trace) -> Iterator[Finding]:
 
 
 def _checkpointing(intent: Intent, trace: Trace) -> Iterator[Finding]:
-    recomputed = next((event["recomputed"] for event in trace.of("backward") if "recomputed" in event), {})
+    recomputed: dict[str, int] = next(
+        (event["recomputed"] for event in trace.of("backward") if "recomputed" in event), {}
+    )
     if intent.mechanisms.checkpointing and not recomputed:
         yield MechanismIdle(
             expected="layers recomputed during backward",

@@ -71,7 +71,7 @@ def updates_not_lost_to_rounding(intent: Intent, trace: Trace) -> Iterator[Findi
         reached = sum(_elements_with_gradient(p, trace) for p in ours)
         yield UpdateLostToRounding(
             expected=f"{component}: nearly all elements that have a gradient change at a step",
-            seen=f"{elements} of {reached} elements changed ({100 * elements / reached:.2f} %) in {ours[0].dtype} weights",
+            seen=f"{elements} of {reached} elements changed ({100 * elements / reached:.2f} %), in {ours[0].dtype}",
             where=listed(keys),
             cause=f"the learning rate {_rate(ours[0], trace):g} is below half a unit in the last place of the weights",
             do="keep fp32 master weights, or raise the rate",

@@ -89,6 +89,15 @@ class _Reload(Need):
 
 
 @dataclass(frozen=True)
+class _Loaded(_Reload):
+    def missing(self, intent: Intent, trace: Trace) -> str | None:
+        if missing := super().missing(intent, trace):
+            return missing
+        failed = trace.reloaded is not None and "model_error" in trace.reloaded
+        return "the saved directory does not load" if failed else None
+
+
+@dataclass(frozen=True)
 class _Processor(Need):
     def refusal(self, intent: Intent) -> Reason | None:
         return None if intent.save.processor_class else Reason.NO_PROCESSOR_SAVED
@@ -143,6 +152,7 @@ FullyTuned = _FullyTuned()
 AnAdapter = _Adapter()
 Images = _Images()
 Reload = _Reload()
+Loaded = _Loaded()
 SavedProcessor = _Processor()
 Forwards = _Forwards()
 DataPromise = _DataPromise()

@@ -66,7 +66,9 @@ def losses_finite(intent: Intent, trace: Trace) -> Iterator[Finding]:
 def gradients_finite(intent: Intent, trace: Trace) -> Iterator[Finding]:
     effective = {step["step"] for step in trace.effective_steps}
     for event in trace.gradients("optimizer"):
-        bad = [trace.parameters[i].key for i, norm in enumerate(event["norm"]) if norm is not None and not _finite(norm)]
+        bad = [
+            trace.parameters[i].key for i, norm in enumerate(event["norm"]) if norm is not None and not _finite(norm)
+        ]
         if bad and event["step"] in effective:
             yield GradientNotFinite(
                 expected="finite gradients at the optimizer",

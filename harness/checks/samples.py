@@ -22,8 +22,6 @@ class NoLabels(Finding):
     """A micro-batch in which no token is learned."""
 
 
-
-
 @check(
     "every micro-batch holds the samples at its place in the data",
     source="MGM #116, MiniCPM-V #532: a sample that cannot be read is silently replaced by a random one",

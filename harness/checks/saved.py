@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.checks.needs import Closed, Images, Probe, Reload, SavedProcessor
+from harness.checks.needs import Closed, Images, Loaded, Probe, Reload, SavedProcessor
 from harness.checks.registry import check
 from harness.checks.wording import by_component, count, listed
 from harness.result import Finding
@@ -78,12 +78,10 @@ def saved_directory_loads(intent: Intent, trace: Trace) -> Iterator[Finding]:
 @check(
     "every parameter comes back with the bits it had",
     source="MiniCPM-V #272: trained modules that were not in the save",
-    needs=[Closed, Reload],
+    needs=[Closed, Loaded],
 )
 def reloaded_parameters_equal(intent: Intent, trace: Trace) -> Iterator[Finding]:
     reloaded = _reloaded(trace)
-    if "fingerprints" not in reloaded:
-        return
     naming = trace.naming
     back = {naming.canonical(path): value for path, value in reloaded["fingerprints"].items() if _in_use(path)}
     ours = {p.key: p for p in trace.parameters if p.role != "original"}
@@ -102,7 +100,7 @@ def reloaded_parameters_equal(intent: Intent, trace: Trace) -> Iterator[Finding]
 @check(
     "the loaded model gives equal logits on a batch with an image",
     source="peft #2574: a saved adapter is silently not loaded",
-    needs=[Images, Closed, OUTPUTS, Reload],
+    needs=[Images, Closed, OUTPUTS, Loaded],
 )
 def reloaded_outputs_equal_image(intent: Intent, trace: Trace) -> Iterator[Finding]:
     yield from _equal_outputs(trace, "image")
@@ -111,7 +109,7 @@ def reloaded_outputs_equal_image(intent: Intent, trace: Trace) -> Iterator[Findi
 @check(
     "the loaded model gives equal logits on a batch of text alone",
     source="MiniCPM-V #559: the result is identical to the base",
-    needs=[Closed, OUTPUTS, Reload],
+    needs=[Closed, OUTPUTS, Loaded],
 )
 def reloaded_outputs_equal_text(intent: Intent, trace: Trace) -> Iterator[Finding]:
     yield from _equal_outputs(trace, "text")
@@ -129,7 +127,9 @@ def processor_reloads(intent: Intent, trace: Trace) -> Iterator[Finding]:
         fell_back = seen is not None and "Tokenizer" in seen
         yield ProcessorLost(
             expected=str(wanted),
-            seen=f"{seen}: AutoProcessor fell back to the tokenizer" if fell_back else reloaded.get("processor_error", ""),
+            seen=f"{seen}: AutoProcessor fell back to the tokenizer"
+            if fell_back
+            else reloaded.get("processor_error", ""),
             where="the processor's files in the saved directory",
             cause="the trainer saved the tokenizer, not the processor",
             do="processor.save_pretrained(directory)",
@@ -139,7 +139,9 @@ def processor_reloads(intent: Intent, trace: Trace) -> Iterator[Finding]:
         yield ProcessorLost(expected="a processor that encodes", seen=error, where="the saved directory")
         return
     for batch, inputs in trace.of("encoded")[0]["batches"].items():
-        differing = [name for name, value in reloaded["encoded"].get(batch, {}).items() if inputs.get(name, value) != value]
+        differing = [
+            name for name, value in reloaded["encoded"].get(batch, {}).items() if inputs.get(name, value) != value
+        ]
         if differing:
             yield ProcessorDiffers(
                 expected="the same inputs as the processor that fed the training",
@@ -162,8 +164,6 @@ def _in_use(path: str) -> bool:
 def _equal_outputs(trace: Trace, batch: str) -> Iterator[Finding]:
     reloaded, probe = _reloaded(trace), trace.probe("outputs")
     assert probe is not None
-    if "model_error" in reloaded:
-        return
     if error := reloaded.get("outputs_error"):
         yield OutputsDiffer(expected="logits", seen=error, where=f"the loaded model on the {batch} batch")
     elif reloaded["outputs"].get(batch) != probe["fingerprint"].get(batch):

@@ -1,1 +1,1 @@
-"""Layer 5. The command line: one line for bad input, facts as text or as --json, and the exit statuses of the design."""
+"""Layer 5. The command line: one line for bad input, facts as text or as --json."""

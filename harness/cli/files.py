@@ -39,7 +39,8 @@ def tiny(
 
 
 def inspect(
-    checkpoint: Annotated[Path, typer.Argument(help="a saved directory", show_default=False)], as_json: AsJson = False
+    checkpoint: Annotated[Path, typer.Argument(help="a saved directory", show_default=False)],
+    as_json: AsJson = False,
 ) -> int:
     """Read a saved directory without loading it: files, tensors, and what is wrong with it."""
     from harness.checkpoint.inventory import checkpoint_problems, weight_files

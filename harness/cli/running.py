@@ -50,8 +50,25 @@ def run(
 
 def _pytest_options(out: Path, keyword: str, workers: int, strict: bool) -> list[str]:
     """pytest without the configuration of the directory it happens to run in, printing only what the plugin prints."""
-    options = ["-c", os.devnull, "--rootdir", os.curdir, "-p", "no:cacheprovider", "-qq", "--no-header", "--no-summary"]
-    options += ["-o", "console_output_style=classic", "--tb=no", "--harness-report", "--harness-out", str(out)]
+    options = [
+        "-c",
+        os.devnull,
+        "--rootdir",
+        os.curdir,
+        "-p",
+        "no:cacheprovider",
+        "-qq",
+        "--no-header",
+        "--no-summary",
+    ]
+    options += [
+        "-o",
+        "console_output_style=classic",
+        "--tb=no",
+        "--harness-report",
+        "--harness-out",
+        str(out),
+    ]
     options += ["--junitxml", str(out / "junit.xml"), "-o", "junit_family=xunit2"]
     options += ["-k", keyword] if keyword else []
     options += ["-n", str(workers), "--dist", "load"] if workers else ["-p", "no:xdist"]

@@ -20,7 +20,7 @@ def print_columns(rows: Sequence[Sequence[str]], gap: int = 2) -> None:
     """Rows in columns as wide as their widest cell; the last column is as long as it is."""
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(len(rows[0]) - 1)] if rows else []
     for row in rows:
-        cells = [cell.ljust(width) for cell, width in zip(row, widths)]
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
         print((" " * gap).join([*cells, row[-1]]).rstrip())
 
 

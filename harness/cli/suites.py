@@ -35,14 +35,14 @@ def _files(path: Path) -> list[Path]:
 def _buildable(path: Path, name: str, recipe: object) -> None:
     """Refuse an unknown family and a damaged start directory before anything is built."""
     from harness.checkpoint.inventory import checkpoint_problems
-    from harness.families import family
+    from harness.families import check_possible
     from harness.recipe import Recipe
 
     assert isinstance(recipe, Recipe)
     try:
-        family(recipe.family)
+        check_possible(recipe)
     except Refused as refused:
-        raise Refused(refused.what, where=f"{path}: {name}: family", do=refused.do) from None
+        raise Refused(refused.what, where=f"{path}: {name}", do=refused.do) from None
     if recipe.start_from != "fresh":
         for problem in checkpoint_problems(Path(recipe.start_from)):
             raise Refused(problem, where=f"{path}: {name}: start_from")

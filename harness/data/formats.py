@@ -62,9 +62,7 @@ def _read_sample(entry: Any, file: Path, index: int) -> Sample:
 
 def _read_id(entry: Any, place: Place) -> str:
     if not isinstance(entry, dict):
-        raise place.refusal(
-            f"{shortened(entry)} is not an object", "write an object with id and conversations"
-        )
+        raise place.refusal(f"{shortened(entry)} is not an object", "write an object with id and conversations")
     if "id" not in entry:
         raise place.refusal("'id' is missing", "give every sample its own id")
     value = entry["id"]

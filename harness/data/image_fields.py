@@ -64,9 +64,7 @@ def require_markers(turns: tuple[Turn, ...], images: int, place: Place) -> None:
     markers = sum(turn.text.count(MARKER) for turn in turns)
     if markers != images:
         first = "MiniCPM-V's format puts a single image first if the first turn has no marker"
-        raise place.refusal(
-            f"{MARKER} markers: {markers}, images: {images}", f"write one per image ({first})"
-        )
+        raise place.refusal(f"{MARKER} markers: {markers}, images: {images}", f"write one per image ({first})")
     if any(MARKER in turn.text for turn in turns if turn.speaker == "assistant"):
         raise place.refusal(f"an assistant's answer holds {MARKER}", "show images in the user's turns")
 
@@ -76,9 +74,7 @@ def looks_blank(image: Path, place: Place) -> bool:
     try:
         return is_blank(image)
     except FileNotFoundError:
-        raise place.refusal(
-            f"image {str(image)!r} does not exist", "add the file or correct its path"
-        ) from None
+        raise place.refusal(f"image {str(image)!r} does not exist", "add the file or correct its path") from None
     except Exception as error:  # pillow's decoders raise anything from SyntaxError to struct.error
         what = f"image {str(image)!r} cannot be read: {str(error) or type(error).__name__}"
         raise place.refusal(what, "replace the file") from None

@@ -43,7 +43,7 @@ class Loop:
         self.moment = Moment(model=model)
         groups = parameter_groups(model, recipe.optimizer, component_of)
         groups = seams.alter(Seam.OPTIMIZER_GROUPS, groups, self.moment)
-        self.optimizer = torch.optim.AdamW(groups, betas=recipe.optimizer.betas)
+        self.optimizer = torch.optim.AdamW(groups, betas=recipe.optimizer.betas, eps=recipe.optimizer.eps)
         factor = factor_of_step(recipe.optimizer, recipe.steps)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, factor)
         self.scaler = stack.grad_scaler("cpu", **scaler_options(recipe)) if recipe.scaler_enabled else None
@@ -95,7 +95,10 @@ class Loop:
 def scaler_options(recipe: Recipe) -> dict[str, Any]:
     """Arguments of the gradient scaler. A tiny model starts where it overflows once, unless the recipe says a scale."""
     settings = recipe.loss_scaler
-    options: dict[str, Any] = {"growth_interval": settings.growth_interval, "init_scale": settings.init_scale or 2.0**16}
+    options: dict[str, Any] = {
+        "growth_interval": settings.growth_interval,
+        "init_scale": settings.init_scale or 2.0**16,
+    }
     if settings.backoff_factor:
         options["backoff_factor"] = settings.backoff_factor
     if recipe.size == "tiny" and settings.init_scale is None:

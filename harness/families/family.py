@@ -124,6 +124,28 @@ def family(name: str) -> Family:
     return found
 
 
+def check_possible(recipe: Recipe) -> None:
+    """Refuse, before anything is built, what the recipe asks of a family that the family does not have."""
+    chosen = family(recipe.family)
+    handles = chosen.handles
+    known = f"{chosen.name} has {', '.join(handles.components)}"
+    if recipe.size not in chosen.sizes:
+        raise Refused(f"size: {chosen.name} has no size {recipe.size}", do=f"use {' or '.join(chosen.sizes)}")
+    for part in recipe.tune:
+        if part.component not in handles.components and not part.if_present:
+            raise Refused(f"tune: {chosen.name} has no component {part.component}", do=known)
+        if part.last and part.component not in handles.layers:
+            raise Refused(f"tune: {part.component} of {chosen.name} has no list of layers", do="use named, not last")
+        if recipe.peft and part.component in handles.components and part.component not in handles.saved_with_adapter:
+            raise Refused(
+                f"tune: {part.component} cannot be tuned beside an adapter: peft keeps no copy of it",
+                do="put the adapter on it instead",
+            )
+    for name in recipe.peft.components if recipe.peft else ():
+        if name not in handles.components:
+            raise Refused(f"lora.components: {chosen.name} has no component {name}", do=known)
+
+
 def components_of(family: Family, path: str) -> Component:
     """The component of the parameter or module at a path."""
     found: Any = family.naming.component(family.naming.canonical(path))

@@ -192,7 +192,12 @@ class Llava:
 
         d = self.dimensions(size)
         tokenizer = llama_tokenizer(
-            d.image_token, shipped_text(), padding_side="right", model_max_length=d.positions, legacy=False, add_bos_token=True
+            d.image_token,
+            shipped_text(),
+            padding_side="right",
+            model_max_length=d.positions,
+            legacy=False,
+            add_bos_token=True,
         )
         tokenizer.add_tokens([AddedToken(IMAGE, special=True), AddedToken(PAD, special=True)], special_tokens=True)
         tokenizer.pad_token = PAD
@@ -257,8 +262,8 @@ class Llava:
         ids = inputs["input_ids"][0].tolist()
         if len(ids) > max_length:
             raise Refused(
-                f"sample {sample.id}: {len(ids)} tokens exceed max_length {max_length}, and cutting would lose image tokens or answers",
-                do="raise data.max_length or drop the sample",
+                f"sample {sample.id}: {len(ids)} tokens exceed max_length {max_length}",
+                do="raise data.max_length, or drop the sample: cutting it would lose image tokens or the answer",
             )
         expanded = _expanded(pieces, ids.count(processor.image_token_id), len(images), processor.image_token)
         labels = labels_for(expanded, ids, processor.tokenizer, sample.id)
@@ -312,7 +317,10 @@ class Llava:
             "connector+llm": {"tune": ["connector", "llm"]},
             "full": {"tune": ["vision", "connector", "llm"]},
             "lora-qv": {"lora": {"rank": 8, "targets": qv}},
-            "lora-all+connector": {"tune": ["connector"], "lora": {"rank": 128, "alpha": 256, "targets": every}},
+            "lora-all+connector": {
+                "tune": ["connector"],
+                "lora": {"rank": 128, "alpha": 256, "targets": every},
+            },
         }
 
 

@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from harness.intent import AdapterIntent, Intent, Mechanisms, SaveIntent
 from harness.recipe import Component, Recipe, Tune
 
-WEIGHTS = {"fp32": "float32", "bf16": "float32", "fp16": "float32", "pure-bf16": "bfloat16", "pure-fp16": "float16"}
+WEIGHTS = {
+    "fp32": "float32",
+    "bf16": "float32",
+    "fp16": "float32",
+    "pure-bf16": "bfloat16",
+    "pure-fp16": "float16",
+}
 AUTOCAST = {"bf16": "bfloat16", "fp16": "float16"}
 TINY_SHARDS = 3
 
@@ -42,7 +48,7 @@ def intent_from(recipe: Recipe, tables: Tables) -> Intent:
         trains=tuple(pattern for tune in recipe.tune for pattern in _trained(tune, tables)) + _kept_copies(recipe),
         out_of_reach=unreached,
         adapter=_adapter(recipe),
-        weights=WEIGHTS[recipe.precision],  # type: ignore[arg-type]
+        weights=WEIGHTS[recipe.precision],
         steps=recipe.steps,
         mechanisms=_mechanisms(recipe),
         save=_save(recipe, tables),
@@ -80,7 +86,7 @@ def _adapter(recipe: Recipe) -> AdapterIntent | None:
     lora = adapter.method == "lora"
     return AdapterIntent(
         method=adapter.method,
-        components=adapter.on,
+        components=adapter.components,
         targets=adapter.targets,
         exclude=adapter.exclude,
         rank=adapter.rank if lora else None,
@@ -97,7 +103,7 @@ def _adapter(recipe: Recipe) -> AdapterIntent | None:
 
 def _mechanisms(recipe: Recipe) -> Mechanisms:
     return Mechanisms(
-        autocast=AUTOCAST.get(recipe.precision),  # type: ignore[arg-type]
+        autocast=AUTOCAST.get(recipe.precision),
         loss_scaler=recipe.scaler_enabled,
         overflow=recipe.scaler_enabled and recipe.size == "tiny" and recipe.loss_scaler.init_scale is None,
         accumulation=recipe.optimizer.accumulation,

@@ -33,7 +33,8 @@ def llama_bpe(vocabulary: int, corpus: tuple[str, ...]) -> tuple[dict[str, int],
     trainer = trainers.BpeTrainer(vocab_size=vocabulary, special_tokens=special, show_progress=False)
     trained.train_from_iterator(corpus, trainer)
     model = json.loads(trained.to_str())["model"]
-    merges = [tuple(m.split(" ", 1)) if isinstance(m, str) else tuple(m) for m in model["merges"]]
+    pairs = (m.split(" ", 1) if isinstance(m, str) else m for m in model["merges"])
+    merges = [(first, second) for first, second in pairs]
     if len(model["vocab"]) != vocabulary:
         raise ValueError(f"the corpus yields {len(model['vocab'])} tokens, not {vocabulary}")
     return model["vocab"], merges

@@ -36,13 +36,14 @@ def filled(key: str, shape: Iterable[int]) -> torch.Tensor:
     seed = int.from_bytes(hashlib.blake2b(key.encode(), digest_size=4).digest(), "big")
     bits = scrambled(torch.arange(count, dtype=torch.int64) + (seed << 24))
     uniform = ((bits >> 11) & ((1 << 53) - 1)).to(torch.float64) * (2 * _UNIT) - 1
-    if len(shape) >= 2:  # noqa: PLR2004 - a matrix or more
+    if len(shape) >= 2:
         values = uniform * (3.0 / (count // shape[0])) ** 0.5
     elif "norm" in key and key.endswith("weight"):
         values = 1 + 0.05 * uniform
     else:
         values = 0.05 * uniform
-    return values.to(torch.float32).reshape(shape)
+    tensor: torch.Tensor = values.to(torch.float32).reshape(shape)
+    return tensor
 
 
 def write_sharded(directory: Path, shapes: Mapping[str, tuple[int, ...]], shards: int = BASE_SHARDS) -> None:

@@ -15,10 +15,17 @@ def _adapted_layers(model: Any) -> list[tuple[str, Any]]:
 
 
 def _by_regex(recipe: Recipe) -> bool:
-    return has_adapter(recipe) and isinstance(recipe.peft.targets, str) and recipe.peft.targets != "all-linear"  # type: ignore[union-attr]
+    targets = recipe.peft.targets if recipe.peft else ()
+    return isinstance(targets, str) and targets != "all-linear"
 
 
-@fault(Seam.AFTER_TUNING, caught_by="adapters_where_intended", finding="AdapterMissing", size="one module", applies=has_adapter)
+@fault(
+    Seam.AFTER_TUNING,
+    caught_by="adapters_where_intended",
+    finding="AdapterMissing",
+    size="one module",
+    applies=has_adapter,
+)
 def one_adapter_taken_off(model: Any, moment: Moment) -> None:
     """One module lost its adapter and is the plain layer again."""
     path, module = _adapted_layers(model)[0]
@@ -26,7 +33,13 @@ def one_adapter_taken_off(model: Any, moment: Moment) -> None:
     setattr(model.get_submodule(owner), name, module.base_layer)
 
 
-@fault(Seam.ADAPTER_OPTIONS, caught_by="adapters_where_intended", finding="AdapterUnasked", size="one module", applies=_by_regex)
+@fault(
+    Seam.ADAPTER_OPTIONS,
+    caught_by="adapters_where_intended",
+    finding="AdapterUnasked",
+    size="one module",
+    applies=_by_regex,
+)
 def one_adapter_elsewhere(options: dict[str, Any], moment: Moment) -> None:
     """The targets handed to peft name one module more, in the vision tower."""
     path = next(path for path, _ in moment.model.named_modules() if path.endswith(".fc1"))
@@ -37,7 +50,13 @@ def _is_lora(recipe: Recipe) -> bool:
     return recipe.peft is not None and recipe.peft.method == "lora"
 
 
-@fault(Seam.AFTER_TUNING, caught_by="adapter_numbers_as_asked", finding="AdapterNumbers", size="one scaling", applies=_is_lora)
+@fault(
+    Seam.AFTER_TUNING,
+    caught_by="adapter_numbers_as_asked",
+    finding="AdapterNumbers",
+    size="one scaling",
+    applies=_is_lora,
+)
 def one_scaling_doubled(model: Any, moment: Moment) -> None:
     """The scaling of one adapter is twice what was asked."""
     _, module = _adapted_layers(model)[0]

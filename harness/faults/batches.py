@@ -14,7 +14,13 @@ def _has_rows(recipe: Recipe) -> bool:
     return recipe.data.batch_size > 1
 
 
-@fault(Seam.BATCH, caught_by="samples_in_order", finding="SampleSubstituted", size="one sample", applies=_has_rows)
+@fault(
+    Seam.BATCH,
+    caught_by="samples_in_order",
+    finding="SampleSubstituted",
+    size="one sample",
+    applies=_has_rows,
+)
 def one_sample_substituted(batch: dict[str, Any], moment: Moment) -> Any:
     """One sample of one micro-batch is replaced by its neighbour, as loaders do with one they cannot read."""
     if moment.step != 1 or moment.micro != 0:
@@ -39,7 +45,13 @@ def labels_of_one_batch_masked(batch: dict[str, Any], moment: Moment) -> Any:
     return {**batch, "labels": batch["labels"].new_full(batch["labels"].shape, -100)}
 
 
-@fault(Seam.AFTER_BUILD, caught_by="pixels_matter", finding="PixelsIgnored", size="one module's output", applies=sees_images)
+@fault(
+    Seam.AFTER_BUILD,
+    caught_by="pixels_matter",
+    finding="PixelsIgnored",
+    size="one module's output",
+    applies=sees_images,
+)
 def image_features_zeroed(model: Any, moment: Moment) -> None:
     """The vision tower's embeddings are the same for every picture."""
     patch = next(module for path, module in model.named_modules() if path.endswith("patch_embedding"))

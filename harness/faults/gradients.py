@@ -24,8 +24,13 @@ def one_loss_nan(loss: Any, moment: Moment) -> Any:
     return loss * float("nan") if moment.step == 1 else loss
 
 
-@fault(Seam.OPTIMIZER_STEP, caught_by="gradients_finite", finding="GradientNotFinite", size="one element of one gradient",
-       applies=_unscaled)  # fmt: skip
+@fault(
+    Seam.OPTIMIZER_STEP,
+    caught_by="gradients_finite",
+    finding="GradientNotFinite",
+    size="one element of one gradient",
+    applies=_unscaled,
+)
 def one_gradient_element_infinite(step: Any, moment: Moment) -> Any:
     """One element of one gradient is infinite at one step, after clipping."""
     gradient = first_trained(moment.model).grad
@@ -41,8 +46,13 @@ def zero_grad_left_out_once(zero_grad: Any, moment: Moment) -> None:
         zero_grad()
 
 
-@fault(Seam.BACKWARD, caught_by="gradients_zeroed_once_per_step", finding="GradientsLost", size="one zeroing too many",
-       applies=_accumulates)  # fmt: skip
+@fault(
+    Seam.BACKWARD,
+    caught_by="gradients_zeroed_once_per_step",
+    finding="GradientsLost",
+    size="one zeroing too many",
+    applies=_accumulates,
+)
 def zero_grad_between_micro_batches(backward: Any, moment: Moment) -> None:
     """Gradients are zeroed between two micro-batches of one step."""
     if moment.step == 1 and moment.micro == 1:

@@ -22,7 +22,13 @@ def _clips(recipe: Recipe) -> bool:
     return recipe.optimizer.clip_norm is not None
 
 
-@fault(Seam.AFTER_TUNING, caught_by="run.mechanism_active", finding="MechanismIdle", size="one setting", applies=_autocasts)
+@fault(
+    Seam.AFTER_TUNING,
+    caught_by="run.mechanism_active",
+    finding="MechanismIdle",
+    size="one setting",
+    applies=_autocasts,
+)
 def autocast_switched_off(model: Any, moment: Moment) -> None:
     """The model's forward runs outside autocast."""
     import torch
@@ -36,7 +42,13 @@ def autocast_switched_off(model: Any, moment: Moment) -> None:
     model.forward = plain
 
 
-@fault(Seam.AFTER_TUNING, caught_by="run.mechanism_active", finding="MechanismIdle", size="one setting", applies=_checkpoints)
+@fault(
+    Seam.AFTER_TUNING,
+    caught_by="run.mechanism_active",
+    finding="MechanismIdle",
+    size="one setting",
+    applies=_checkpoints,
+)
 def checkpointing_switched_off(model: Any, moment: Moment) -> None:
     """Checkpointing is turned off again after it was turned on."""
     model.gradient_checkpointing_disable()
@@ -49,7 +61,13 @@ def clipping_left_out_once(clip: Any, moment: Moment) -> None:
         clip()
 
 
-@fault(Seam.SAVE_OPTIONS, caught_by="run.mechanism_active", finding="MechanismIdle", size="one setting", applies=saves_whole)
+@fault(
+    Seam.SAVE_OPTIONS,
+    caught_by="run.mechanism_active",
+    finding="MechanismIdle",
+    size="one setting",
+    applies=saves_whole,
+)
 def one_large_shard(options: dict[str, Any], moment: Moment) -> None:
     """The weights are saved in one file although several were asked for."""
     options["max_shard_size"] = "1GB"

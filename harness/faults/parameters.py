@@ -9,8 +9,13 @@ from harness.faults.where import first_frozen, first_trained, freezes_something,
 from harness.seams import Moment, Seam
 
 
-@fault(Seam.AFTER_TUNING, caught_by="trainable_set_as_intended", finding="WronglyTrainable", size="one parameter",
-       applies=freezes_something)  # fmt: skip
+@fault(
+    Seam.AFTER_TUNING,
+    caught_by="trainable_set_as_intended",
+    finding="WronglyTrainable",
+    size="one parameter",
+    applies=freezes_something,
+)
 def thaw_one_parameter(model: Any, moment: Moment) -> None:
     """One frozen parameter is set to train."""
     first_frozen(model).requires_grad_(True)
@@ -22,8 +27,13 @@ def freeze_one_parameter(model: Any, moment: Moment) -> None:
     first_trained(model).requires_grad_(False)
 
 
-@fault(Seam.OPTIMIZER_STEP, caught_by="frozen_parameters_unchanged", finding="FrozenMoved", size="one bit of one element",
-       applies=freezes_something)  # fmt: skip
+@fault(
+    Seam.OPTIMIZER_STEP,
+    caught_by="frozen_parameters_unchanged",
+    finding="FrozenMoved",
+    size="one bit of one element",
+    applies=freezes_something,
+)
 def nudge_one_frozen_element(step: Any, moment: Moment) -> None:
     """The last bit of one element of one frozen parameter flips at one step."""
     import torch
@@ -33,47 +43,76 @@ def nudge_one_frozen_element(step: Any, moment: Moment) -> None:
         _flip_last_bit(first_frozen(moment.model), torch)
 
 
-@fault(Seam.OPTIMIZER_STEP, caught_by="frozen_buffers_unchanged", finding="BufferMoved", size="one element",
-       applies=freezes_something)  # fmt: skip
+@fault(
+    Seam.OPTIMIZER_STEP,
+    caught_by="frozen_buffers_unchanged",
+    finding="BufferMoved",
+    size="one element",
+    applies=freezes_something,
+)
 def move_one_buffer_element(step: Any, moment: Moment) -> None:
     """One element of one buffer of a frozen component changes by one."""
     step()
-    frozen = _frozen_module_with_buffer(moment.model)
     if moment.step == 1:
-        frozen.reshape(-1)[-1] += 1
+        _frozen_buffer(moment.model).reshape(-1)[-1] -= 1
 
 
-@fault(Seam.OPTIMIZER_STEP, caught_by="trainable_parameters_moved", finding="NoGradient", size="one parameter",
-       applies=tunes_something)  # fmt: skip
+@fault(
+    Seam.OPTIMIZER_STEP,
+    caught_by="trainable_parameters_moved",
+    finding="NoGradient",
+    size="one parameter",
+    applies=tunes_something,
+)
 def drop_one_gradient(step: Any, moment: Moment) -> Any:
     """One trainable parameter has no gradient when the optimizer steps."""
     first_trained(moment.model).grad = None
     return step()
 
 
-@fault(Seam.OPTIMIZER_GROUPS, caught_by="optimizer_holds_trainables_once", finding="NotInOptimizer", size="one parameter")
+@fault(
+    Seam.OPTIMIZER_GROUPS,
+    caught_by="optimizer_holds_trainables_once",
+    finding="NotInOptimizer",
+    size="one parameter",
+)
 def leave_one_out(groups: Any, moment: Moment) -> None:
     """One trainable parameter is in no group of the optimizer."""
     del groups[0]["params"][-1]
 
 
-@fault(Seam.OPTIMIZER_GROUPS, caught_by="optimizer_holds_trainables_once", finding="FrozenInOptimizer", size="one parameter",
-       applies=freezes_something)  # fmt: skip
+@fault(
+    Seam.OPTIMIZER_GROUPS,
+    caught_by="optimizer_holds_trainables_once",
+    finding="FrozenInOptimizer",
+    size="one parameter",
+    applies=freezes_something,
+)
 def add_a_frozen_one(groups: Any, moment: Moment) -> None:
     """One frozen parameter is in a group of the optimizer."""
     groups[0]["params"].append(first_frozen(moment.model))
 
 
-@fault(Seam.OPTIMIZER_GROUPS, caught_by="trainable_parameters_moved", finding="DidNotMove", size="one parameter",
-       applies=tunes_something)  # fmt: skip
+@fault(
+    Seam.OPTIMIZER_GROUPS,
+    caught_by="trainable_parameters_moved",
+    finding="DidNotMove",
+    size="one parameter",
+    applies=tunes_something,
+)
 def stop_one_parameter(groups: Any, moment: Moment) -> Any:
     """One trainable parameter is in a group of its own with a learning rate of zero."""
     stopped = groups[0]["params"].pop(0)
     return [*groups, {"params": [stopped], "lr": 0.0, "weight_decay": 0.0}]
 
 
-@fault(Seam.OPTIMIZER_GROUPS, caught_by="updates_not_lost_to_rounding", finding="UpdateLostToRounding", size="one rate",
-       applies=tunes_something)  # fmt: skip
+@fault(
+    Seam.OPTIMIZER_GROUPS,
+    caught_by="updates_not_lost_to_rounding",
+    finding="UpdateLostToRounding",
+    size="one rate",
+    applies=tunes_something,
+)
 def shrink_the_rate(groups: Any, moment: Moment) -> None:
     """The learning rate is ten million times smaller than asked: the steps round away."""
     for group in groups:
@@ -94,12 +133,10 @@ def _flip_last_bit(parameter: Any, torch: Any) -> None:
         parameter.data.view(integers).reshape(-1)[0] ^= 1
 
 
-def _frozen_module_with_buffer(model: Any) -> Any:
+def _frozen_buffer(model: Any) -> Any:
     for module in model.modules():
         frozen = all(not p.requires_grad for p in module.parameters())
         for buffer in module.buffers(recurse=False):
             if frozen and any(True for _ in module.parameters()) and buffer.numel():
                 return buffer
     raise LookupError("no frozen module has a buffer")
-
-

@@ -28,7 +28,13 @@ def killed_in_training(loss: Any, moment: Moment) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-@fault(Seam.LOSS, caught_by="run.completed", finding="RunEnded", size="one endless wait", changes={"limits": Limits(seconds=3)})
+@fault(
+    Seam.LOSS,
+    caught_by="run.completed",
+    finding="RunEnded",
+    size="one endless wait",
+    changes={"limits": Limits(seconds=3)},
+)
 def hang_in_training(loss: Any, moment: Moment) -> None:
     """The second step never ends."""
     import time
@@ -37,8 +43,13 @@ def hang_in_training(loss: Any, moment: Moment) -> None:
         time.sleep(3600)
 
 
-@fault(Seam.LOSS, caught_by="run.completed", finding="RunEnded", size="one allocation",
-       changes={"limits": Limits(seconds=60, memory_gb=2)})  # fmt: skip
+@fault(
+    Seam.LOSS,
+    caught_by="run.completed",
+    finding="RunEnded",
+    size="one allocation",
+    changes={"limits": Limits(seconds=60, memory_gb=2)},
+)
 def memory_runs_out(loss: Any, moment: Moment) -> None:
     """The second step asks for more memory than the run may have."""
     import torch

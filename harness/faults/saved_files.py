@@ -15,34 +15,63 @@ def _saves_whole_with_images(recipe: Recipe) -> bool:
     return saves_whole(recipe) and sees_images(recipe)
 
 
-@fault(Seam.AFTER_SAVE, caught_by="saved_directory_loads", finding="KeysLost", size="one key", applies=saves_whole)
+@fault(
+    Seam.AFTER_SAVE,
+    caught_by="saved_directory_loads",
+    finding="KeysLost",
+    size="one key",
+    applies=saves_whole,
+)
 def one_key_left_out(directory: Path, moment: Moment) -> None:
     """One tensor is missing from its shard."""
     shard = _shards(directory)[0]
     _rewrite(shard, lambda tensors: tensors.pop(sorted(tensors)[0]))
 
 
-@fault(Seam.AFTER_SAVE, caught_by="saved_directory_loads", finding="DirectoryDoesNotLoad", size="one byte", applies=saves)
+@fault(
+    Seam.AFTER_SAVE,
+    caught_by="saved_directory_loads",
+    finding="DirectoryDoesNotLoad",
+    size="one byte",
+    applies=saves,
+)
 def one_byte_cut_off(directory: Path, moment: Moment) -> None:
     """The last byte of one weight file is missing."""
     shard = _shards(directory)[-1]
     shard.write_bytes(shard.read_bytes()[:-1])
 
 
-@fault(Seam.AFTER_SAVE, caught_by="reloaded_parameters_equal", finding="ParametersDiffer", size="one element", applies=saves)
+@fault(
+    Seam.AFTER_SAVE,
+    caught_by="reloaded_parameters_equal",
+    finding="ParametersDiffer",
+    size="one element",
+    applies=saves,
+)
 def one_saved_element_differs(directory: Path, moment: Moment) -> None:
     """One element of one saved tensor is another number."""
     _rewrite(_shards(directory)[0], _change_one_element)
 
 
-@fault(Seam.AFTER_SAVE, caught_by="reloaded_outputs_equal_image", finding="OutputsDiffer", size="one element",
-       applies=_saves_whole_with_images)  # fmt: skip
+@fault(
+    Seam.AFTER_SAVE,
+    caught_by="reloaded_outputs_equal_image",
+    finding="OutputsDiffer",
+    size="one element",
+    applies=_saves_whole_with_images,
+)
 def one_saved_vision_element_differs(directory: Path, moment: Moment) -> None:
     """One element of the saved patch embedding is another number."""
     _change_tensor(directory, "patch_embedding")
 
 
-@fault(Seam.AFTER_SAVE, caught_by="reloaded_outputs_equal_text", finding="OutputsDiffer", size="one element", applies=saves_whole)
+@fault(
+    Seam.AFTER_SAVE,
+    caught_by="reloaded_outputs_equal_text",
+    finding="OutputsDiffer",
+    size="one element",
+    applies=saves_whole,
+)
 def one_saved_language_element_differs(directory: Path, moment: Moment) -> None:
     """One element of the saved output layer is another number."""
     _change_tensor(directory, "lm_head")
@@ -52,14 +81,26 @@ def _saves_processor(recipe: Recipe) -> bool:
     return saves(recipe) and recipe.save.processor
 
 
-@fault(Seam.AFTER_SAVE, caught_by="processor_reloads", finding="ProcessorLost", size="one file", applies=_saves_processor)
+@fault(
+    Seam.AFTER_SAVE,
+    caught_by="processor_reloads",
+    finding="ProcessorLost",
+    size="one file",
+    applies=_saves_processor,
+)
 def processor_configuration_missing(directory: Path, moment: Moment) -> None:
     """The directory has the tokenizer's files and not the processor's."""
     for name in ("processor_config.json", "preprocessor_config.json"):
         (directory / name).unlink(missing_ok=True)
 
 
-@fault(Seam.AFTER_SAVE, caught_by="processor_reloads", finding="ProcessorDiffers", size="one setting", applies=_saves_processor)
+@fault(
+    Seam.AFTER_SAVE,
+    caught_by="processor_reloads",
+    finding="ProcessorDiffers",
+    size="one setting",
+    applies=_saves_processor,
+)
 def one_normalisation_value_differs(directory: Path, moment: Moment) -> None:
     """One value of the image normalisation is another number in the saved processor."""
     import json

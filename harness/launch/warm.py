@@ -20,6 +20,7 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,9 +105,9 @@ class WarmParent:
         for child in list(self.children.values()):
             pid, status, usage = os.wait4(child.pid, os.WNOHANG)
             if pid:
-                ended = {"code": os.waitstatus_to_exitcode(status), "peak_kb": usage.ru_maxrss}
+                ended: dict[str, float] = {"code": os.waitstatus_to_exitcode(status), "peak_kb": usage.ru_maxrss}
                 if child.timed_out:
-                    ended["timed_out"] = child.seconds  # type: ignore[assignment]
+                    ended["timed_out"] = child.seconds
                 _tell(child.client, ended)
                 self._forget(child)
 
@@ -151,7 +152,7 @@ def kill_group(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-def _tell(client: socket.socket, message: dict[str, float]) -> None:
+def _tell(client: socket.socket, message: Mapping[str, float]) -> None:
     with contextlib.suppress(OSError):
         client.sendall(json.dumps(message).encode() + b"\n")
 

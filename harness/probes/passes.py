@@ -47,7 +47,11 @@ def other_pixels(probed: Probed) -> tuple[dict[str, Any], Arrays]:
     seen = logits_of(probed.model, batch)
     other = logits_of(probed.model, {**batch, "pixel_values": -batch["pixel_values"]})
     difference = (seen - other).abs().amax()
-    return {"images": True, "largest_difference": float(difference), "largest_logit": float(seen.abs().amax())}, {}
+    return {
+        "images": True,
+        "largest_difference": float(difference),
+        "largest_logit": float(seen.abs().amax()),
+    }, {}
 
 
 def logits_of(model: Any, batch: dict[str, torch.Tensor]) -> torch.Tensor:

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-Component = Literal[
-    "vision", "vision_aux", "audio", "connector", "language", "embeddings", "lm_head", "other"
-]
+Component = Literal["vision", "vision_aux", "audio", "connector", "language", "embeddings", "lm_head", "other"]
 COMPONENTS: tuple[Component, ...] = get_args(Component)
 
 UNIONS: dict[str, tuple[Component, ...]] = {

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, field_validator
 
 from harness.frozen import Frozen
-from harness.recipe.components import Component, expand
+from harness.recipe.components import UNIONS, Component, expand
 
 Names = tuple[str, ...]
 SampleKind = Literal["image", "text", "blank", "several"]
@@ -34,6 +34,7 @@ class Tune(Frozen):
     component: Component
     last: PositiveInt | None = None
     named: NameList = ()
+    if_present: bool = Field(default=False, description="named through a union: a family may lack the component")
 
     @field_validator("named")
     @classmethod
@@ -50,36 +51,40 @@ def tunes_from(value: Any) -> Any:
     entries: list[Any] = []
     for item in value or ():
         if isinstance(item, str):
-            entries.extend({"component": name} for name in expand(item))
+            entries.extend(_members(item, {}))
         elif isinstance(item, dict) and "component" not in item:
             for name, extent in item.items():
-                layers = {} if extent in ("all", None, True) else extent
-                if not isinstance(layers, dict):
-                    raise ValueError(f"{name}: {extent!r} is no extent; write all, or {{last: N}} or {{named: [...]}}")
-                entries.extend({"component": one, **layers} for one in expand(name))
+                entries.extend(_members(name, _layers(name, extent)))
         else:
             entries.append(item)
     return tuple(entries)
 
 
+def _members(name: str, layers: dict[str, Any]) -> list[dict[str, Any]]:
+    """One entry per component of the name; those that a union brings along may be absent from a family."""
+    union = {"if_present": True} if name in UNIONS else {}
+    return [{"component": one, **layers, **union} for one in expand(name)]
+
+
+def _layers(name: str, extent: Any) -> dict[str, Any]:
+    layers = {} if extent in ("all", None, True) else extent
+    if not isinstance(layers, dict):
+        raise ValueError(f"{name}: {extent!r} is no extent; write all, or {{last: N}} or {{named: [...]}}")
+    return layers
+
+
 Tunes = Annotated[tuple[Tune, ...], BeforeValidator(tunes_from)]
-
-
-def components_from(value: Any) -> Any:
-    """Read component and union names as a tuple of components, each once."""
-    names = _as_tuple(value) or ()
-    return tuple(dict.fromkeys(one for name in names for one in expand(name)))
 
 
 class Adapter(Frozen):
     """A PEFT adapter. For `lora`, the options of peft's LoraConfig under their usual names.
 
-    `on` names the components that are meant to carry it; `targets` is what peft is given. The two differ
+    `components` are those that are meant to carry it; `targets` is what peft is given. The two differ
     exactly when a run goes wrong unnoticed: `q_proj` also names a layer of the vision tower.
     """
 
     method: str = "lora"
-    on: Annotated[tuple[Component, ...], BeforeValidator(components_from)] = ("language",)
+    components: Annotated[tuple[Component, ...], BeforeValidator(_as_tuple)] = ("language",)
     targets: str | Names = Field(default="all-linear", description="a regular expression, a list, or all-linear")
     exclude: str | Names = ()
     rank: PositiveInt = 8
@@ -89,12 +94,12 @@ class Adapter(Frozen):
     modules_to_save: NameList = ()
     layers_to_transform: tuple[int, ...] = ()
     layers_pattern: str | None = None
-    rank_pattern: dict[str, int] = {}
-    alpha_pattern: dict[str, float] = {}
+    rank_pattern: dict[str, int] = Field(default_factory=dict)
+    alpha_pattern: dict[str, float] = Field(default_factory=dict)
     dora: bool = False
     rslora: bool = False
     init: bool | str = True
-    options: dict[str, Any] = Field(default={}, description="options of another method, under peft's names")
+    options: dict[str, Any] = Field(default_factory=dict, description="options of another method, under peft's names")
 
     @field_validator("targets", "exclude")
     @classmethod
@@ -120,9 +125,10 @@ class Optimizer(Frozen):
     """AdamW with one rate, rates per component, and a schedule."""
 
     learning_rate: PositiveFloat = 1e-3
-    component_rates: dict[Component, PositiveFloat] = {}
+    component_rates: dict[Component, PositiveFloat] = Field(default_factory=dict)
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     betas: tuple[float, float] = (0.9, 0.999)
+    eps: PositiveFloat = Field(default=1e-8, description="AdamW's; below 6e-8 it is zero in pure fp16")
     schedule: Literal["constant", "linear", "cosine"] = "constant"
     warmup_steps: Annotated[int, Field(ge=0)] = 0
     clip_norm: PositiveFloat | None = 1.0

@@ -52,20 +52,23 @@ def one_adapter(recipe: Recipe) -> tuple[str, str] | None:
 @rule
 def lora_is_lora(recipe: Recipe) -> tuple[str, str] | None:
     if recipe.lora and recipe.lora.method != "lora":
-        return f"lora has method {recipe.lora.method}", f"write adapter: {{method: {recipe.lora.method}, ...}}"
+        return (
+            f"lora has method {recipe.lora.method}",
+            f"write adapter: {{method: {recipe.lora.method}, ...}}",
+        )
     return None
 
 
 @rule
 def lora_not_on_tuned_component(recipe: Recipe) -> tuple[str, str] | None:
     """MiniCPM-V raises only after a multi-gigabyte load: language weights cannot train and carry LoRA."""
-    both = [t.component for t in recipe.tune if recipe.peft and t.component in recipe.peft.on]
+    both = [t.component for t in recipe.tune if recipe.peft and t.component in recipe.peft.components]
     if both:
         field = "lora" if recipe.lora else "adapter"
         names = ", ".join(both)
         return (
-            f"tune and {field}.on both name {names}: a component cannot be fully tuned and carry an adapter",
-            f"remove {names} from tune, or from {field}.on",
+            f"tune and {field}.components both name {names}: a component cannot be fully tuned and carry an adapter",
+            f"remove {names} from tune, or from {field}.components",
         )
     return None
 
@@ -73,7 +76,10 @@ def lora_not_on_tuned_component(recipe: Recipe) -> tuple[str, str] | None:
 @rule
 def something_trains(recipe: Recipe) -> tuple[str, str] | None:
     if not recipe.tune and not recipe.peft:
-        return "tune is empty and there is no adapter: nothing would train", "name a component in tune, or add lora"
+        return (
+            "tune is empty and there is no adapter: nothing would train",
+            "name a component in tune, or add lora",
+        )
     return None
 
 
@@ -126,7 +132,8 @@ def adapter_saved_without_adapter(recipe: Recipe) -> tuple[str, str] | None:
 def warmup_within_steps(recipe: Recipe) -> tuple[str, str] | None:
     if recipe.optimizer.warmup_steps >= recipe.steps:
         return (
-            f"optimizer.warmup_steps {recipe.optimizer.warmup_steps} reaches steps {recipe.steps}: the rate never warms up",
+            f"optimizer.warmup_steps {recipe.optimizer.warmup_steps} is not below steps {recipe.steps}: "
+            "no step has the full rate",
             "use more steps or a shorter warm-up",
         )
     return None
@@ -134,7 +141,7 @@ def warmup_within_steps(recipe: Recipe) -> tuple[str, str] | None:
 
 @rule
 def rates_of_components_that_train(recipe: Recipe) -> tuple[str, str] | None:
-    trains = {t.component for t in recipe.tune} | set(recipe.peft.on if recipe.peft else ())
+    trains = {t.component for t in recipe.tune} | set(recipe.peft.components if recipe.peft else ())
     if idle := sorted(set(recipe.optimizer.component_rates) - trains):
         return (
             f"optimizer.component_rates names {', '.join(idle)}, which does not train",
@@ -164,7 +171,10 @@ def dora_needs_lora(recipe: Recipe) -> tuple[str, str] | None:
 def options_belong_to_other_methods(recipe: Recipe) -> tuple[str, str] | None:
     if recipe.peft and recipe.peft.method == "lora" and recipe.peft.options:
         names = ", ".join(recipe.peft.options)
-        return f"lora.options names {names}", "write lora's options directly under lora, by their recipe names"
+        return (
+            f"lora.options names {names}",
+            "write lora's options directly under lora, by their recipe names",
+        )
     return None
 
 
@@ -179,7 +189,10 @@ def full_save_beside_adapter(recipe: Recipe) -> tuple[str, str] | None:
 def tuned_beside_an_adapter_is_one_module(recipe: Recipe) -> tuple[str, str] | None:
     """peft's modules_to_save copies one module whole; a model's layer list is not called, so its copy never runs."""
     if recipe.peft and any(tune.component == "language" for tune in recipe.tune):
-        return "tune names language beside an adapter on another component", "put the adapter on language, or drop one"
+        return (
+            "tune names language beside an adapter on another component",
+            "put the adapter on language, or drop one",
+        )
     return None
 
 

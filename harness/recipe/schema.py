@@ -29,7 +29,11 @@ def suite_schema() -> dict[str, Any]:
             "description": {"type": "string"},
             "defaults": {"$ref": "#/$defs/Recipe"},
             "matrix": {"type": "object", "additionalProperties": {"type": "array", "minItems": 1}},
-            "recipes": {"type": "object", "minProperties": 1, "additionalProperties": {"$ref": "#/$defs/Recipe"}},
+            "recipes": {
+                "type": "object",
+                "minProperties": 1,
+                "additionalProperties": {"$ref": "#/$defs/Recipe"},
+            },
         },
         "$defs": {**definitions, "Recipe": recipe},
     }

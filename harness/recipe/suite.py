@@ -64,7 +64,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError:
         raise Refused("is not text", where=str(path), do="name a YAML file") from None
     try:
-        document = yaml.load(text, Loader=_UniqueKeys)  # noqa: S506 - a SafeLoader
+        document = yaml.load(text, Loader=_UniqueKeys)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
@@ -75,9 +75,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return document
 
 
-def _expanded(
-    document: dict[str, Any], name: str, settings: Any, path: Path
-) -> Iterator[tuple[str, dict[str, Any]]]:
+def _expanded(document: dict[str, Any], name: str, settings: Any, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """The recipe's settings over the suite's defaults, once per cell of the matrix.
 
     A recipe that sets a matrix key itself keeps its own value: that axis does not apply to it.
@@ -153,7 +151,15 @@ def _known_keys(mapping: dict[str, Any], known: tuple[str, ...], where: str) -> 
 def _field_names() -> list[str]:
     from harness.recipe import fields
 
-    models = (Recipe, fields.Adapter, fields.LossScaler, fields.Optimizer, fields.Data, fields.Save, fields.Limits)
+    models = (
+        Recipe,
+        fields.Adapter,
+        fields.LossScaler,
+        fields.Optimizer,
+        fields.Data,
+        fields.Save,
+        fields.Limits,
+    )
     return sorted({name for model in models for name in model.model_fields})
 
 

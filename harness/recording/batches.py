@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Optional
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 
@@ -11,9 +12,9 @@ from harness.trace.fingerprint import as_hex, fingerprint
 IGNORED_LABEL = -100
 
 
-def batch_facts(inputs: Mapping[str, Any]) -> Dict[str, Any]:
+def batch_facts(inputs: Mapping[str, Any]) -> dict[str, Any]:
     """Labels that count, one fingerprint per sample, and the shapes, of a model's keyword arguments."""
-    facts: Dict[str, Any] = {}
+    facts: dict[str, Any] = {}
     labels, ids = inputs.get("labels"), inputs.get("input_ids")
     if isinstance(labels, torch.Tensor):
         facts["labels"] = int((labels != IGNORED_LABEL).sum())
@@ -26,18 +27,18 @@ def batch_facts(inputs: Mapping[str, Any]) -> Dict[str, Any]:
     return facts
 
 
-def sample_fingerprints(ids: torch.Tensor, mask: Optional[Any] = None) -> List[str]:
+def sample_fingerprints(ids: torch.Tensor, mask: Any | None = None) -> list[str]:
     """One fingerprint per row of token ids (batch, length), without its padding."""
     keep = mask.bool() if isinstance(mask, torch.Tensor) and mask.shape == ids.shape else torch.ones_like(ids).bool()
     return [as_hex(fingerprint(row[kept].to(torch.int64))) for row, kept in zip(ids, keep)]
 
 
-def loss_of(output: Any) -> Optional[torch.Tensor]:
+def loss_of(output: Any) -> torch.Tensor | None:
     """The scalar loss in a model's output, under its usual name or as the first of a tuple."""
     candidate = output.get("loss") if isinstance(output, Mapping) else getattr(output, "loss", None)
     if candidate is None and isinstance(output, (tuple, list)) and output:
         candidate = output[0]
-    return candidate if _is_tensor(candidate) and candidate.numel() == 1 else None
+    return candidate if isinstance(candidate, torch.Tensor) and candidate.numel() == 1 else None
 
 
 def _is_tensor(value: Any) -> bool:

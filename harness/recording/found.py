@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import weakref
-from typing import Any, Dict, Iterable, List, Optional, Set, Tuple
+from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import nn
@@ -24,7 +25,7 @@ class LiveModules:
     def add(self, module: nn.Module) -> None:
         self._modules.add(module)
 
-    def owners(self, parameters: Iterable[torch.Tensor]) -> List[nn.Module]:
+    def owners(self, parameters: Iterable[torch.Tensor]) -> list[nn.Module]:
         """The outermost modules that hold any of the parameters, in a stable order."""
         wanted = {id(parameter) for parameter in parameters}
         live = list(self._modules)
@@ -48,7 +49,7 @@ class FoundModel:
         self.first = [p.detach().clone() for p in self.parameters] if self.dense else None
 
     @property
-    def trainable(self) -> List[torch.Tensor]:
+    def trainable(self) -> list[torch.Tensor]:
         return [parameter for parameter in self.parameters if parameter.requires_grad]
 
     def describe(self, stream: StreamWriter) -> None:
@@ -89,16 +90,18 @@ class FoundModel:
             fingerprint=self.buffer_fingerprints(),
         )
 
-    def buffer_fingerprints(self) -> List[str]:
+    def buffer_fingerprints(self) -> list[str]:
         return [as_hex(fingerprint(buffer)) for buffer in self.buffers]
 
 
-def _unique(named: Iterable[Tuple[str, torch.Tensor]]) -> Tuple[List[str], List[torch.Tensor], Dict[str, List[str]]]:
+def _unique(
+    named: Iterable[tuple[str, torch.Tensor]],
+) -> tuple[list[str], list[torch.Tensor], dict[str, list[str]]]:
     """First path and tensor of each distinct object, and for shared ones every further path."""
-    paths: List[str] = []
-    tensors: List[torch.Tensor] = []
-    seen: Dict[int, str] = {}
-    ties: Dict[str, List[str]] = {}
+    paths: list[str] = []
+    tensors: list[torch.Tensor] = []
+    seen: dict[int, str] = {}
+    ties: dict[str, list[str]] = {}
     for path, tensor in named:
         if id(tensor) in seen:
             ties.setdefault(seen[id(tensor)], []).append(path)
@@ -118,7 +121,7 @@ def _dtype(tensor: torch.Tensor) -> str:
     return str(tensor.dtype).split(".")[-1]
 
 
-def _roles(modules: List[Tuple[str, nn.Module]]) -> Set[str]:
+def _roles(modules: list[tuple[str, nn.Module]]) -> set[str]:
     """The paths of modules that an adapter library put around a layer of the model."""
     return {path for path, module in modules if is_adapted(module)}
 
@@ -128,7 +131,7 @@ def is_adapted(module: nn.Module) -> bool:
     return ".tuners." in type(module).__module__ and hasattr(module, "base_layer")
 
 
-def _role(path: str, adapted: Set[str]) -> str:
+def _role(path: str, adapted: set[str]) -> str:
     if ".modules_to_save." in path:
         return "copy"
     if ".original_module." in path:
@@ -139,16 +142,16 @@ def _role(path: str, adapted: Set[str]) -> str:
     return "base"
 
 
-def _prefixes(path: str) -> List[str]:
+def _prefixes(path: str) -> list[str]:
     parts = path.split(".")
     return [".".join(parts[:end]) for end in range(1, len(parts))]
 
 
-def adapter_facts(module: nn.Module) -> Optional[Dict[str, Any]]:
-    """Rank, alpha, scaling, dropout of each adapter on a layer, read from the layer itself; None where there is none."""
+def adapter_facts(module: nn.Module) -> dict[str, Any] | None:
+    """Rank, alpha, scaling, dropout of each adapter on a layer, read from the layer; None where there is none."""
     if not is_adapted(module):
         return None
-    facts: Dict[str, Any] = {}
+    facts: dict[str, Any] = {}
     for attribute in ("r", "lora_alpha", "scaling", "use_dora"):
         value = getattr(module, attribute, None)
         if isinstance(value, dict):
@@ -157,4 +160,3 @@ def adapter_facts(module: nn.Module) -> Optional[Dict[str, Any]]:
     if isinstance(dropouts, nn.ModuleDict):
         facts["dropout"] = {name: float(getattr(layer, "p", 0.0)) for name, layer in sorted(dropouts.items())}
     return facts
-

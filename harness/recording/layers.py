@@ -5,7 +5,7 @@ The hooks stay for one forward and its backward only, so that every other step c
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Set
+from typing import Any
 
 import torch
 from torch import nn
@@ -18,9 +18,9 @@ class LayerWatch:
 
     def __init__(self, root: nn.Module) -> None:
         self.in_backward = False
-        self.dtypes: Dict[str, Set[str]] = {}
-        self.recomputed: Dict[str, int] = {}
-        self._handles: List[Any] = []
+        self.dtypes: dict[str, set[str]] = {}
+        self.recomputed: dict[str, int] = {}
+        self._handles: list[Any] = []
         for module in root.modules():
             if next(module.parameters(recurse=False), None) is not None:
                 self._handles.append(module.register_forward_hook(self._seen))
@@ -32,7 +32,7 @@ class LayerWatch:
         elif isinstance(output, torch.Tensor):
             self.dtypes.setdefault(kind, set()).add(str(output.dtype).split(".")[-1])
 
-    def dtypes_by_kind(self) -> Dict[str, List[str]]:
+    def dtypes_by_kind(self) -> dict[str, list[str]]:
         """The dtypes of the outputs of each kind of layer: what was really computed in."""
         return {kind: sorted(found) for kind, found in sorted(self.dtypes.items())}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any
 
 import torch
 
@@ -19,9 +19,9 @@ class OptimizerFacts:
     def __init__(self, ident: str, optimizer: torch.optim.Optimizer) -> None:
         self.ident = ident
         self._optimizer = optimizer
-        self._described: Optional[Tuple[Any, ...]] = None
+        self._described: tuple[Any, ...] | None = None
 
-    def describe_once(self, stream: StreamWriter, models: List[FoundModel]) -> None:
+    def describe_once(self, stream: StreamWriter, models: list[FoundModel]) -> None:
         membership = tuple(tuple(id(p) for p in group["params"]) for group in self._optimizer.param_groups)
         if membership == self._described:
             return
@@ -40,12 +40,12 @@ class OptimizerFacts:
             ],
         )
 
-    def rates(self) -> List[float]:
+    def rates(self) -> list[float]:
         return [float(group["lr"]) for group in self._optimizer.param_groups]
 
     def state_digest(self) -> str:
         """One fingerprint over the optimizer's tensors, in the order of its parameters."""
-        state: Dict[Any, Dict[str, Any]] = self._optimizer.state
+        state: dict[Any, dict[str, Any]] = self._optimizer.state
         tensors = [
             state[p][name]
             for group in self._optimizer.param_groups

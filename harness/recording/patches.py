@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import functools
 import sys
-from typing import Any, Callable, List, Tuple
+from collections.abc import Callable
+from typing import Any
 
 import torch
 
@@ -19,7 +20,7 @@ class Patches:
     """Wrappers that can be taken off again, in reverse order."""
 
     def __init__(self) -> None:
-        self._undo: List[Tuple[Any, str, Any]] = []
+        self._undo: list[tuple[Any, str, Any]] = []
 
     def wrap(self, owner: Any, name: str, wrapper: Wrapper) -> None:
         """Replace `owner.name`; the wrapper is called with the original first, then the arguments."""
@@ -47,13 +48,13 @@ class Patches:
 _ABSENT = object()
 
 
-def grad_scaler_classes() -> List[Any]:
+def grad_scaler_classes() -> list[Any]:
     """The gradient scaler classes of this torch, base class first; subclasses inherit the wrapped methods."""
     current = getattr(torch.amp, "GradScaler", None)
     return [current] if current is not None else [torch.cuda.amp.GradScaler]
 
 
-def scheduler_classes() -> List[Any]:
+def scheduler_classes() -> list[Any]:
     """The classes that define `step` for learning-rate schedules."""
     module = torch.optim.lr_scheduler
     names = ("LRScheduler", "ReduceLROnPlateau")

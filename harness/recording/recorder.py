@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping, Optional
+from typing import Any
 
 import torch
 from torch import nn
@@ -29,11 +30,11 @@ class Recorder:
     def __init__(self, directory: Path, rank: int = 0) -> None:
         self.stream = StreamWriter(Path(directory) / f"rank-{rank}")
         self.live = LiveModules()
-        self.models: List[FoundModel] = []
+        self.models: list[FoundModel] = []
         self.clock = StepClock()
         self.stage = "start"
-        self._optimizers: Dict[int, OptimizerFacts] = {}
-        self._layers: Optional[LayerWatch] = None
+        self._optimizers: dict[int, OptimizerFacts] = {}
+        self._layers: LayerWatch | None = None
         self._watch = Watch(self)
         self._paused = False
 
@@ -83,7 +84,7 @@ class Recorder:
         root.register_forward_pre_hook(self._forward_begins, with_kwargs=True)
         root.register_forward_hook(self._forward_ends, with_kwargs=True)
 
-    def _parameters(self) -> List[torch.Tensor]:
+    def _parameters(self) -> list[torch.Tensor]:
         return [parameter for model in self.models for parameter in model.parameters]
 
     # -- forward and backward -------------------------------------------------------------------------------------
@@ -99,7 +100,10 @@ class Recorder:
         if self._paused:
             return
         loss = loss_of(output)
-        facts: Dict[str, Any] = {"training": root.training, "loss": None if loss is None else float(loss.detach())}
+        facts: dict[str, Any] = {
+            "training": root.training,
+            "loss": None if loss is None else float(loss.detach()),
+        }
         facts.update(batch_facts(kwargs))
         if self._layers is not None and self.clock.first:
             facts["dtypes"] = self._layers.dtypes_by_kind()
@@ -120,7 +124,7 @@ class Recorder:
                 watch.remove()
                 self._layers = None
         root = tensors if isinstance(tensors, torch.Tensor) else tensors[0]
-        facts: Dict[str, Any] = {"value": float(root.detach()) if root.numel() == 1 else None, "stale": stale}
+        facts: dict[str, Any] = {"value": float(root.detach()) if root.numel() == 1 else None, "stale": stale}
         if watch is not None:
             facts["recomputed"] = watch.recomputed
         self.event("backward", **facts)
@@ -195,7 +199,7 @@ class Recorder:
         self.stream.emit("closing", steps=self.clock.steps_done)
         self.stream.flush()
 
-    def _first_and_last(self, model: FoundModel) -> Optional[str]:
+    def _first_and_last(self, model: FoundModel) -> str | None:
         if model.first is None:
             return None
         arrays = {f"first/{i}": tensor for i, tensor in enumerate(model.first)}
@@ -204,8 +208,9 @@ class Recorder:
 
     def failed(self, error: BaseException) -> None:
         """The run ended early: where, and with which error."""
-        message = " ".join(str(error).split())[:2000]
-        self.stream.emit("failure", stage=self.stage, error=type(error).__name__, message=message)
+        message = " ".join(str(getattr(error, "what", error)).split())[:2000]
+        do = str(getattr(error, "do", ""))
+        self.stream.emit("failure", stage=self.stage, error=type(error).__name__, message=message, do=do)
         self.stream.flush()
 
 

@@ -6,7 +6,7 @@ dtype are laid end to end, and integer sums are taken as differences of one runn
 
 from __future__ import annotations
 
-from typing import List, Sequence
+from collections.abc import Sequence
 
 import torch
 
@@ -32,14 +32,14 @@ class Segments:
         self._spare = before
         return before
 
-    def changed(self, before: torch.Tensor) -> List[int]:
+    def changed(self, before: torch.Tensor) -> list[int]:
         """How many elements of each tensor differ in any bit from what was read before."""
-        counted: List[int] = self._sums((self.flat != before).to(torch.int32)).tolist()
+        counted: list[int] = self._sums((self.flat != before).to(torch.int32)).tolist()
         return counted
 
-    def fingerprints(self) -> List[int]:
+    def fingerprints(self) -> list[int]:
         """The fingerprint of each tensor, as trace.fingerprint defines it, signed."""
-        found: List[int] = self._sums(self.flat.to(torch.int64).mul_(self._weights)).tolist()
+        found: list[int] = self._sums(self.flat.to(torch.int64).mul_(self._weights)).tolist()
         return found
 
     def _sums(self, flat: torch.Tensor) -> torch.Tensor:
@@ -47,26 +47,26 @@ class Segments:
         return torch.diff(running, prepend=running.new_zeros(1))
 
 
-def norms(tensors: Sequence[torch.Tensor]) -> List[float]:
+def norms(tensors: Sequence[torch.Tensor]) -> list[float]:
     """The 2-norm of each tensor, 16-bit floats in their own precision."""
     if not tensors:
         return []
-    found = torch._foreach_norm(list(tensors))  # type: ignore[attr-defined]
-    values: List[float] = torch.stack([norm.float() for norm in found]).tolist()
+    found = torch._foreach_norm(list(tensors))
+    values: list[float] = torch.stack([norm.float() for norm in found]).tolist()
     return values
 
 
-def peaks(tensors: Sequence[torch.Tensor]) -> List[float]:
+def peaks(tensors: Sequence[torch.Tensor]) -> list[float]:
     """The largest magnitude in each tensor; NaN where there is one."""
     if not tensors:
         return []
     ends = [end for tensor in tensors for end in torch.aminmax(tensor)]
     extremes = torch.stack([end.float() for end in ends]).abs_().view(-1, 2)
-    values: List[float] = extremes.amax(1).tolist()
+    values: list[float] = extremes.amax(1).tolist()
     return values
 
 
-def nonzero(tensors: Sequence[torch.Tensor]) -> List[int]:
+def nonzero(tensors: Sequence[torch.Tensor]) -> list[int]:
     """How many elements of each tensor are not zero."""
-    counted: List[int] = torch.stack([torch.count_nonzero(tensor) for tensor in tensors]).tolist() if tensors else []
+    counted: list[int] = torch.stack([torch.count_nonzero(tensor) for tensor in tensors]).tolist() if tensors else []
     return counted

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 
 from harness.recording.segments import Segments, nonzero, norms, peaks
 from harness.trace.fingerprint import as_hex
 
-Columns = Dict[str, List[Any]]
+Columns = dict[str, list[Any]]
 
 
 class Values:
@@ -21,7 +22,7 @@ class Values:
 
     def __init__(self, parameters: Sequence[torch.Tensor]) -> None:
         self.parameters = list(parameters)
-        groups: Dict[Tuple[Any, ...], List[int]] = {}
+        groups: dict[tuple[Any, ...], list[int]] = {}
         for index, parameter in enumerate(self.parameters):
             if parameter.numel():
                 groups.setdefault((parameter.dtype, parameter.device, parameter.requires_grad), []).append(index)
@@ -52,7 +53,7 @@ class Values:
         """The columns of the last observation."""
         return self._columns
 
-    def _measure(self, indices: List[int], segments: Segments) -> None:
+    def _measure(self, indices: list[int], segments: Segments) -> None:
         self._put("fingerprint", indices, [as_hex(value) for value in segments.fingerprints()])
         floats = [tensor.detach() for tensor in segments.tensors]
         if floats[0].is_floating_point():
@@ -61,25 +62,25 @@ class Values:
             self._put("rms", indices, roots)
             self._put("peak", indices, peaks(floats))
 
-    def _put(self, column: str, indices: List[int], values: Sequence[Any]) -> None:
+    def _put(self, column: str, indices: list[int], values: Sequence[Any]) -> None:
         target = self._columns[column]
         for index, value in zip(indices, values):
             target[index] = value
 
 
-def gradient_norms(parameters: Sequence[torch.Tensor]) -> List[Optional[float]]:
+def gradient_norms(parameters: Sequence[torch.Tensor]) -> list[float | None]:
     """The 2-norm of each parameter's gradient, None where there is none."""
     return _per_gradient(parameters, norms)
 
 
-def gradient_nonzeros(parameters: Sequence[torch.Tensor]) -> List[Optional[int]]:
+def gradient_nonzeros(parameters: Sequence[torch.Tensor]) -> list[int | None]:
     """How many elements of each parameter's gradient are not zero, None where there is no gradient."""
     return _per_gradient(parameters, nonzero)
 
 
-def _per_gradient(parameters: Sequence[torch.Tensor], measure: Any) -> List[Any]:
+def _per_gradient(parameters: Sequence[torch.Tensor], measure: Any) -> list[Any]:
     there = [(index, p.grad) for index, p in enumerate(parameters) if p.grad is not None]
-    found: List[Any] = [None] * len(parameters)
+    found: list[Any] = [None] * len(parameters)
     for (index, _), value in zip(there, measure([gradient for _, gradient in there])):
         found[index] = value
     return found
@@ -87,7 +88,7 @@ def _per_gradient(parameters: Sequence[torch.Tensor], measure: Any) -> List[Any]
 
 def digest(tensors: Sequence[torch.Tensor]) -> str:
     """One fingerprint over many tensors, by dtype, laid end to end."""
-    by_dtype: Dict[torch.dtype, List[torch.Tensor]] = {}
+    by_dtype: dict[torch.dtype, list[torch.Tensor]] = {}
     for tensor in tensors:
         by_dtype.setdefault(tensor.dtype, []).append(tensor.detach().reshape(-1))
     from harness.trace.fingerprint import fingerprint

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, List
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -28,7 +29,7 @@ class Watch:
     def __init__(self, recorder: Recorder) -> None:
         self.recorder = recorder
         self._patches = Patches()
-        self._handles: List[Any] = []
+        self._handles: list[Any] = []
         self._stepped_inside_scaler = False
         self._starting_schedule = False
         self._depth = 0
@@ -137,7 +138,7 @@ class Watch:
         finally:
             self._depth -= 1
         if self._depth == 0:
-            self.recorder.event("save", type=type(saved).__name__, directory=os.path.basename(os.fspath(directory)))
+            self.recorder.event("save", type=type(saved).__name__, directory=Path(os.fspath(directory)).name)
         return result
 
 

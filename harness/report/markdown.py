@@ -56,11 +56,7 @@ def _counts(run: RunReport) -> str:
 
 def _results(run: RunReport, title: str, statuses: Sequence[Status]) -> list[str]:
     chosen = [
-        result
-        for status in statuses
-        for group in run.recipes.values()
-        for result in group
-        if result.status is status
+        result for status in statuses for group in run.recipes.values() for result in group if result.status is status
     ]
     return [f"## {title}", *(_result(result, run.command_for(result)) for result in chosen)] if chosen else []
 
@@ -72,9 +68,7 @@ def _result(result: Result, again: str) -> str:
 
 
 def _reasons(run: RunReport) -> list[str]:
-    reasons = Counter(
-        (result.status, _plain(result.reason)) for result in run.results if result.status in _EXPLAINED
-    )
+    reasons = Counter((result.status, _plain(result.reason)) for result in run.results if result.status in _EXPLAINED)
     if not reasons:
         return []
     in_order = sorted(reasons.items(), key=lambda item: (_EXPLAINED.index(item[0][0]), item[0][1]))

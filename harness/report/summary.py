@@ -88,9 +88,7 @@ class Summary:
 
     def _what_failed(self) -> str:
         judged = plural(self.overall.judged, "check")
-        (number, did), *others = [
-            _what_it_did(status, n) for status in FAILING if (n := self.overall[status])
-        ]
+        (number, did), *others = [_what_it_did(status, n) for status in FAILING if (n := self.overall[status])]
         events = [f"{number} of {judged} {did}", *(f"{number} {did}" for number, did in others)]
         failing_recipes = sum(1 for counts in self.recipes.values() if counts.failing)
         where = f"{failing_recipes} of {plural(len(self.recipes), 'recipe')}"
@@ -111,9 +109,7 @@ class Summary:
         return f"{joint} {plural(len(self.missing), 'check')} of the baseline {verb} missing"
 
     def _besides(self) -> str:
-        rest = Counts(
-            {status: n for status, n in self.overall.by_status.items() if status is not Status.PASSED}
-        )
+        rest = Counts({status: n for status, n in self.overall.by_status.items() if status is not Status.PASSED})
         return f" ({rest.text()})" if rest.total else ""
 
 
@@ -127,9 +123,7 @@ def group_by_recipe(results: Iterable[Result]) -> dict[str, list[Result]]:
 
 def _what_it_did(status: Status, number: int) -> tuple[int, str]:
     blocked = "was blocked" if number == 1 else "were blocked"
-    return number, {Status.BLOCKED: blocked, Status.FIXED: "passed though known to fail"}.get(
-        status, "failed"
-    )
+    return number, {Status.BLOCKED: blocked, Status.FIXED: "passed though known to fail"}.get(status, "failed")
 
 
 def _listed(parts: list[str]) -> str:

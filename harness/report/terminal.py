@@ -28,9 +28,7 @@ _RED, _GREEN, _YELLOW, _DIM, _BOLD_RED, _BOLD_GREEN, _BOLD_YELLOW = (
 )
 
 
-def recipe_line(
-    recipe: str, results: Sequence[Result], seconds: float | None, *, colour: bool = False
-) -> str:
+def recipe_line(recipe: str, results: Sequence[Result], seconds: float | None, *, colour: bool = False) -> str:
     """One line for one recipe: its checks counted by status, and how long it took."""
     counts = Counts.of(results)
     name = one_line(recipe)
@@ -61,9 +59,7 @@ def closing_lines(summary: Summary, *, colour: bool = False) -> str:
 
 
 def _coloured_counts(counts: Counts, colour: bool) -> str:
-    return ", ".join(
-        _painted(counted(status, counts[status]), _code(status), colour) for status in counts.occurring
-    )
+    return ", ".join(_painted(counted(status, counts[status]), _code(status), colour) for status in counts.occurring)
 
 
 def _code(status: Status) -> str:

@@ -27,7 +27,7 @@ def read_header(path: Path) -> dict[str, Any]:
         size = path.stat().st_size
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
-            if size < 8 or length > min(size - 8, _HEADER_LIMIT):  # noqa: PLR2004 - the length field's own size
+            if size < 8 or length > min(size - 8, _HEADER_LIMIT):
                 raise _damaged(path, "it is truncated or no safetensors file")
             header = json.loads(file.read(length))
         end = max((entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"), default=0)

@@ -7,7 +7,8 @@ name with its own checkpoint, and peft, DDP and torch.compile each put a prefix 
 from __future__ import annotations
 
 import re
-from typing import Any, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 _WRAPPERS = re.compile(r"^(?:(?:module|_orig_mod)\.|base_model\.model\.)+")
 _INSIDE = re.compile(r"\.(?:base_layer|_orig_mod)(?=\.|$)|\.modules_to_save\.[^.]+(?=\.|$)")

@@ -10,7 +10,9 @@ FORMAT_VERSION = 1
 
 # One record each, in this order, when a model meets its optimizer.
 MODEL = "model"  # model, class, modules (columns path, type, training), adapters
-PARAMETERS = "parameters"  # model, columns over all parameters: path, shape, dtype, role, requires_grad, tied, fingerprint
+PARAMETERS = (
+    "parameters"  # model, columns over all parameters: path, shape, dtype, role, requires_grad, tied, fingerprint
+)
 BUFFERS = "buffers"  # model, columns over all buffers: path, shape, dtype, persistent, fingerprint
 OPTIMIZER = "optimizer"  # optimizer, class, groups: parameters by index, lr, weight_decay
 

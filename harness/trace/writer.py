@@ -6,8 +6,9 @@ import ctypes
 import json
 import math
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Mapping
+from typing import Any
 
 import torch
 
@@ -75,8 +76,8 @@ def write_safetensors(
     header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
     chunks: list[bytes] = []
     offset = 0
-    for name, tensor in tensors.items():
-        tensor = tensor.detach().to("cpu").contiguous()
+    for name, given in tensors.items():
+        tensor = given.detach().to("cpu").contiguous()
         data = ctypes.string_at(tensor.data_ptr(), tensor.numel() * tensor.element_size()) if tensor.numel() else b""
         header[name] = {
             "dtype": _DTYPES[tensor.dtype],

@@ -106,9 +106,7 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
         "numbered markers",
     ),
     "numbered image without its marker": (
-        minicpm(
-            image={"<image_00>": "a.png", "<image_01>": "b.png"}, conversations=spoken("<image_00>", "One.")
-        ),
+        minicpm(image={"<image_00>": "a.png", "<image_01>": "b.png"}, conversations=spoken("<image_00>", "One.")),
         "numbered markers",
     ),
     "numbered marker used twice": (
@@ -300,9 +298,7 @@ def test_a_sample_of_text_only(folder: Path, entry: dict[str, Any]) -> None:
 
 def test_an_image_may_lie_anywhere(folder: Path) -> None:
     (folder / "below").mkdir()
-    write_json(
-        folder / "below" / "x.json", [llava(id="up", image="../a.png"), llava(image=str(folder / "a.png"))]
-    )
+    write_json(folder / "below" / "x.json", [llava(id="up", image="../a.png"), llava(image=str(folder / "a.png"))])
     up, absolute = read_samples(folder / "below" / "x.json")
     assert up.images[0].samefile(absolute.images[0])
 

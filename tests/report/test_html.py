@@ -79,9 +79,7 @@ def test_what_findings_quote_is_escaped() -> None:
 def test_a_quotation_mark_cannot_leave_a_tooltip() -> None:
     hostile = Result('r" onclick="x', 'c" onclick="x', Status.BLOCKED, '" onclick="x')
 
-    assert all(
-        "onclick" not in attributes for _, attributes in Structure(to_html(RunReport((hostile,)))).tags
-    )
+    assert all("onclick" not in attributes for _, attributes in Structure(to_html(RunReport((hostile,)))).tags)
 
 
 def test_a_failure_has_its_findings_errors_first_and_its_command() -> None:

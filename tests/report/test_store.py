@@ -14,9 +14,7 @@ class ParameterMoved(Finding):
     pass
 
 
-MOVED = ParameterMoved(
-    "unchanged", "1 element\nchanged", "vision.0", "a “typo”", "freeze it", Severity.WARNING
-)
+MOVED = ParameterMoved("unchanged", "1 element\nchanged", "vision.0", "a “typo”", "freeze it", Severity.WARNING)
 FAILED = Result("b[bf16]", "frozen", Status.FAILED, findings=(MOVED, Finding("x", "")))
 PASSED = Result("a[fp32]", "loads", Status.PASSED)
 SKIPPED = Result("b[bf16]", "buffers", Status.NOT_APPLICABLE, Reason.NO_BUFFERS)
@@ -71,9 +69,7 @@ def test_appended_results_can_be_read_while_the_file_is_open(tmp_path: Path) -> 
         ]
 
 
-def test_a_full_disk_leaves_the_old_file_and_nothing_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "results.jsonl"
     write_results(file, [PASSED])
 

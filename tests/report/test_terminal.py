@@ -56,9 +56,7 @@ def test_a_recipe_is_one_line() -> None:
         ([], 2, "r    no checks    2.0 s"),
     ],
 )
-def test_the_line_of_a_recipe_counts_what_there_is(
-    some: list[Result], seconds: float | None, line: str
-) -> None:
+def test_the_line_of_a_recipe_counts_what_there_is(some: list[Result], seconds: float | None, line: str) -> None:
     assert recipe_line("r", some, seconds) == line
 
 
@@ -114,9 +112,7 @@ def test_errors_come_first_and_what_exceeds_five_is_counted() -> None:
     moved = tuple(ParameterMoved("same", f"moved {number}") for number in range(6))
     warning = ParameterMoved("same", "a trifle", severity=Severity.WARNING)
 
-    assert failure_block(
-        Result("r", "frozen", Status.FAILED, findings=(warning, *moved)), "harness run x"
-    ) == (
+    assert failure_block(Result("r", "frozen", Status.FAILED, findings=(warning, *moved)), "harness run x") == (
         """\
 FAILED  frozen
   expected  same

@@ -1,0 +1,59 @@
+"""Everything that is run on this project. `nox -l` lists the sessions; each builds what it needs by itself."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2024.4.15"
+nox.options.sessions = ["gate", "tests"]
+nox.options.reuse_existing_virtualenvs = True
+
+HERE = Path(__file__).parent
+SUITES = "suites"
+BASELINE = "golden/baseline.json"
+CONSTRAINTS = str(HERE / "constraints.txt")
+QUIET = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+
+
+def _install(session: nox.Session, extras: str) -> None:
+    """The project with its extras, at the pinned versions: unpinned, torch alone brings gigabytes."""
+    session.install("-c", CONSTRAINTS, "-e", f".[{extras}]")
+    session.env.update(QUIET)
+
+
+def _workers() -> str:
+    return str(min(os.cpu_count() or 1, 4))
+
+
+@nox.session
+def gate(session: nox.Session) -> None:
+    """The release gate: every suite, compared with the baseline, ending in a report. Arguments go to `harness run`."""
+    _install(session, "train")
+    session.run("harness", "run", SUITES, "-n", _workers(), "--baseline", BASELINE, *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The project's own tests. Arguments go to pytest."""
+    _install(session, "train,dev")
+    session.run("pytest", "-n", _workers(), "--dist", "loadfile", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """ruff, mypy and the import rules."""
+    _install(session, "train,dev")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("mypy")
+    session.run("lint-imports")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure what the project promises, write benchmarks/results.json, and fail where a bound is missed."""
+    _install(session, "train,dev")
+    session.run("python", "-m", "benchmarks", *session.posargs)
