@@ -71,10 +71,15 @@ class CheckItem(pytest.Item):
     parent: RecipeNode
 
     def runtest(self) -> None:
-        from harness.pytest_session import PROPERTY
+        from harness.pytest_session import PROPERTY, REFUSED
+        from harness.refusal import Refused
 
         session = self.config.stash[SESSION]
-        results = session.results(self.parent.recipe_id, self.parent.recipe, _selected(self), self.path)
+        try:
+            results = session.results(self.parent.recipe_id, self.parent.recipe, _selected(self), self.path)
+        except Refused as refused:
+            self.user_properties.append((REFUSED, str(refused)))
+            raise
         result = results[self.name]
         self.user_properties.append((PROPERTY, json.dumps(result.to_json())))
         outcome = session.outcome(result, results.values())

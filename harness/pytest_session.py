@@ -5,12 +5,13 @@ With pytest-xdist the controller owns the processes and the results file; its wo
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 import os
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -24,7 +25,7 @@ from harness.store import append_result, result_from, write_results
 from harness.verdict import KnownFailure, Outcome, outcome, read_known_failures, with_known_failures
 
 RESULTS = "results.jsonl"
-PROPERTY = "harness_result"
+PROPERTY, REFUSED = "harness_result", "harness_refused"
 
 
 class PytestSession:
@@ -36,6 +37,7 @@ class PytestSession:
         self.strict = bool(config.getoption("harness_strict"))
         self.out = Path(config.getoption("harness_out"))
         self.results_seen: list[Result] = []
+        self.refused = ""  # the first thing that could not be done at all, such as writing to a full disk
         self._session: Session | None = None
         self._parents: WarmParents | None = None
         self._file: TextIO | None = None
@@ -116,23 +118,29 @@ class PytestSession:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if self.is_worker:
             return
+        self.refused = self.refused or str(dict(report.user_properties).get(REFUSED, ""))
         if report.when == "teardown" or (result := carried(report)) is None:
             return
         self.results_seen.append(result)
         self._progress.arrived(report.nodeid, result)
-        try:
-            if self._file is not None:
-                append_result(self._file, result)
-        except Refused as refused:
-            raise pytest.exit.Exception(str(refused)) from None
+        if self._file is not None:
+            self._kept(append_result, self._file, result)
 
     def pytest_sessionfinish(self) -> None:
         """Keep what was finished, sorted, whether the session was interrupted or not."""
         if self._parents is not None:
             self._parents.stop()
         if self._file is not None:
-            self._file.close()
-            write_results(self.out / RESULTS, self.results_seen)
+            self._kept(write_results, self.out / RESULTS, self.results_seen)
+            with contextlib.suppress(OSError):
+                self._file.close()
+
+    def _kept(self, write: Callable[..., None], *arguments: Any) -> None:
+        """Write, and remember what kept it from being written."""
+        try:
+            write(*arguments)
+        except Refused as refused:
+            self.refused = self.refused or str(refused)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:

@@ -22,6 +22,7 @@ from harness.trace.reader import Trace, read_trace
 from harness.trace.schema import FORMAT_VERSION
 
 OUTPUT_LINES = 3
+JOURNAL = "journal.jsonl"
 
 
 @dataclass(frozen=True)
@@ -74,9 +75,15 @@ class Runner:
             output = directory / "output.txt"
             ended = self.workers.makers.run(_job("harness.making:make_run", argument, output, run.recipe))
             self._note_outcome(directory, recipe_id, run, ended, output)
+            self._journal(recipe_id, ended)
             if run.reload and ended.code == 0 and (directory / RELOAD_REQUEST).exists():
                 self._reload(directory, run.recipe)
             return read_trace(directory / "trace")
+
+    def _journal(self, recipe_id: str, ended: Ended) -> None:
+        """One line per run made, in the order they ended: what a session really did."""
+        with (self.out / JOURNAL).open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"recipe": recipe_id, "ended": ended.description}) + "\n")
 
     def _reload(self, directory: Path, recipe: Recipe) -> None:
         request = json.loads((directory / RELOAD_REQUEST).read_text(encoding="utf-8"))

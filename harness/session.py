@@ -13,7 +13,7 @@ from harness.planner import plan
 from harness.recipe import Recipe
 from harness.refusal import Refused
 from harness.result import Result
-from harness.runner import Runner, Workers, disk_errors, worker_modules
+from harness.runner import JOURNAL, Runner, Workers, disk_errors, worker_modules
 
 MARKER = ".harness-out"
 
@@ -51,12 +51,20 @@ class Session:
     faults: tuple[str, ...] = ()
     bases: Path | None = None
     _results: dict[str, dict[str, Result]] = field(default_factory=dict)
+    _refused: Refused | None = None
 
     def results(self, recipe_id: str, recipe: Recipe, checks: Iterable[str]) -> dict[str, Result]:
         """The results of the named checks on a recipe, by check; its runs are made at the first call."""
+        if self._refused is not None:
+            raise self._refused
         if recipe_id not in self._results:
-            selected = CHECKS.named(sorted(checks))
-            self._results[recipe_id] = self._judged(recipe_id, recipe, selected)
+            try:
+                self._results[recipe_id] = self._judged(recipe_id, recipe, CHECKS.named(list(checks)))
+            except Refused as refused:
+                self._refused = (
+                    refused  # the disk is full, or the base cannot be written: no other recipe would fare better
+                )
+                raise
         return self._results[recipe_id]
 
     def _judged(self, recipe_id: str, recipe: Recipe, checks: Sequence[Check]) -> dict[str, Result]:
@@ -85,6 +93,7 @@ def prepare_out(out: Path) -> Path:
     with disk_errors(out):
         out.mkdir(parents=True, exist_ok=True)
         (out / MARKER).write_text("written by harness; its contents are replaced at each run\n", encoding="utf-8")
-        for folder in ("runs", "bases"):
+        for folder in ("runs", "bases", "faults"):
             shutil.rmtree(out / folder, ignore_errors=True)
+        (out / JOURNAL).unlink(missing_ok=True)
     return out.resolve()

@@ -23,20 +23,16 @@ def check(
     as_json: AsJson = False,
 ) -> int:
     """Judge a recorded trace again."""
-    from harness.checks import CHECKS
-    from harness.checks.judging import judge_all
+    from harness.face import check as judged
     from harness.report import Summary, closing_lines, failure_block, recipe_line
     from harness.trace.reader import read_trace
     from harness.verdict import exit_status
 
-    recorded = read_trace(trace)
-    promised = _intent_of(recorded.header, trace, intent)
-    name = str(recorded.header.get("recipe_id", trace.name))
-    results = judge_all([one for one in CHECKS if not one.partners], name, promised, recorded)
+    results = judged(trace, _intent_of(read_trace(trace).header, trace, intent))
     if as_json:
         print_json([result.to_json() for result in results])
         return exit_status(results)
-    print(recipe_line(name, results, None, colour=colour()))
+    print(recipe_line(results[0].recipe, results, None, colour=colour()))
     again = f"harness check {trace}" + (f" --intent {intent}" if intent else "")
     for result in results:
         if result.status.value in ("failed", "warned", "blocked"):

@@ -37,7 +37,10 @@ def run(
     before = Baseline.read(baseline) if baseline else None
     arguments = chosen(suites_at(suites), recipe or [])
     prepare_out(out)
-    status = pytest.main([*arguments, *_pytest_options(out, keyword, workers, strict)])
+    outcome = _Outcome()
+    status = pytest.main([*arguments, *_pytest_options(out, keyword, workers, strict)], plugins=[outcome])
+    if outcome.refused:
+        raise Refused(outcome.refused)
     if status == PYTEST_INTERNAL:
         return 3
     if status == PYTEST_USAGE:
@@ -46,6 +49,18 @@ def run(
         raise Refused(f"no check matches {keyword!r}", do="harness list checks shows them")
     verdict = _report(out, before if not (recipe or keyword) else None, write_baseline, strict)
     return INTERRUPTED if status == PYTEST_INTERRUPTED else verdict
+
+
+class _Outcome:
+    """Learns from the session what could not be done at all."""
+
+    refused = ""
+
+    def pytest_sessionfinish(self, session: Any) -> None:
+        from harness.pytest_plugin import SESSION
+
+        if SESSION in session.config.stash:
+            self.refused = session.config.stash[SESSION].refused
 
 
 def _pytest_options(out: Path, keyword: str, workers: int, strict: bool) -> list[str]:

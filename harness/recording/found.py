@@ -25,6 +25,12 @@ class LiveModules:
     def add(self, module: nn.Module) -> None:
         self._modules.add(module)
 
+    def add_tree(self, roots: Iterable[nn.Module]) -> None:
+        """Take in models that were built before recording began, with all their parts."""
+        for root in roots:
+            for module in root.modules():
+                self.add(module)
+
     def owners(self, parameters: Iterable[torch.Tensor]) -> list[nn.Module]:
         """The outermost modules that hold any of the parameters, in a stable order."""
         wanted = {id(parameter) for parameter in parameters}

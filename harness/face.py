@@ -1,0 +1,96 @@
+"""Layer 5. The public face: record a training of one's own, judge a trace, run a suite. Objects in, results out."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.intent import Intent
+from harness.result import Result
+
+if TYPE_CHECKING:
+    from harness.recording import Recorder
+
+
+class Results(list[Result]):
+    """Results of checks. `assert results.ok, results` shows each failure with what was expected and what was seen."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing failed and nothing was blocked."""
+        from harness.verdict import exit_status
+
+        return bool(self) and exit_status(self) == 0
+
+    def __str__(self) -> str:
+        from harness.report import Summary, closing_lines, failure_block
+
+        shown = [result for result in self if result.status.value in ("failed", "blocked", "warned")]
+        return "\n\n".join([*map(failure_block, shown), closing_lines(Summary.of(self))])
+
+
+@contextlib.contextmanager
+def record(
+    directory: Path | str, intent: Intent | dict[str, Any] | None = None, models: Sequence[Any] = ()
+) -> Iterator[Recorder]:
+    """Record the training inside the block into a trace directory.
+
+    Models built inside are found by themselves; one built before is named in `models`. An exception is recorded and
+    raised on. The training's numbers are the same with and without.
+    """
+    from harness import stack
+    from harness.recording import Recorder
+    from harness.trace.atomic import write_atomically
+    from harness.trace.schema import FORMAT_VERSION
+
+    directory = Path(directory)
+    promised = Intent.model_validate(intent or {})
+    with Recorder(directory) as recorder:
+        header = {
+            "format": FORMAT_VERSION,
+            "recipe_id": directory.name,
+            "intent": promised.model_dump(mode="json"),
+            "environment": stack.environment(),
+        }
+        write_atomically(directory / "header.json", json.dumps(header, indent=1, sort_keys=True) + "\n")
+        recorder.live.add_tree(models)
+        recorder.enter_stage("train")
+        try:
+            yield recorder
+        except BaseException as error:
+            recorder.failed(error)
+            raise
+        recorder.finish()
+
+
+def check(trace: Path | str, intent: Intent | dict[str, Any] | None = None) -> Results:
+    """Judge a recorded trace with every check, against its own intent or another one."""
+    from harness.checks import CHECKS
+    from harness.checks.judging import judge_all
+    from harness.trace.reader import read_trace
+
+    recorded = read_trace(Path(trace))
+    promised = Intent.model_validate(intent if intent is not None else recorded.header["intent"])
+    name = str(recorded.header.get("recipe_id", Path(trace).name))
+    return Results(judge_all([one for one in CHECKS if not one.partners], name, promised, recorded))
+
+
+def run(suite: Path | str, out: Path | str = "harness-out", recipes: Sequence[str] = ()) -> Results:
+    """Fine-tune and judge the recipes of a suite (all, or the named ones), here and now."""
+    from harness.checks import CHECKS
+    from harness.recipe import read_suite
+    from harness.session import Session, WarmParents, prepare_out
+
+    read = read_suite(Path(suite))
+    chosen = {name: recipe for name, recipe in read.recipes.items() if not recipes or name in recipes}
+    parents = WarmParents(sorted({recipe.family for recipe in chosen.values()}))
+    try:
+        session = Session(parents.sockets, prepare_out(Path(out)))
+        names = [one.name for one in CHECKS]
+        made = [session.results(f"{read.name}/{name}", recipe, names) for name, recipe in chosen.items()]
+        return Results(result for results in made for result in results.values())
+    finally:
+        parents.stop()

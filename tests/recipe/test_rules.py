@@ -1,0 +1,108 @@
+"""Settings that cannot work together: every rule has a recipe that breaks it and is refused by its words."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from harness.recipe import Recipe
+from harness.recipe.rules import RULES, broken_rule
+
+LORA: dict[str, Any] = {"rank": 4}
+ON_VISION: dict[str, Any] = {"rank": 4, "components": ["vision"]}
+
+BROKEN: dict[str, tuple[dict[str, Any], tuple[str, str]]] = {
+    "one_adapter": ({"lora": LORA, "adapter": {"method": "ia3"}}, ("lora", "adapter")),
+    "lora_is_lora": ({"lora": {"method": "ia3"}}, ("lora", "method")),
+    "lora_not_on_tuned_component": ({"tune": "language", "lora": LORA}, ("tune", "lora.components")),
+    "something_trains": ({}, ("tune", "adapter")),
+    "each_component_once": ({"tune": ["vision", "connector", "vision"]}, ("tune", "vision")),
+    "last_or_named": ({"tune": {"vision": {"last": 1, "named": "norm"}}}, ("last", "named")),
+    "part_of_a_component_beside_an_adapter": ({"tune": {"vision": {"last": 1}}, "lora": LORA}, ("tune", "adapter")),
+    "no_scaler_without_masters": (
+        {"tune": "vision", "precision": "pure-fp16", "loss_scaler": "on"},
+        ("precision", "loss_scaler"),
+    ),
+    "adapter_saved_without_adapter": ({"tune": "vision", "save": {"what": "adapter"}}, ("save.what", "adapter")),
+    "warmup_within_steps": (
+        {"tune": "vision", "steps": 3, "optimizer": {"warmup_steps": 3}},
+        ("optimizer.warmup_steps", "steps"),
+    ),
+    "rates_of_components_that_train": (
+        {"tune": "vision", "optimizer": {"component_rates": {"connector": 1.0}}},
+        ("optimizer.component_rates", "connector"),
+    ),
+    "full_size_is_planned_only": ({"tune": "vision", "size": "full"}, ("size", "full")),
+    "dora_needs_lora": ({"adapter": {"method": "ia3", "dora": True}}, ("dora", "lora")),
+    "options_belong_to_other_methods": ({"lora": {"options": {"r": 3}}}, ("lora.options", "r")),
+    "full_save_beside_adapter": ({"lora": LORA, "save": {"what": "full"}}, ("save.what", "adapter")),
+    "tuned_beside_an_adapter_is_one_module": ({"tune": "language", "lora": ON_VISION}, ("tune", "adapter")),
+    "engine_is_installed": ({"tune": "vision", "engine": "abacus"}, ("engine", "abacus")),
+}
+
+MENDED: dict[str, dict[str, Any]] = {
+    "one_adapter": {"adapter": {"method": "ia3"}},
+    "lora_is_lora": {"adapter": {"method": "ia3"}},
+    "lora_not_on_tuned_component": {"tune": "connector", "lora": LORA},
+    "something_trains": {"lora": LORA},
+    "each_component_once": {"tune": ["vision", "connector"]},
+    "last_or_named": {"tune": {"vision": {"named": "norm"}}},
+    "part_of_a_component_beside_an_adapter": {"tune": "vision", "lora": LORA},
+    "no_scaler_without_masters": {"tune": "vision", "precision": "pure-fp16", "loss_scaler": "off"},
+    "adapter_saved_without_adapter": {"lora": LORA, "save": {"what": "adapter"}},
+    "warmup_within_steps": {"tune": "vision", "steps": 3, "optimizer": {"warmup_steps": 2}},
+    "rates_of_components_that_train": {"lora": LORA, "optimizer": {"component_rates": {"language": 1.0}}},
+    "full_size_is_planned_only": {"tune": "vision", "size": "tiny"},
+    "dora_needs_lora": {"adapter": {"method": "lora", "dora": True}},
+    "options_belong_to_other_methods": {"adapter": {"method": "ia3", "options": {"r": 3}}},
+    "full_save_beside_adapter": {"lora": LORA, "save": {"what": "auto"}},
+    "tuned_beside_an_adapter_is_one_module": {"tune": "connector", "lora": ON_VISION},
+    "engine_is_installed": {"tune": "vision", "engine": "torch"},
+}
+
+
+def unchecked(settings: dict[str, Any]) -> Recipe:
+    """The recipe as it would be without any rule."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("harness.recipe.model.broken_rule", lambda recipe: None)
+        return Recipe.model_validate({"family": "f", **settings})
+
+
+def test_every_rule_has_a_case() -> None:
+    assert set(BROKEN) == set(RULES) == set(MENDED)
+
+
+@pytest.mark.parametrize("rule", BROKEN)
+def test_a_recipe_that_breaks_a_rule_is_refused(
+    refusal_of_recipe: Callable[[dict[str, Any]], str], rule: str
+) -> None:
+    settings, named = BROKEN[rule]
+
+    broken = broken_rule(unchecked(settings))
+    line = refusal_of_recipe(settings)
+
+    assert broken is not None
+    assert broken.rule == rule
+    assert line == f"{broken.what}; {broken.do}"
+    assert all(setting in broken.what for setting in named)
+
+
+@pytest.mark.parametrize("rule", MENDED)
+def test_the_remedy_works(rule: str) -> None:
+    assert broken_rule(Recipe.model_validate({"family": "f", **MENDED[rule]})) is None
+
+
+@pytest.mark.parametrize("precision", ["pure-fp16", "pure-bf16", "fp32", "bf16"])
+def test_a_scaler_left_to_itself_is_off_where_there_is_nothing_to_scale(precision: str) -> None:
+    assert not Recipe.model_validate({"family": "f", "tune": "vision", "precision": precision}).scaler_enabled
+
+
+def test_lora_on_a_fully_tuned_union_names_the_member_that_collides() -> None:
+    with pytest.raises(ValidationError, match=r"both name language.*remove language from tune, or from"):
+        Recipe.model_validate({"family": "f", "tune": "llm", "lora": LORA})
+
+
+def test_another_method_is_named_as_adapter() -> None:
+    with pytest.raises(ValidationError, match=r"tune and adapter\.components both name language"):
+        Recipe.model_validate({"family": "f", "tune": "language", "adapter": {"method": "ia3"}})
