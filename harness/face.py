@@ -34,12 +34,16 @@ class Results(list[Result]):
 
 @contextlib.contextmanager
 def record(
-    directory: Path | str, intent: Intent | dict[str, Any] | None = None, models: Sequence[Any] = ()
+    directory: Path | str,
+    intent: Intent | dict[str, Any] | None = None,
+    models: Sequence[Any] = (),
+    probe: dict[str, Any] | None = None,
 ) -> Iterator[Recorder]:
     """Record the training inside the block into a trace directory.
 
-    Models built inside are found by themselves; one built before is named in `models`. An exception is recorded and
-    raised on. The training's numbers are the same with and without.
+    Models built inside are found by themselves; one built before is named in `models`. With `probe`, a batch as
+    keyword arguments of the model, `pixel_values` among them, the trained model is also looked at with other pixels.
+    An exception is recorded and raised on. The training's numbers are the same with and without.
     """
     from harness import stack
     from harness.recording import Recorder
@@ -47,7 +51,7 @@ def record(
     from harness.trace.schema import FORMAT_VERSION
 
     directory = Path(directory)
-    promised = Intent.model_validate(intent or {})
+    promised = Intent.model_validate(intent or {}).model_copy(update={"probed": probe is not None})
     with Recorder(directory) as recorder:
         header = {
             "format": FORMAT_VERSION,
@@ -64,6 +68,17 @@ def record(
             recorder.failed(error)
             raise
         recorder.finish()
+        if probe is not None:
+            _probe(recorder, probe)
+
+
+def _probe(recorder: Recorder, batch: dict[str, Any]) -> None:
+    from harness.probes import PROBES, Probed, undisturbed
+
+    model = recorder.models[0].root
+    with recorder.paused(), undisturbed(model):
+        facts, _ = PROBES["other_pixels"](Probed(model, {"image": batch}))
+    recorder.stream.emit("probe", name="other_pixels", **facts)
 
 
 def check(trace: Path | str, intent: Intent | dict[str, Any] | None = None) -> Results:

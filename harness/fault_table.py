@@ -46,13 +46,12 @@ def fault_rows(recipes: Mapping[str, Recipe], sockets: Sockets, out: Path) -> It
     for fault in FAULTS.values():
         name = recipe_for(fault, recipes)
         if name is not None:
-            yield fault_row(fault, name, recipes[name], sockets, out)
+            yield fault_row(fault, name, recipes[name], sockets, out / "faults" / fault.name, out / "bases")
 
 
-def fault_row(fault: Fault, name: str, recipe: Recipe, sockets: Sockets, out: Path) -> FaultRow:
-    """Inject one fault into one recipe."""
-    if "limits" in fault.changes:
-        recipe = recipe.model_copy(update={"limits": fault.changes["limits"]})
-    session = Session(sockets, out / "faults" / fault.name, faults=(fault.name,), bases=out / "bases")
+def fault_row(fault: Fault, name: str, recipe: Recipe, sockets: Sockets, out: Path, bases: Path) -> FaultRow:
+    """Inject one fault into one recipe, its run under `out`."""
+    recipe = recipe.model_copy(update=dict(fault.changes))
+    session = Session(sockets, out, faults=(fault.name,), bases=bases)
     results = session.results(name, recipe, [check.name for check in CHECKS])
     return FaultRow(fault, name, tuple(results.values()))

@@ -76,6 +76,7 @@ class Intent(Frozen):
     save: SaveIntent = SaveIntent(what="nothing")
     samples_known: bool = Field(default=False, description="the run announces which samples it will see, in order")
     has_images: bool = True
+    probed: bool = Field(default=False, description="extra passes over the trained model are part of the run")
     base: bool = Field(
         default=False, description="the trace holds the inventory of the directory training started from"
     )

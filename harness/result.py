@@ -29,13 +29,9 @@ class Reason(str, Enum):
     NOTHING_SAVED = "the recipe saves nothing"
     NO_PROCESSOR_SAVED = "the recipe saves no processor"
     NO_IMAGES = "no sample of the recipe holds an image"
-    NO_IMAGE_PATH = "the family has no image path"
-    NO_BUFFERS = "the model has no buffers"
-    NO_MECHANISM = "the recipe asks for no mechanism that could fail to take effect"
     NO_DATA_PROMISE = "the intent does not say which samples to expect"
-    NO_BASE = "the intent names no base whose weights should have arrived"
-    NOT_TRAINED_HERE = "the trace comes from a script whose model the harness does not build"
-    LIBRARY_LACKS_IT = "the installed libraries do not have it"
+    NO_BASE = "the intent names no base directory whose weights should have arrived"
+    NOT_PROBED = "no probe was asked for: the run is a training alone"
 
 
 class Severity(str, Enum):

@@ -107,6 +107,9 @@ class _Processor(Need):
 class Probe(Need):
     """A named extra pass over the trained model."""
 
+    def refusal(self, intent: Intent) -> Reason | None:
+        return None if intent.probed else Reason.NOT_PROBED
+
     def missing(self, intent: Intent, trace: Trace) -> str | None:
         return None if self.probe is None or trace.probe(self.probe) else f"probe {self.probe} was not made"
 

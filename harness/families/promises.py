@@ -53,6 +53,7 @@ def intent_from(recipe: Recipe, tables: Tables) -> Intent:
         mechanisms=_mechanisms(recipe),
         save=_save(recipe, tables),
         has_images=has_images,
+        probed=True,
         samples_known=True,
         base=True,
     )

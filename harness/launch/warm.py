@@ -26,6 +26,7 @@ from pathlib import Path
 
 from harness.launch.job import Job, perform
 
+LONGEST_WAIT_S = 60.0
 LIFELINE = 0  # standard input: closed when whoever started this process is gone
 
 
@@ -59,8 +60,9 @@ class WarmParent:
 
     def serve(self) -> None:
         while True:
-            wait = min((child.deadline for child in self.children.values()), default=time.monotonic() + 60)
-            for key, _ in self.selector.select(max(0.0, wait - time.monotonic())):
+            soonest = min((child.deadline for child in self.children.values()), default=float("inf"))
+            wait = min(max(0.0, soonest - time.monotonic()), LONGEST_WAIT_S)
+            for key, _ in self.selector.select(wait):
                 if key.data == "accept":
                     self._accept()
                 elif key.data == "child":

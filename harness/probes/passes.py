@@ -57,5 +57,6 @@ def other_pixels(probed: Probed) -> tuple[dict[str, Any], Arrays]:
 def logits_of(model: Any, batch: dict[str, torch.Tensor]) -> torch.Tensor:
     """The model's logits on a batch, float32 of shape (batch, length, vocabulary)."""
     inputs = {name: value for name, value in batch.items() if name != "labels"}
-    logits: torch.Tensor = model(**inputs).logits
+    output = model(**inputs)
+    logits: torch.Tensor = output["logits"] if isinstance(output, dict) else output.logits
     return logits.detach().float()

@@ -152,9 +152,7 @@ def test_a_missing_start_directory_is_refused(refusal_of_recipe: RefusalOfRecipe
     assert line.startswith(f"start_from: no directory {tmp_path / 'none'}; name a saved directory")
 
 
-def test_a_start_directory_without_configuration_is_refused(
-    refusal_of_recipe: RefusalOfRecipe, tmp_path: Path
-) -> None:
+def test_a_start_directory_without_configuration_is_refused(refusal_of_recipe: RefusalOfRecipe, tmp_path: Path) -> None:
     (tmp_path / "start").mkdir()
 
     assert "has no config.json" in refusal_of_recipe({"tune": "vision", "start_from": "start"})

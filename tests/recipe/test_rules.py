@@ -74,9 +74,7 @@ def test_every_rule_has_a_case() -> None:
 
 
 @pytest.mark.parametrize("rule", BROKEN)
-def test_a_recipe_that_breaks_a_rule_is_refused(
-    refusal_of_recipe: Callable[[dict[str, Any]], str], rule: str
-) -> None:
+def test_a_recipe_that_breaks_a_rule_is_refused(refusal_of_recipe: Callable[[dict[str, Any]], str], rule: str) -> None:
     settings, named = BROKEN[rule]
 
     broken = broken_rule(unchecked(settings))

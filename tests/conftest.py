@@ -1,0 +1,40 @@
+"""Shared by all tests: the libraries are offline and single-threaded, and worker processes are started once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+os.environ.update(HF_HUB_OFFLINE="1", OMP_NUM_THREADS="1", TOKENIZERS_PARALLELISM="false")
+
+ROOT = Path(__file__).parent.parent
+SUITES = (ROOT / "suites" / "llava.yaml", ROOT / "suites" / "llava-options.yaml")
+FAMILY = "llava-1.5-7b"
+
+
+@pytest.fixture(scope="session")
+def warm() -> Iterator[object]:
+    """The two warm parents, shared by every test of this process that trains."""
+    from harness.session import WarmParents
+
+    parents = WarmParents([FAMILY])
+    yield parents.sockets
+    parents.stop()
+
+
+@pytest.fixture(scope="session")
+def bases(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Base directories, written once."""
+    return tmp_path_factory.mktemp("bases")
+
+
+@pytest.fixture(scope="session")
+def shipped() -> dict[str, object]:
+    """Every shipped recipe by its full id."""
+    from harness.recipe import read_suite
+
+    suites = [read_suite(path) for path in SUITES]
+    return {f"{suite.name}/{name}": recipe for suite in suites for name, recipe in suite.recipes.items()}

@@ -1,0 +1,35 @@
+"""Every injected fault is caught by the check it names, and every check has a fault."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.checks import CHECKS
+from harness.fault_table import fault_row, recipe_for
+from harness.faults import FAULTS
+from harness.result import Status
+
+
+def test_every_check_has_a_fault() -> None:
+    assert {check.name for check in CHECKS} == {fault.caught_by for fault in FAULTS.values()}
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=lambda fault: fault.name)
+def test_fault_is_caught(fault, shipped, warm, bases, tmp_path: Path) -> None:
+    name = recipe_for(fault, shipped)
+    assert name is not None, f"no shipped recipe lets {fault.name} apply"
+
+    row = fault_row(fault, name, shipped[name], warm, tmp_path, bases)
+
+    assert row.caught, [result.to_json() for result in row.results if result.status is not Status.PASSED]
+
+
+def test_the_same_recipe_without_a_fault_is_silent(shipped, warm, bases, tmp_path: Path) -> None:
+    from harness.session import Session
+
+    name = "llava/lora-qv[fp32]"
+    results = Session(warm, tmp_path, bases=bases).results(name, shipped[name], [check.name for check in CHECKS])
+
+    assert {result.status for result in results.values()} == {Status.PASSED}
