@@ -75,7 +75,9 @@ class Session:
 
     @property
     def runner(self) -> Runner:
-        return Runner(Workers(Launcher(self.sockets.makers), Launcher(self.sockets.reloaders)), self.out, self.bases)
+        makers = Launcher(self.sockets.makers, {"HF_MODULES_CACHE": str(self.out / "modules" / "make")})
+        reloaders = Launcher(self.sockets.reloaders, {"HF_MODULES_CACHE": str(self.out / "modules" / "reload")})
+        return Runner(Workers(makers, reloaders), self.out, self.bases)
 
 
 def prepare_out(out: Path) -> Path:

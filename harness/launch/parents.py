@@ -26,7 +26,10 @@ def job_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 class WarmParent:
-    """A warm parent process that this process has started, and will end."""
+    """A warm parent process that this process has started, and will end.
+
+    Each has a cache of its own for remote code, so that one cannot load what only another has fetched.
+    """
 
     def __init__(self, name: str, modules: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix=f"harness-{name}-")
@@ -37,7 +40,7 @@ class WarmParent:
             stdin=subprocess.PIPE,
             stdout=self._log,
             stderr=subprocess.STDOUT,
-            env=job_environment(environment),
+            env=job_environment({"HF_MODULES_CACHE": str(Path(self._folder.name) / "modules"), **(environment or {})}),
         )
 
     def stop(self) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -36,6 +38,7 @@ class Recorder:
         self._optimizers: dict[int, OptimizerFacts] = {}
         self._layers: LayerWatch | None = None
         self._watch = Watch(self)
+        self._hooks: list[Any] = []
         self._paused = False
 
     def __enter__(self) -> Recorder:
@@ -44,6 +47,8 @@ class Recorder:
 
     def __exit__(self, *_: object) -> None:
         self._watch.stop()
+        for hook in self._hooks:
+            hook.remove()
         self.stream.close()
 
     @contextlib.contextmanager
@@ -81,8 +86,10 @@ class Recorder:
         model = FoundModel(f"model{len(self.models)}", root)
         self.models.append(model)
         model.describe(self.stream)
-        root.register_forward_pre_hook(self._forward_begins, with_kwargs=True)
-        root.register_forward_hook(self._forward_ends, with_kwargs=True)
+        self._hooks += [
+            root.register_forward_pre_hook(self._forward_begins, with_kwargs=True),
+            root.register_forward_hook(self._forward_ends, with_kwargs=True),
+        ]
 
     def _parameters(self) -> list[torch.Tensor]:
         return [parameter for model in self.models for parameter in model.parameters]
@@ -216,6 +223,5 @@ class Recorder:
 
 def rng_digest() -> str:
     """A digest of torch's CPU generator state."""
-    import hashlib
-
-    return hashlib.blake2b(bytes(torch.get_rng_state().tolist()), digest_size=8).hexdigest()
+    state = torch.get_rng_state()
+    return hashlib.blake2b(ctypes.string_at(state.data_ptr(), state.numel()), digest_size=8).hexdigest()

@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from harness.recording.segments import Segments, nonzero, norms, peaks
-from harness.trace.fingerprint import as_hex
+from harness.recording.segments import Segments, nonzero, norms
+from harness.trace.fingerprint import as_hex, fingerprint
 
 Columns = dict[str, list[Any]]
 
@@ -40,12 +40,10 @@ class Values:
     def observe(self) -> Columns:
         """Read all values again. `changed` counts the elements that differ from the last observation."""
         for indices, segments in self._groups:
-            before = segments.lay()
-            if torch.equal(segments.flat, before):
-                self._put("changed", indices, [0] * len(indices))
-                continue
-            self._put("changed", indices, segments.changed(before))
-            self._measure(indices, segments)
+            changed = segments.changed(segments.lay())
+            self._put("changed", indices, changed)
+            if any(changed):
+                self._measure(indices, segments)
         return self._columns
 
     @property
@@ -55,12 +53,11 @@ class Values:
 
     def _measure(self, indices: list[int], segments: Segments) -> None:
         self._put("fingerprint", indices, [as_hex(value) for value in segments.fingerprints()])
-        floats = [tensor.detach() for tensor in segments.tensors]
-        if floats[0].is_floating_point():
-            sizes = [self._sizes[index] for index in indices]
-            roots = [norm / size**0.5 for norm, size in zip(norms(floats), sizes)]
+        if segments.tensors[0].is_floating_point():
+            lengths, largest = segments.norms_and_peaks()
+            roots = [length / self._sizes[index] ** 0.5 for length, index in zip(lengths, indices)]
             self._put("rms", indices, roots)
-            self._put("peak", indices, peaks(floats))
+            self._put("peak", indices, largest)
 
     def _put(self, column: str, indices: list[int], values: Sequence[Any]) -> None:
         target = self._columns[column]
@@ -91,8 +88,6 @@ def digest(tensors: Sequence[torch.Tensor]) -> str:
     by_dtype: dict[torch.dtype, list[torch.Tensor]] = {}
     for tensor in tensors:
         by_dtype.setdefault(tensor.dtype, []).append(tensor.detach().reshape(-1))
-    from harness.trace.fingerprint import fingerprint
-
     return as_hex(sum(fingerprint(_words(torch.cat(parts))) for parts in by_dtype.values()))
 
 

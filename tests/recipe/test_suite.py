@@ -90,6 +90,7 @@ def test_a_recipe_own_key_takes_it_out_of_that_axis(read: Read, own: str, axis: 
         pytest.param("vision", {"vision": {}}, id="string"),
         pytest.param("[vision, connector]", {"vision": {}, "connector": {}}, id="list"),
         pytest.param("{vision: all, connector: }", {"vision": {}, "connector": {}}, id="mapping to all or nothing"),
+        pytest.param("{vision: true}", {"vision": {}}, id="mapping to true"),
         pytest.param("{language: {last: 2}}", {"language": {"last": 2}}, id="last layers"),
         pytest.param("{language: {named: norm}}", {"language": {"named": ("norm",)}}, id="named, one"),
         pytest.param("{language: {named: [a, b]}}", {"language": {"named": ("a", "b")}}, id="named, several"),

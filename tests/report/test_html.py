@@ -20,7 +20,7 @@ RUN = RunReport(
         Result("m/vision", "frozen", Status.FAILED, findings=(TRIFLE, MOVED)),
         Result("m/vision", "loads", Status.PASSED),
         Result("m/lora", "loads", Status.PASSED),
-        Result("m/lora", "buffers", Status.NOT_APPLICABLE, Reason.NO_BUFFERS),
+        Result("m/lora", "buffers", Status.NOT_APPLICABLE, Reason.NO_IMAGES),
     ),
     title="Nightly & <b>bold</b>",
     seconds={"m/lora": 0.3},
@@ -93,7 +93,7 @@ def test_a_failure_has_its_findings_errors_first_and_its_command() -> None:
 
 
 def test_a_check_that_does_not_apply_says_why() -> None:
-    assert "not applicable buffers the model has no buffers" in words(to_html(RUN))
+    assert "not applicable buffers no sample of the recipe holds an image" in words(to_html(RUN))
 
 
 def test_only_failing_recipes_are_open() -> None:
@@ -108,7 +108,7 @@ def test_the_matrix_has_letters_and_tooltips_and_links_to_failures() -> None:
         "buffers: not run",
         "frozen: failed: <script>alert(1)</script>",
         "loads: passed",
-        "buffers: not applicable: the model has no buffers",
+        "buffers: not applicable: no sample of the recipe holds an image",
         "frozen: not run",
         "loads: passed",
     ]

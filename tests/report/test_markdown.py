@@ -10,7 +10,7 @@ LOST = ProcessorLost("MiniCPMVProcessor", "MiniCPMVTokenizerFast", "a|b.json", d
 RESULTS = (
     Result("m/vision[bf16]", "processor_reloads", Status.FAILED, findings=(LOST,)),
     Result("m/vision[bf16]", "loads", Status.PASSED),
-    Result("m/vision[bf16]", "buffers", Status.NOT_APPLICABLE, Reason.NO_BUFFERS),
+    Result("m/vision[bf16]", "buffers", Status.NOT_APPLICABLE, Reason.NO_IMAGES),
     Result("m/lora", "merged", Status.BLOCKED, "the probe <merged> is *missing*"),
     Result("m/lora", "resumes", Status.KNOWN_FAILURE, "see https://example.org/a_b"),
     Result("m/lora", "padding", Status.WARNED, findings=(Finding("0", "1e-3"),)),
@@ -78,7 +78,7 @@ seen      1e-3
 | status | reason | checks |
 | --- | --- | --- |
 | known failure | see https://example.org/a_b | 1 |
-| not applicable | the model has no buffers | 1 |
+| not applicable | no sample of the recipe holds an image | 1 |
 
 ## Compared with the baseline
 
@@ -138,10 +138,10 @@ def test_names_and_reasons_cannot_break_the_layout() -> None:
 
 
 def test_reasons_read_back_count_together_with_fresh_ones() -> None:
-    reasons = (Reason.NO_BUFFERS, Reason.NO_BUFFERS.value)
+    reasons = (Reason.NO_IMAGES, Reason.NO_IMAGES.value)
     results = tuple(Result("r", f"c{n}", Status.NOT_APPLICABLE, reason) for n, reason in enumerate(reasons))
 
-    assert "| not applicable | the model has no buffers | 2 |" in to_markdown(RunReport(results))
+    assert "| not applicable | no sample of the recipe holds an image | 2 |" in to_markdown(RunReport(results))
 
 
 def test_missing_checks_are_named_even_without_the_results_of_the_baseline() -> None:

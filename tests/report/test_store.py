@@ -17,7 +17,7 @@ class ParameterMoved(Finding):
 MOVED = ParameterMoved("unchanged", "1 element\nchanged", "vision.0", "a “typo”", "freeze it", Severity.WARNING)
 FAILED = Result("b[bf16]", "frozen", Status.FAILED, findings=(MOVED, Finding("x", "")))
 PASSED = Result("a[fp32]", "loads", Status.PASSED)
-SKIPPED = Result("b[bf16]", "buffers", Status.NOT_APPLICABLE, Reason.NO_BUFFERS)
+SKIPPED = Result("b[bf16]", "buffers", Status.NOT_APPLICABLE, Reason.NO_IMAGES)
 
 
 def test_results_survive_the_round_trip(tmp_path: Path) -> None:

@@ -1,0 +1,44 @@
+"""The bare cycle of a recipe: build, steps, save, reload, compare. What somebody would write who checks by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+
+def run(argument: dict[str, Any]) -> None:
+    """Job: train the recipe from its base, save it, load it again, and compare logits. Raises if they differ."""
+    import torch
+
+    from harness import making, stack
+    from harness.engines import engine
+    from harness.families import family
+    from harness.recipe import Recipe
+    from harness.saving import save
+    from harness.seams import Seams
+    from harness.tuning import tune
+
+    stack.quiet()
+    torch.set_num_threads(1)
+    recipe = Recipe.model_validate(argument["recipe"])
+    chosen, seams = family(recipe.family), Seams()
+    run = making.Run(recipe, Path(argument["to"]), Path(argument["base"]), seams)
+    loaded = making._build(run, chosen)
+    batches, _ = making._batches(recipe, chosen, loaded)
+    model = tune(loaded.model, recipe, chosen, seams)
+    engine(recipe.engine)(model, batches, recipe, seams, making._component_of(chosen))
+    saved = Path(argument["to"])
+    save(model, loaded.processor, recipe, saved, seams)
+    again = _loaded(saved, Path(argument["base"]), recipe.saves == "adapter")
+    batch = {name: value for name, value in batches[0][0].items() if name != "labels"}
+    with torch.no_grad():
+        assert torch.equal(model.eval()(**batch).logits, again.eval()(**batch).logits)
+
+
+def _loaded(saved: Path, base: Path, adapter: bool) -> Any:
+    from peft import PeftModel
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    AutoProcessor.from_pretrained(saved)
+    model = AutoModelForImageTextToText.from_pretrained(base if adapter else saved)
+    return PeftModel.from_pretrained(model, saved) if adapter else model

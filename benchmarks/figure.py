@@ -1,0 +1,42 @@
+"""One measured figure and the bound it must keep."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Figure:
+    """The median of repeated measurements, with their spread; `bound` is the most it may be."""
+
+    name: str
+    values: Sequence[float]
+    unit: str
+    bound: float
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.values)
+
+    @property
+    def holds(self) -> bool:
+        return self.median <= self.bound
+
+    def line(self) -> str:
+        spread = f"{min(self.values):.3g} to {max(self.values):.3g}"
+        verdict = "ok" if self.holds else "MISSED"
+        return f"{verdict:6}  {self.name}: {self.median:.3g} {self.unit} (at most {self.bound:g}; {spread})"
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "median": round(self.median, 4),
+            "min": round(min(self.values), 4),
+            "max": round(max(self.values), 4),
+            "unit": self.unit,
+            "bound": self.bound,
+            "holds": self.holds,
+        }

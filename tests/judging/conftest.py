@@ -1,0 +1,283 @@
+"""The evidence of one faultless run, written by hand, that a specimen alters in as little as possible."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from harness.checks import CHECKS
+from harness.checks.judging import judge
+from harness.intent import Intent
+from harness.result import Result
+from harness.trace.reader import Trace
+
+Record = dict[str, Any]
+
+LINEAR = "torch.nn.modules.linear.Linear"
+LORA = "peft.tuners.lora.layer.Linear"
+BASE = "base_model.model."
+ADAPTED = ("language.layers.0.q_proj", "language.layers.1.q_proj")
+STEPS = 3  # the first overflows and is skipped
+
+# path, role, whether it trains
+PARAMETERS = (
+    ("vision.layers.0.q_proj.weight", "base", False),
+    ("vision.norm.weight", "base", False),
+    ("connector.original_module.weight", "original", False),
+    ("connector.modules_to_save.default.weight", "copy", True),
+    ("language.layers.0.fc.weight", "base", False),
+    *(
+        (f"{path}.{part}.weight", role, role == "adapter")
+        for path in ADAPTED
+        for part, role in (("base_layer", "base"), ("lora_A.default", "adapter"), ("lora_B.default", "adapter"))
+    ),
+)
+TRAINED = [index for index, (_, _, trains) in enumerate(PARAMETERS) if trains]
+ELEMENTS = 4
+
+
+def intent_settings() -> Record:
+    return {
+        "components": [["vision\\.", "vision"], ["connector\\.", "connector"], ["language\\.", "language"]],
+        "trains": ["connector\\."],
+        "adapter": {"components": ["language"], "targets": r"language\..*q_proj", "rank": 4, "alpha": 8},
+        "steps": STEPS,
+        "mechanisms": {
+            "autocast": "bfloat16",
+            "loss_scaler": True,
+            "overflow": True,
+            "accumulation": 2,
+            "checkpointing": True,
+            "clip_norm": 1.0,
+        },
+        "save": {
+            "what": "adapter",
+            "at_least_shards": 2,
+            "model_class": "Demo",
+            "processor_class": "DemoProcessor",
+        },
+        "samples_known": True,
+        "has_images": True,
+        "probed": True,
+        "base": True,
+    }
+
+
+def model() -> Record:
+    modules = {
+        "": "peft.peft_model.PeftModel",
+        f"{BASE}vision.layers.0.q_proj": LINEAR,
+        f"{BASE}vision.norm": "torch.nn.modules.normalization.LayerNorm",
+        f"{BASE}connector": "peft.utils.other.ModulesToSaveWrapper",
+        f"{BASE}connector.original_module": LINEAR,
+        f"{BASE}connector.modules_to_save": "torch.nn.modules.container.ModuleDict",
+        f"{BASE}connector.modules_to_save.default": LINEAR,
+        f"{BASE}language.layers.0.fc": LINEAR,
+    }
+    for path in ADAPTED:
+        modules |= {f"{BASE}{path}": LORA, f"{BASE}{path}.base_layer": LINEAR}
+        modules |= {f"{BASE}{path}.{part}.default": LINEAR for part in ("lora_A", "lora_B")}
+    facts = {"r": {"default": 4}, "scaling": {"default": 2.0}, "dropout": {"default": 0.0}}
+    return {
+        "kind": "model",
+        "model": "m",
+        "modules": {"path": list(modules), "type": list(modules.values())},
+        "adapters": {f"{BASE}{path}": {name: dict(value) for name, value in facts.items()} for path in ADAPTED},
+    }
+
+
+def parameters() -> Record:
+    count = len(PARAMETERS)
+    return {
+        "kind": "parameters",
+        "model": "m",
+        "path": [f"{BASE}{path}" for path, _, _ in PARAMETERS],
+        "shape": [[2, 2] for _ in range(count)],
+        "dtype": ["float32"] * count,
+        "role": [role for _, role, _ in PARAMETERS],
+        "requires_grad": [trains for _, _, trains in PARAMETERS],
+        "fingerprint": [f"start-{index}" for index in range(count)],
+        "rms": [1.0] * count,
+    }
+
+
+def at_step(step: int) -> Iterator[Record]:
+    """The events of one optimizer step of two micro-batches."""
+    columns = {
+        "norm": [0.5 if trains else None for _, _, trains in PARAMETERS],
+        "nonzero": [ELEMENTS if trains else None for _, _, trains in PARAMETERS],
+    }
+    skipped = step == 0
+    moved = [trains and not skipped for _, _, trains in PARAMETERS]
+    place = {"step": step, "micro": 1}
+    for micro in range(2):
+        here = {"step": step, "micro": micro}
+        first = step == micro == 0
+        sample = [f"sample-{2 * step + micro}-{row}" for row in range(2)]
+        dtypes = {"dtypes": {"Linear": ["bfloat16"]}} if first else {}
+        yield {"kind": "forward", **here, "training": True, "loss": 2.0, "labels": 7, "samples": sample, **dtypes}
+        recomputed = {"recomputed": {"Layer": 2}} if first else {}
+        yield {"kind": "backward", **here, "value": 1.0, "stale": 0, **recomputed}
+    yield {"kind": "gradients", **place, "moment": "backward", "norm": columns["norm"]}
+    yield {"kind": "unscale", **place}
+    yield {"kind": "clip", **place, "max_norm": 1.0, "total": 0.5}
+    if not skipped:
+        yield {"kind": "gradients", **place, "moment": "optimizer", **{k: list(v) for k, v in columns.items()}}
+    values = {
+        "fingerprint": [f"{'after' if trains else 'start'}-{i}" for i, trains in enumerate(moved)],
+        "changed": [ELEMENTS if trains else 0 for trains in moved],
+    }
+    yield {
+        "kind": "optimizer_step",
+        **place,
+        "optimizer": "o",
+        "skipped": skipped,
+        "lr": [0.01],
+        "values": {"m": values},
+    }
+    yield {"kind": "scaler_update", **place, "before": 8.0, "after": 4.0}
+    yield {"kind": "zero_grad", **place, "by": "AdamW"}
+
+
+def last_fingerprints() -> list[str]:
+    return [f"{'after' if trains else 'start'}-{i}" for i, (_, _, trains) in enumerate(PARAMETERS)]
+
+
+def events() -> list[Record]:
+    names = [[f"{2 * step + micro}{row}" for row in "ab"] for step in range(STEPS) for micro in range(2)]
+    prints = [[f"sample-{place}-{row}" for row in range(2)] for place in range(2 * STEPS)]
+    group = {"parameters": [["m", index] for index in TRAINED], "lr": 0.01}
+    steps = [event for step in range(STEPS) for event in at_step(step)]
+    return [
+        {"kind": "data", "samples": names, "fingerprints": prints},
+        model(),
+        parameters(),
+        {
+            "kind": "buffers",
+            "model": "m",
+            "path": [f"{BASE}vision.mean", f"{BASE}connector.mean"],
+            "fingerprint": ["v", "c"],
+        },
+        {"kind": "scaler", "device": "cpu", "asked": True, "enabled": True, "init_scale": 8.0},
+        {"kind": "optimizer", "optimizer": "o", "groups": [group]},
+        *steps,
+        {
+            "kind": "final",
+            "model": "m",
+            "fingerprint": last_fingerprints(),
+            "changed_since_last_step": [0] * len(PARAMETERS),
+            "buffers": ["v", "c"],
+        },
+        {"kind": "encoded", "batches": {"image": {"input_ids": "i", "pixel_values": "p"}, "text": {"input_ids": "t"}}},
+        {"kind": "probe", "name": "other_pixels", "images": True, "largest_difference": 0.25},
+        {"kind": "probe", "name": "outputs", "fingerprint": {"image": "I", "text": "T"}, "arrays": "a.safetensors"},
+        {"kind": "closing", "steps": STEPS},
+    ]
+
+
+def reload() -> list[Record]:
+    back = {f"{BASE}{path}": last for (path, _, _), last in zip(PARAMETERS, last_fingerprints(), strict=True)}
+    return [
+        {"kind": "inventory", "files": {"a.safetensors": {}, "b.safetensors": {}, "config.json": {}}, "tensors": {}},
+        {
+            "kind": "reloaded",
+            "missing": [],
+            "unexpected": [],
+            "mismatched": [],
+            "adapter_warnings": [],
+            "model_class": "Demo",
+            "fingerprints": back,
+            "outputs": {"image": "I", "text": "T"},
+            "arrays": "a.safetensors",
+            "processor_class": "DemoProcessor",
+            "encoded": {"image": {"input_ids": "i", "pixel_values": "p"}, "text": {"input_ids": "t"}},
+        },
+    ]
+
+
+@dataclass
+class Evidence:
+    """Intent, header, events and reload stream as plain data, to be altered before it is judged."""
+
+    directory: Path
+    intent: Record = field(default_factory=intent_settings)
+    events: list[Record] = field(default_factory=events)
+    stream: list[Record] = field(default_factory=reload)
+    outcome: Record = field(default_factory=lambda: {"code": 0, "ended": "exited with 0"})
+    header: Record = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        keys = {path.replace(".base_layer", "").replace(".modules_to_save.default", ""): index
+                for index, (path, role, _) in enumerate(PARAMETERS) if role in ("base", "copy")}  # fmt: skip
+        self.header["intent"] = {"components": self.intent["components"]}
+        self.header["base"] = {key: {"float32": f"start-{index}"} for key, index in keys.items()}
+        for folder, factor in (("rank-0", 1.0), ("reload", 1.5)):
+            (self.directory / folder).mkdir()
+            logits = np.full((1, 2), factor, dtype=np.float32)
+            save_file({"image": logits, "text": logits}, self.directory / folder / "a.safetensors")
+
+    def all(self, kind: str) -> list[Record]:
+        return [event for event in self.events if event["kind"] == kind]
+
+    def one(self, kind: str, at: int = 0) -> Record:
+        return self.all(kind)[at]
+
+    def drop(self, *kinds: str) -> None:
+        self.events = [event for event in self.events if event["kind"] not in kinds]
+
+    def probe(self, name: str) -> Record:
+        return next(event for event in self.all("probe") if event["name"] == name)
+
+    @property
+    def reloaded(self) -> Record:
+        return self.stream[1]
+
+    def index(self, path: str) -> int:
+        """The place of the parameter whose path ends so."""
+        (found,) = [i for i, (name, _, _) in enumerate(PARAMETERS) if name.endswith(path)]
+        return found
+
+    def put(self, kind: str, column: str, path: str, value: Any, moment: str | None = None) -> None:
+        """Set one parameter's entry in a column, in every event of the kind."""
+        for event in self.all(kind):
+            if moment in (None, event.get("moment")):
+                event[column][self.index(path)] = value
+
+    def moves(self, path: str, elements: int = 1, step: int = -1, last: str | None = "moved") -> None:
+        """Let some elements of a parameter change at a step."""
+        index = self.index(path)
+        self.one("optimizer_step", step)["values"]["m"]["changed"][index] = elements
+        if last is not None:
+            self.one("final")["fingerprint"][index] = last
+
+    def stays(self, path: str) -> None:
+        """Let no element of a parameter ever change."""
+        index = self.index(path)
+        for step in self.all("optimizer_step"):
+            step["values"]["m"]["changed"][index] = 0
+        self.one("final")["fingerprint"][index] = f"start-{index}"
+        self.reloaded["fingerprints"][f"{BASE}{PARAMETERS[index][0]}"] = f"start-{index}"
+
+    def trace(self) -> Trace:
+        return Trace(self.directory, self.header, self.events, self.stream, outcome=self.outcome)
+
+    def judged(self, check: str) -> Result:
+        return judge(CHECKS[check], "recipe", Intent.model_validate(self.intent), self.trace())
+
+
+@pytest.fixture
+def evidence(tmp_path: Path) -> Evidence:
+    return Evidence(tmp_path)
+
+
+@pytest.fixture
+def forgotten() -> Iterator[Callable[[str], None]]:
+    """Names of checks that a test registers and that are taken out again."""
+    names: list[str] = []
+    yield names.append
+    for name in names:
+        CHECKS.forget(name)

@@ -1,0 +1,121 @@
+"""What importing costs, and what a wheel holds."""
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+HEAVY = ("torch", "transformers", "peft", "accelerate", "safetensors", "torchvision", "PIL")
+
+
+def loaded_by(code: str) -> set[str]:
+    """The top-level packages that are loaded once the code has run in an interpreter of its own."""
+    told = f"{code}\nimport json, sys\nprint(json.dumps(sorted({{name.partition('.')[0] for name in sys.modules}})))"
+    done = subprocess.run([sys.executable, "-c", told], cwd=ROOT, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        pytest.param("import harness; harness.Intent()", id="the public face"),
+        pytest.param("import harness.cli.main", id="command line"),
+        pytest.param("from harness.checks import CHECKS\nassert len(list(CHECKS)) > 10", id="all checks"),
+        pytest.param(
+            "from pathlib import Path\nfrom harness.recipe import read_suite\n"
+            "assert all(read_suite(path).recipes for path in Path('suites').glob('*.yaml') if path.name[0] != 'k')",
+            id="the shipped suites",
+        ),
+        pytest.param(
+            "from harness.families import family, names\nassert all(family(name).sizes for name in names())",
+            id="all families",
+        ),
+        pytest.param("import harness.pytest_plugin, harness.pytest_session", id="pytest plugin"),
+        pytest.param("import harness.planner, harness.runner, harness.session, harness.verdict", id="planning"),
+        pytest.param("import harness.report, harness.store, harness.trace.reader", id="reports"),
+    ],
+)
+def test_it_loads_none_of_the_libraries_under_test(code: str) -> None:
+    loaded = loaded_by(code)
+
+    assert "harness" in loaded
+    assert loaded.isdisjoint(HEAVY)
+
+
+def test_a_plan_loads_none_of_the_libraries_under_test() -> None:
+    code = (
+        "from harness.checks import CHECKS\nfrom harness.planner import plan\nfrom harness.recipe import Recipe\n"
+        "assert plan('r', Recipe(family='llava-1.5-7b', tune='connector'), CHECKS).runs"
+    )
+
+    assert loaded_by(code).isdisjoint(HEAVY)
+
+
+def test_the_recorder_starts_with_nothing_but_torch() -> None:
+    forbidden = (
+        "pydantic",
+        "yaml",
+        "jinja2",
+        "rich",
+        "typer",
+        "pytest",
+        "transformers",
+        "peft",
+        "accelerate",
+        "safetensors",
+    )
+    code = (
+        f"import sys\nfor name in {forbidden!r}: sys.modules[name] = None\n"
+        "import harness.recording, harness.trace.writer\n"
+        f"for name in {forbidden!r}: del sys.modules[name]"
+    )
+
+    assert {"harness", "torch"} <= loaded_by(code)
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_what_is_read_at_run_time(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "-w",
+        str(tmp_path),
+        ".",
+    ]
+    environment = {**os.environ, "PIP_NO_INDEX": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+    (wheel,) = tmp_path.glob("finetune_harness-*.whl")
+    with zipfile.ZipFile(wheel) as packed:
+        held = set(packed.namelist())
+        metadata = next(packed.read(name).decode() for name in held if name.endswith("METADATA"))
+
+    wanted = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "harness").rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert {name for name in held if name.startswith("harness/")} == wanted
+    assert {
+        "harness/report/page.html.jinja",
+        "harness/report/page.css",
+        "harness/data/samples/conversations.json",
+    } <= held
+    assert any(name.startswith("harness/data/samples/images/") for name in held)
+    assert {name.partition("/")[0] for name in held} == {"harness", f"{wheel.name.split('-py3')[0]}.dist-info"}
+    assert "Requires-Dist: pydantic" in metadata
+    assert not [
+        line for line in metadata.splitlines() if line.startswith("Requires-Dist: torch") and "extra" not in line
+    ]

@@ -1,0 +1,210 @@
+"""Numbers of many parameters at once agree with those of each alone."""
+
+import math
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.recording import segments
+from harness.recording.segments import Segments, nonzero, norms, peaks
+from harness.recording.values import Values, digest, gradient_nonzeros, gradient_norms
+from harness.trace.fingerprint import as_hex, fingerprint
+
+FLOATS = [torch.float32, torch.float64, torch.bfloat16, torch.float16]
+DTYPES = [*FLOATS, torch.int64, torch.uint8, torch.bool]
+Model = list[tuple[tuple[int, ...], torch.dtype, int, bool]]
+
+quick = settings(deadline=None, max_examples=60)
+
+shapes = st.lists(st.integers(0, 5), max_size=3).map(tuple)
+seeds = st.integers(0, 2**32 - 1)
+
+
+both_ways = pytest.mark.parametrize("numpy", [True, False], ids=["numpy", "torch alone"], indirect=True)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def numpy(request: pytest.FixtureRequest) -> Iterator[None]:
+    """With numpy, and as where torch has come without it."""
+    with pytest.MonkeyPatch.context() as patch:
+        if not getattr(request, "param", True):
+            patch.setattr(segments, "sys", SimpleNamespace(modules={}))
+        yield
+
+
+def filled(shape: tuple[int, ...], dtype: torch.dtype, seed: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return (torch.randn(shape, generator=generator) * 3).to(dtype)
+
+
+models = st.lists(st.tuples(shapes, st.sampled_from(DTYPES), seeds, st.booleans()), min_size=1, max_size=8)
+
+
+def built(model: Model) -> list[torch.Tensor]:
+    return [
+        torch.nn.Parameter(filled(shape, dtype, seed), requires_grad=trains and dtype.is_floating_point)
+        for shape, dtype, seed, trains in model
+    ]
+
+
+def bits_changed(before: torch.Tensor, after: torch.Tensor) -> int:
+    """Elements whose bytes differ, one by one."""
+    width = before.element_size()
+    if not before.numel():
+        return 0
+    pairs = [t.detach().reshape(-1).view(torch.uint8).reshape(-1, width) for t in (before, after)]
+    return int((pairs[0] != pairs[1]).any(1).sum())
+
+
+@both_ways
+@quick
+@given(models)
+def test_fingerprints_are_those_of_each_tensor(model: Model) -> None:
+    parameters = built(model)
+
+    assert Values(parameters).columns["fingerprint"] == [as_hex(fingerprint(p)) for p in parameters]
+
+
+@both_ways
+@quick
+@given(models)
+def test_sizes_are_those_of_each_tensor(model: Model) -> None:
+    parameters = built(model)
+    columns = Values(parameters).columns
+
+    for p, rms, peak in zip(parameters, columns["rms"], columns["peak"], strict=True):
+        if not p.is_floating_point() or not p.numel():
+            assert (rms, peak) == (0.0, 0.0)
+            continue
+        exact = p.detach().double()
+        rounding = torch.finfo(p.dtype).eps + 1e-6  # the norm is rounded to the parameter's own precision, then to fp32
+        assert rms == pytest.approx(float(exact.norm()) / math.sqrt(p.numel()), rel=rounding)
+        assert peak == pytest.approx(float(exact.abs().max()), rel=1e-6)
+
+
+@both_ways
+@quick
+@given(models, st.data())
+def test_changes_are_those_of_each_tensor(model: Model, data: st.DataObject) -> None:
+    parameters = built(model)
+    values = Values(parameters)
+    for _ in range(3):
+        before = [p.detach().clone() for p in parameters]
+        for p in parameters:
+            if data.draw(st.booleans()) and p.numel():
+                place = data.draw(st.integers(0, p.numel() - 1))
+                p.data.view(-1)[place] = filled((), p.dtype, data.draw(seeds))
+        columns = values.observe()
+
+        assert columns["changed"] == [bits_changed(b, p) for b, p in zip(before, parameters, strict=True)]
+        assert columns["fingerprint"] == [as_hex(fingerprint(p)) for p in parameters]
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
+def test_the_smallest_change_is_seen_where_it_happened(dtype: torch.dtype) -> None:
+    parameters = [torch.nn.Parameter(torch.zeros(3, dtype=dtype)) for _ in range(3)]
+    values = Values(parameters)
+    parameters[1].data[2] = -0.0
+
+    assert values.observe()["changed"] == [0, 1, 0]
+    assert values.observe()["changed"] == [0, 0, 0]
+
+
+def test_frozen_and_trained_of_one_dtype_are_told_apart() -> None:
+    frozen = torch.nn.Parameter(torch.ones(4), requires_grad=False)
+    trained = torch.nn.Parameter(torch.ones(2))
+    values = Values([frozen, trained])
+    trained.data.add_(1)
+
+    columns = values.observe()
+
+    assert columns["changed"] == [0, 2]
+    assert columns["rms"] == pytest.approx([1.0, 2.0])
+
+
+def test_values_that_are_no_numbers_are_kept() -> None:
+    columns = Values([torch.tensor([math.nan, 1.0]), torch.tensor([-math.inf, 1.0]), torch.tensor([-2.0])]).columns
+
+    assert [str(value) for value in columns["peak"]] == ["nan", "inf", "2.0"]
+    assert [str(value) for value in columns["rms"]] == ["nan", "inf", "2.0"]
+
+
+@quick
+@given(st.lists(st.tuples(shapes, seeds), min_size=1, max_size=6), st.sampled_from(FLOATS))
+def test_norms_are_those_of_torch(model: list[tuple[tuple[int, ...], int]], dtype: torch.dtype) -> None:
+    tensors = [filled(shape, dtype, seed) for shape, seed in model]
+
+    expected = [float(torch.linalg.vector_norm(t.double()).to(dtype)) for t in tensors]
+    assert norms(tensors) == pytest.approx(expected, rel=torch.finfo(dtype).eps + 1e-6)
+
+
+@both_ways
+@quick
+@given(st.lists(st.tuples(shapes, st.sampled_from(DTYPES), seeds), min_size=1, max_size=6))
+def test_nonzeros_are_those_of_torch(model: list[tuple[tuple[int, ...], torch.dtype, int]]) -> None:
+    tensors = [filled(*one) for one in model]
+
+    assert nonzero(tensors) == [int((t != 0).sum()) for t in tensors]
+
+
+@both_ways
+def test_the_smallest_numbers_are_not_zero() -> None:
+    tensors = [torch.tensor([torch.finfo(dtype).smallest_normal, 0, -0.0], dtype=dtype) for dtype in FLOATS]
+
+    assert nonzero(tensors) == [1] * len(FLOATS)
+
+
+@both_ways
+def test_values_are_followed_when_a_parameter_gets_other_memory() -> None:
+    parameter = torch.nn.Parameter(torch.zeros(2, 2))
+    values = Values([parameter])
+    seen = []
+    for data in (torch.ones(2, 2), torch.arange(4.0).view(2, 2), torch.arange(4.0).view(2, 2).T, torch.zeros(2, 2)):
+        parameter.data = data
+        seen.append((list(values.observe()["changed"]), values.columns["fingerprint"] == [as_hex(fingerprint(data))]))
+
+    assert seen == [([4], True), ([3], True), ([2], True), ([3], True)]
+
+
+def test_of_no_tensors_there_are_no_numbers() -> None:
+    assert (norms([]), peaks([]), nonzero([]), Values([]).observe()["changed"]) == ([], [], [], [])
+
+
+def test_gradients_keep_their_places() -> None:
+    with_one, without, zero = (torch.nn.Parameter(torch.ones(2)) for _ in range(3))
+    with_one.grad, zero.grad = torch.tensor([3.0, 4.0]), torch.zeros(2)
+
+    assert gradient_norms([without, with_one, zero]) == [None, 5.0, 0.0]
+    assert gradient_nonzeros([without, with_one, zero]) == [None, 2, 0]
+
+
+def test_reading_again_hands_back_what_was_there_before() -> None:
+    tensor = torch.tensor([1, 2], dtype=torch.int32)
+    segments = Segments([tensor])
+    tensor[0] = 5
+
+    assert (segments.lay().tolist(), segments.flat.tolist()) == ([1, 2], [5, 2])
+    tensor[1] = 6
+    assert (segments.lay().tolist(), segments.flat.tolist()) == ([5, 2], [5, 6])
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_a_digest_notices_one_element_and_the_order(dtype: torch.dtype) -> None:
+    one, two = torch.arange(9).to(dtype), torch.ones(3, dtype=dtype)
+    other = one.clone()
+    other[4] = not other[4] if dtype is torch.bool else 7
+
+    found = [digest([one, two]), digest([other, two]), digest([two, one]), digest([one, two.clone()])]
+
+    assert found[0] == found[3]
+    assert len(set(found)) == 3
+
+
+def test_a_digest_is_over_all_dtypes() -> None:
+    floats, integers = torch.ones(2), torch.ones(2, dtype=torch.int64)
+
+    assert len({digest([floats, integers]), digest([floats]), digest([integers]), digest([])}) == 4
