@@ -93,13 +93,7 @@ def test_every_file_says_what_it_is_for() -> None:
     assert [str(path) for path in FILES if len(docstring(path).split()) < 3] == []
 
 
-def _maybe_long(path: Path) -> object:
-    name = path.relative_to(ROOT / "harness").as_posix()
-    too_long = pytest.mark.xfail(reason="grown too long; to be split")
-    return pytest.param(path, id=name, marks=too_long if name == "families/llava.py" else ())
-
-
-@pytest.mark.parametrize("path", [_maybe_long(path) for path in FILES])
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT / "harness").as_posix())
 def test_a_file_is_short(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) < LINES_OF_A_FILE
 

@@ -1,0 +1,80 @@
+"""From a conversation to LLaVA-1.5's inputs and labels, one sample at a time, and from those to a batch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from harness.families.supervision import IGNORED_LABEL, Piece, labels_for
+from harness.refusal import Refused
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import torch
+
+    from harness.data import Sample
+
+
+def pieces_of(sample: Sample) -> list[Piece]:
+    """The prompt of a sample, cut where supervision begins and ends."""
+    pieces: list[Piece] = []
+    for turn in sample.turns:
+        if turn.speaker == "user":
+            pieces.append(Piece(f"USER: {turn.text} ASSISTANT:", supervised=False))
+        else:
+            pieces.append(Piece(f" {turn.text}</s>", supervised=True))
+    return pieces
+
+
+def encode(sample: Sample, processor: Any, max_length: int) -> dict[str, Any]:
+    """One sample as model inputs; see Family.encode."""
+    import torch
+
+    pieces = pieces_of(sample)
+    images = [_opened(path) for path in sample.images]
+    text = "".join(piece.text for piece in pieces)
+    inputs = processor(text=[text], images=images or None, return_tensors="pt")
+    ids = inputs["input_ids"][0].tolist()
+    if len(ids) > max_length:
+        raise Refused(
+            f"sample {sample.id}: {len(ids)} tokens exceed max_length {max_length}",
+            do="raise data.max_length, or drop the sample: cutting it would lose image tokens or the answer",
+        )
+    expanded = _expanded(pieces, ids.count(processor.image_token_id), len(images), processor.image_token)
+    labels = labels_for(expanded, ids, processor.tokenizer, sample.id)
+    encoded: dict[str, Any] = {"input_ids": torch.tensor(ids), "labels": torch.tensor(labels)}
+    if images:
+        encoded["pixel_values"] = inputs["pixel_values"]
+    return encoded
+
+
+def collate(encoded: list[dict[str, Any]], processor: Any) -> dict[str, torch.Tensor]:
+    """A batch padded on the right."""
+    import torch
+
+    padded = torch.nn.utils.rnn.pad_sequence
+    pad = processor.tokenizer.pad_token_id
+    ids = padded([one["input_ids"] for one in encoded], batch_first=True, padding_value=pad)
+    lengths = torch.tensor([len(one["input_ids"]) for one in encoded])
+    batch = {
+        "input_ids": ids,
+        "attention_mask": (torch.arange(ids.shape[1]) < lengths[:, None]).long(),
+        "labels": padded([one["labels"] for one in encoded], batch_first=True, padding_value=IGNORED_LABEL),
+    }
+    if pixels := [one["pixel_values"] for one in encoded if "pixel_values" in one]:
+        batch["pixel_values"] = torch.cat(pixels)
+    return batch
+
+
+def _opened(path: Path) -> Any:
+    from PIL import Image
+
+    with Image.open(path) as image:
+        return image.convert("RGB")
+
+
+def _expanded(pieces: list[Piece], tokens: int, images: int, marker: str) -> list[Piece]:
+    """The pieces with each image marker as often as the processor repeated it."""
+    if not images:
+        return pieces
+    return [Piece(p.text.replace(marker, marker * (tokens // images)), p.supervised) for p in pieces]

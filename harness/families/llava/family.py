@@ -1,0 +1,107 @@
+"""The LLaVA-1.5 models as families: built full and tiny, written, loaded, fed, and what they promise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from harness.families.family import Handles, Loaded
+from harness.families.llava import batches, names, processing
+from harness.families.llava.dimensions import PUBLISHED_7B, PUBLISHED_13B, TINY, Dimensions, configuration
+from harness.families.promises import intent_from
+from harness.intent import Intent
+from harness.recipe import Recipe
+from harness.trace.naming import Naming
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from harness.data import Sample
+
+
+@dataclass(frozen=True)
+class Llava:
+    """One member of the LLaVA-1.5 family."""
+
+    name: str
+    full: Dimensions
+    description: str = ""
+    sizes: tuple[str, ...] = ("full", "tiny")
+    library_modules: tuple[str, ...] = (
+        "transformers.models.llava.modeling_llava",
+        "transformers.models.llava.processing_llava",
+        "transformers.models.clip.modeling_clip",
+        "transformers.models.clip.image_processing_clip",
+        "transformers.models.clip.image_processing_pil_clip",
+        "transformers.models.llama.modeling_llama",
+        "transformers.models.llama.tokenization_llama",
+    )
+    naming: ClassVar[Naming] = Naming(names.RENAMES, names.COMPONENTS)
+    handles: ClassVar[Handles] = names.HANDLES
+
+    def dimensions(self, size: str) -> Dimensions:
+        return self.full if size == "full" else TINY
+
+    def meta_model(self, size: str) -> nn.Module:
+        import torch
+        from transformers import LlavaForConditionalGeneration
+
+        with torch.device("meta"):
+            model: nn.Module = LlavaForConditionalGeneration(configuration(self.dimensions(size)))
+        return model
+
+    def write_base(self, directory: Path) -> None:
+        from transformers import GenerationConfig
+
+        from harness.families.weights import write_sharded
+
+        shapes = {self.naming.canonical(k): tuple(v.shape) for k, v in self.meta_model("tiny").state_dict().items()}
+        write_sharded(directory, shapes)
+        config = configuration(TINY)
+        config.architectures = ["LlavaForConditionalGeneration"]
+        config.save_pretrained(directory)
+        GenerationConfig(bos_token_id=1, eos_token_id=2, pad_token_id=TINY.pad_token).save_pretrained(directory)
+        processing.processor(TINY).save_pretrained(directory)
+
+    def load(self, directory: Path, dtype: torch.dtype) -> Loaded:
+        from transformers import AutoProcessor, LlavaForConditionalGeneration
+
+        from harness import stack
+
+        model = LlavaForConditionalGeneration.from_pretrained(directory, **stack.dtype_argument(dtype))
+        return Loaded(model, AutoProcessor.from_pretrained(directory), directory)
+
+    def prompt(self, sample: Sample) -> dict[str, Any]:
+        return {
+            "text": "".join(piece.text for piece in batches.pieces_of(sample)),
+            "images": [str(path) for path in sample.images],
+        }
+
+    def encode(self, sample: Sample, processor: Any, max_length: int) -> dict[str, Any]:
+        return batches.encode(sample, processor, max_length)
+
+    def collate(self, encoded: list[dict[str, Any]], processor: Any) -> dict[str, torch.Tensor]:
+        return batches.collate(encoded, processor)
+
+    def intent(self, recipe: Recipe) -> Intent:
+        return intent_from(recipe, names.tables(self.dimensions(recipe.size)))
+
+    def modes(self) -> dict[str, dict[str, Any]]:
+        qv = r".*language_model\..*\.(q_proj|v_proj)"
+        every = r".*language_model\..*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
+        return {
+            "connector": {"tune": ["connector"]},
+            "connector+llm": {"tune": ["connector", "llm"]},
+            "full": {"tune": ["vision", "connector", "llm"]},
+            "lora-qv": {"lora": {"rank": 8, "targets": qv}},
+            "lora-all+connector": {
+                "tune": ["connector"],
+                "lora": {"rank": 128, "alpha": 256, "targets": every},
+            },
+        }
+
+
+LLAVA_7B = Llava("llava-1.5-7b", PUBLISHED_7B, "CLIP-L/14-336 and Vicuna 7B")
+LLAVA_13B = Llava("llava-1.5-13b", PUBLISHED_13B, "CLIP-L/14-336 and Vicuna 13B")

@@ -1,0 +1,62 @@
+"""The names of LLaVA-1.5's parts: published keys, the component of each, and the native names fine-tuning code uses."""
+
+from __future__ import annotations
+
+from harness.families.family import Handles
+from harness.families.llava.dimensions import FEATURE_LAYER, Dimensions
+from harness.families.promises import Tables
+
+RENAMES = (
+    (r"^(?:model\.)?vision_tower(?:\.vision_model)?(?=\.|$)", "vision_tower.vision_model"),
+    (r"^(?:model\.)?multi_modal_projector(?=\.|$)", "multi_modal_projector"),
+    (r"^(?:language_model\.)?lm_head(?=\.|$)", "language_model.lm_head"),
+    (r"^(?:model\.language_model|language_model\.model)(?=\.|$)", "language_model.model"),
+)
+COMPONENTS = (
+    (r"vision_tower\.", "vision"),
+    (r"multi_modal_projector\.", "connector"),
+    (r"language_model\.model\.embed_tokens\.", "embeddings"),
+    (r"language_model\.lm_head\.", "lm_head"),
+    (r"language_model\.model\.(?:layers|norm)\.", "language"),
+)
+LAYERS = {
+    "vision": r"vision_tower\.vision_model\.encoder\.layers\.{layer}\.",
+    "language": r"language_model\.model\.layers\.{layer}\.",
+}
+HANDLES = Handles(
+    components={
+        "vision": r"(?:model\.)?vision_tower$",
+        "connector": r"(?:model\.)?multi_modal_projector$",
+        "language": r"(?:model\.language_model|language_model\.model)\.(?:layers|norm)$",
+        "embeddings": r".*\bembed_tokens$",
+        "lm_head": r"(?:language_model\.)?lm_head$",
+    },
+    layers={
+        "vision": r"(?:model\.)?vision_tower\.(?:vision_model\.)?encoder\.layers$",
+        "language": r"(?:model\.language_model|language_model\.model)\.layers$",
+    },
+    saved_with_adapter={
+        "vision": "vision_tower",
+        "connector": "multi_modal_projector",
+        "embeddings": "embed_tokens",
+        "lm_head": "lm_head",
+    },
+)
+
+
+def tables(d: Dimensions) -> Tables:
+    """The published facts of a size that an intent is made from."""
+    reached = d.vision_layers + 1 + FEATURE_LAYER
+    beyond = "|".join(str(layer) for layer in range(reached, d.vision_layers))
+    return Tables(
+        components=COMPONENTS,
+        renames=RENAMES,
+        layers=LAYERS,
+        depth={"vision": d.vision_layers, "language": d.layers},
+        out_of_reach=(
+            LAYERS["vision"].format(layer=f"(?:{beyond})"),
+            r"vision_tower\.vision_model\.post_layernorm\.",
+        ),
+        model_class="LlavaForConditionalGeneration",
+        processor_class="LlavaProcessor",
+    )
