@@ -11,6 +11,7 @@ from harness.checks import Check
 from harness.families import check_possible, family
 from harness.intent import Intent
 from harness.recipe import Recipe
+from harness.refusal import Refused
 
 MAIN = "main"
 
@@ -54,6 +55,12 @@ def plan(recipe_id: str, recipe: Recipe, checks: Iterable[Check]) -> Plan:
 
 def _add_partner(planned: Plan, name: str, recipe: Recipe) -> None:
     """A run for the partner, or an alias of a run that is already planned with the same recipe."""
+    known = planned.runs.get(planned.aliases.get(name, name))
+    if known is not None and (name == MAIN or known.recipe != recipe):
+        raise Refused(
+            f"a check's partner run {name!r} of {planned.recipe_id} has the name of another run",
+            do="rename the partner in one of the checks",
+        )
     for other, run in planned.runs.items():
         if other != MAIN and run.recipe == recipe:
             planned.aliases[name] = other

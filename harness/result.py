@@ -24,7 +24,7 @@ class Reason(str, Enum):
     """Why a check does not apply. A closed list, so that a check cannot quietly talk itself out of its work."""
 
     NOTHING_FROZEN = "the recipe freezes nothing"
-    NOTHING_FULLY_TUNED = "the recipe tunes no parameter of the model itself"
+    TOO_FEW_STEPS = "the recipe takes fewer optimizer steps than the check needs"
     NO_ADAPTER = "the recipe has no adapter"
     NOTHING_SAVED = "the recipe saves nothing"
     NO_PROCESSOR_SAVED = "the recipe saves no processor"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 LINEAR = ("torch.nn.modules.linear.Linear", "transformers.pytorch_utils.Conv1D")
 OUTPUT_LAYERS = ("lm_head", "embed_out", "output")
-_LAYER_INDEX = re.compile(r".*\.[^.]*\.(\d+)\.")
+_LAYER_INDEX = re.compile(r".*?\.[^.]*\.(\d+)\.")
 
 
 @dataclass(frozen=True)
@@ -62,11 +62,15 @@ def met_by(targets: str | tuple[str, ...], tree: Tree) -> set[str]:
 
 
 def targeted(adapter: AdapterIntent, tree: Tree) -> set[str]:
-    """The modules that the whole specification meets, exclusions and layer choice applied."""
+    """The modules that the whole specification meets, exclusions and layer choice applied.
+
+    peft asks only what a name of a list meets for its layer: a regular expression and a whole path say enough.
+    """
     met = met_by(adapter.targets, tree) - met_by(adapter.exclude, tree)
-    if adapter.layers_to_transform:
-        met = {path for path in met if _layer_of(path, adapter.layers_pattern) in adapter.layers_to_transform}
-    return met
+    layers = adapter.layers_to_transform
+    if not layers or isinstance(adapter.targets, str):
+        return met
+    return {path for path in met if path in adapter.targets or _layer_of(path, adapter.layers_pattern) in layers}
 
 
 def unmatched(adapter: AdapterIntent, tree: Tree) -> list[str]:
@@ -87,6 +91,7 @@ def _meets_something(target: str, spec: str | tuple[str, ...], tree: Tree) -> bo
 
 
 def _layer_of(path: str, layers_pattern: str | None) -> int | None:
-    pattern = re.compile(rf".*\.{layers_pattern}\.(\d+)\.") if layers_pattern else _LAYER_INDEX
+    """The first index on the way to a module, as peft has it: experts of a layer have a second one."""
+    pattern = re.compile(rf"(?:^|.*?\.){layers_pattern}\.(\d+)\.") if layers_pattern else _LAYER_INDEX
     match = pattern.match(path)
     return int(match.group(1)) if match else None

@@ -114,31 +114,31 @@ def adapter_numbers_as_asked(intent: Intent, trace: Trace) -> Iterator[Finding]:
     adapter = intent.adapter
     if adapter is None or adapter.rank is None or trace.model is None:
         return
-    wrong: dict[str, list[str]] = {}
+    wrong: dict[tuple[str, str], list[str]] = {}
     for path, facts in trace.model["adapters"].items():
         wanted = _wanted_numbers(adapter, re.sub(r"^.*?base_model\.model\.", "", path))
         for name, value in wanted.items():
             seen = _only(facts.get(name))
-            if seen is not None and not math.isclose(float(seen), value, rel_tol=1e-9):
-                wrong.setdefault(f"{name} {value:g}, seen {float(seen):g}", []).append(path)
-    for what, paths in wrong.items():
-        expected, seen = what.split(", seen ")
+            if seen is None or not math.isclose(float(seen), value, rel_tol=1e-9):
+                shown = "none" if seen is None else f"{float(seen):g}"
+                wrong.setdefault((f"{name} {value:g}", shown), []).append(path)
+    for (expected, shown), paths in wrong.items():
         yield AdapterNumbers(
             expected=expected,
-            seen=f"{seen} on {count(len(paths), 'adapter')}",
+            seen=f"{shown} on {count(len(paths), 'adapter')}",
             where=listed(paths),
             cause="a pattern was ignored, or the library changed its default",
         )
 
 
 def _wanted_numbers(adapter: AdapterIntent, path: str) -> dict[str, float]:
-    rank = _by_pattern(adapter.rank_pattern, path, adapter.rank or 0)
-    alpha = _by_pattern(adapter.alpha_pattern, path, adapter.alpha or 0)
-    return {
-        "r": rank,
-        "scaling": alpha / (math.sqrt(rank) if adapter.rslora else rank),
-        "dropout": adapter.dropout,
-    }
+    assert adapter.rank is not None
+    rank = _by_pattern(adapter.rank_pattern, path, adapter.rank)
+    wanted = {"r": rank, "dropout": adapter.dropout}
+    if adapter.alpha is not None:
+        alpha = _by_pattern(adapter.alpha_pattern, path, adapter.alpha)
+        wanted["scaling"] = alpha / (math.sqrt(rank) if adapter.rslora else rank)
+    return wanted
 
 
 def _by_pattern(patterns: dict[str, Any], path: str, default: float) -> float:

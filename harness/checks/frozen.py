@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from harness.checks.expected import should_train
-from harness.checks.needs import Closed, Parameters, Steps
+from harness.checks.needs import Closed, FrozenPart, Parameters, Steps
 from harness.checks.registry import check
 from harness.checks.wording import by_component, count, listed
 from harness.result import Finding
@@ -27,7 +27,7 @@ class BufferMoved(Finding):
 @check(
     "frozen parameters keep every bit",
     source="LLaVA #1647, MGM: towers trained that were meant to be frozen",
-    needs=[Parameters, Steps(1)],
+    needs=[FrozenPart, Parameters, Steps(1)],
 )
 def frozen_parameters_unchanged(intent: Intent, trace: Trace) -> Iterator[Finding]:
     moved = [p for p in trace.parameters if not should_train(intent, p) and p.moved]

@@ -16,17 +16,20 @@ if TYPE_CHECKING:
 def judge(
     check: Check, recipe: str, intent: Intent, trace: Trace, partners: Mapping[str, Trace] | None = None
 ) -> Result:
-    """The result of a check on a trace; pure, and the same each time."""
+    """The result of a check on a trace; pure, and the same each time. What is there is named by the intent."""
+    trace = trace.named_by(intent.naming)
     for need in check.needs:
         if refusal := need.refusal(intent):
             return Result(recipe, check.name, Status.NOT_APPLICABLE, refusal.value)
     for need in check.needs:
         if missing := need.missing(intent, trace):
             return Result(recipe, check.name, Status.BLOCKED, missing)
-    wanted = {need.name: (partners or {}).get(need.name) for need in check.partners}
-    for name, partner in wanted.items():
+    wanted: dict[str, Trace] = {}
+    for name in (need.name for need in check.partners):
+        partner = (partners or {}).get(name)
         if partner is None or not partner.closed:
             return Result(recipe, check.name, Status.BLOCKED, f"partner run {name} did not complete")
+        wanted[name] = partner.named_by(intent.naming)
     findings = tuple(check.judge(intent, trace, **wanted))
     if not findings:
         return Result(recipe, check.name, Status.PASSED)

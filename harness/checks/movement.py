@@ -40,7 +40,7 @@ class UpdateLostToRounding(Finding):
 )
 def trainable_parameters_moved(intent: Intent, trace: Trace) -> Iterator[Finding]:
     still = [p for p in _in_reach(intent, trace) if not p.moved and not _waits_for_second_step(p, trace)]
-    unreached = [p for p in still if not _largest_gradient(p, trace)]
+    unreached = [p for p in still if not _has_gradient(p, trace)]
     for component, keys in by_component((p.component, p.key) for p in unreached).items():
         yield NoGradient(
             expected=f"{component}: a gradient at some step",
@@ -48,7 +48,7 @@ def trainable_parameters_moved(intent: Intent, trace: Trace) -> Iterator[Finding
             where=listed(keys),
             cause="detached from the loss, run without gradient, or never used by the forward",
         )
-    unmoved = [p for p in still if _largest_gradient(p, trace) and not _too_small_a_step(p, trace)]
+    unmoved = [p for p in still if _has_gradient(p, trace) and not _too_small_a_step(p, trace)]
     for component, keys in by_component((p.component, p.key) for p in unmoved).items():
         yield DidNotMove(
             expected=f"{component}: changed by training",
@@ -93,8 +93,9 @@ def _at_optimizer(parameter: Parameter, trace: Trace, column: str) -> list[float
     return [float(value) for value in values if value is not None]
 
 
-def _largest_gradient(parameter: Parameter, trace: Trace) -> float:
-    return max((abs(value) for value in _at_optimizer(parameter, trace, "norm")), default=0.0)
+def _has_gradient(parameter: Parameter, trace: Trace) -> bool:
+    """Whether some gradient was other than zero; one that is not a number is another check's word."""
+    return any(value != 0 for value in _at_optimizer(parameter, trace, "norm"))
 
 
 def _elements_with_gradient(parameter: Parameter, trace: Trace) -> int:

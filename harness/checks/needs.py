@@ -43,6 +43,12 @@ class Steps(Need):
     count: int = 1
     effective: bool = False
 
+    def refusal(self, intent: Intent) -> Reason | None:
+        if intent.steps is None:
+            return None
+        skipped_on_purpose = self.effective and intent.mechanisms.overflow
+        return Reason.TOO_FEW_STEPS if intent.steps - skipped_on_purpose < self.count else None
+
     def missing(self, intent: Intent, trace: Trace) -> str | None:
         steps = trace.effective_steps if self.effective else trace.steps
         if len(steps) >= self.count:
@@ -58,9 +64,13 @@ class _Closed(Need):
 
 
 @dataclass(frozen=True)
-class _FullyTuned(Need):
+class _FrozenPart(Need):
+    """Something of the model is meant to stay: what an adapter sits on, or a component that is not trained whole."""
+
     def refusal(self, intent: Intent) -> Reason | None:
-        return None if intent.trains else Reason.NOTHING_FULLY_TUNED
+        patterns = {pattern for pattern, _ in intent.components}
+        whole = not intent.adapter and patterns and patterns <= set(intent.trains)
+        return Reason.NOTHING_FROZEN if whole else None
 
 
 @dataclass(frozen=True)
@@ -151,7 +161,7 @@ class Partner(Need):
 
 Parameters = _Parameters()
 Closed = _Closed()
-FullyTuned = _FullyTuned()
+FrozenPart = _FrozenPart()
 AnAdapter = _Adapter()
 Images = _Images()
 Reload = _Reload()

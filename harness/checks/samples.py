@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any
 
 from harness.checks.needs import DataPromise, Forwards
 from harness.checks.registry import check
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class SampleSubstituted(Finding):
-    """A micro-batch that held another sample than the one at its place in the data."""
+    """Micro-batches that held other samples, fewer or more than those at their place in the data."""
 
 
 class NoLabels(Finding):
@@ -29,16 +30,14 @@ class NoLabels(Finding):
 )
 def samples_in_order(intent: Intent, trace: Trace) -> Iterator[Finding]:
     data = trace.of("data")[0]
-    seen = [event for event in trace.of("forward") if event["training"] and "samples" in event]
-    for place, (event, wanted, names) in enumerate(zip(seen, data["fingerprints"], data["samples"], strict=False)):
-        for row, (was, should, name) in enumerate(zip(event["samples"], wanted, names, strict=False)):
-            if was != should:
-                yield SampleSubstituted(
-                    expected=f"sample {name}",
-                    seen=_name_of(was, data),
-                    where=f"micro-batch {place}, row {row}",
-                    cause="a sample that could not be read was replaced, or the order was changed",
-                )
+    wrong = [(place, row, was, should) for place, row, was, should in _rows(trace, data) if was != should]
+    for place, row, was, should in wrong[:1]:
+        yield SampleSubstituted(
+            expected=_name_of(should, data),
+            seen=_name_of(was, data) + (f", and {len(wrong) - 1} more rows differ" if len(wrong) > 1 else ""),
+            where=f"micro-batch {place}, row {row}",
+            cause="a sample that could not be read was replaced or left out, or the order was changed",
+        )
 
 
 @check(
@@ -58,7 +57,21 @@ def labels_present(intent: Intent, trace: Trace) -> Iterator[Finding]:
         )
 
 
-def _name_of(fingerprint: str, data: dict[str, list[list[str]]]) -> str:
+def _rows(trace: Trace, data: dict[str, Any]) -> Iterator[tuple[int, int, str | None, str | None]]:
+    """Micro-batch, row, the sample that was there and the one that should be; None where there is none.
+
+    A run that ended early saw fewer micro-batches, and that is another check's word.
+    """
+    seen = [event.get("samples", ()) for event in trace.of("forward") if event["training"]]
+    promised = data["fingerprints"] if trace.closed else data["fingerprints"][: len(seen)]
+    for place, (was, should) in enumerate(zip_longest(seen, promised, fillvalue=())):
+        for row, pair in enumerate(zip_longest(was, should)):
+            yield place, row, *pair
+
+
+def _name_of(fingerprint: str | None, data: dict[str, list[list[str]]]) -> str:
+    if fingerprint is None:
+        return "no sample"
     for prints, names in zip(data["fingerprints"], data["samples"], strict=True):
         if fingerprint in prints:
             return f"sample {names[prints.index(fingerprint)]}"

@@ -139,16 +139,17 @@ def processor_reloads(intent: Intent, trace: Trace) -> Iterator[Finding]:
         yield ProcessorLost(expected="a processor that encodes", seen=error, where="the saved directory")
         return
     for batch, inputs in trace.of("encoded")[0]["batches"].items():
-        differing = [
-            name for name, value in reloaded["encoded"].get(batch, {}).items() if inputs.get(name, value) != value
-        ]
-        if differing:
-            yield ProcessorDiffers(
-                expected="the same inputs as the processor that fed the training",
-                seen=f"other {listed(differing)} on the {batch} sample",
-                where="the saved processor",
-                cause="settings or vocabulary were changed between training and saving",
-            )
+        back = reloaded["encoded"].get(batch, {})
+        gone = [name for name in inputs if name not in back]
+        other = [name for name, value in inputs.items() if back.get(name, value) != value]
+        for what, names in (("no", gone), ("other", other)):
+            if names:
+                yield ProcessorDiffers(
+                    expected="the same inputs as the processor that fed the training",
+                    seen=f"{what} {listed(names)} on the {batch} sample",
+                    where="the saved processor",
+                    cause="settings or vocabulary were changed between training and saving",
+                )
 
 
 def _reloaded(trace: Trace) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from typing import Any
 
+import peft
 import pytest
+from torch import nn
 
 from harness.checks.adapter_targets import Tree, targeted, unmatched
 from harness.intent import AdapterIntent
@@ -60,11 +62,54 @@ def test_a_specification_meets_these_modules(asked: dict[str, Any], met: set[str
     assert targeted(AdapterIntent.model_validate(asked), TREE) == met
 
 
-@pytest.mark.xfail(reason="peft takes a target that is a whole path whatever layers_to_transform says")
 def test_a_whole_path_is_met_in_any_layer() -> None:
     asked = AdapterIntent(targets=("language.layers.0.q_proj",), layers_to_transform=(1,))
 
     assert targeted(asked, TREE) == {"language.layers.0.q_proj"}
+
+
+@pytest.mark.parametrize("pattern", [None, "layers"])
+def test_the_layer_of_an_expert_is_the_first_number_of_its_path(pattern: str | None) -> None:
+    tree = Tree({f"layers.{layer}.experts.{expert}.up": LINEAR for layer in (0, 1) for expert in (0, 1)}, frozenset())
+    tree.modules.update({f"model.{path}": kind for path, kind in tree.modules.items()})
+    asked = AdapterIntent(targets=("up",), layers_to_transform=(1,), layers_pattern=pattern)
+
+    assert {path for path in targeted(asked, tree) if path.startswith("model.")} == {
+        "model.layers.1.experts.0.up",
+        "model.layers.1.experts.1.up",
+    }
+
+
+def block() -> nn.Module:
+    return nn.ModuleDict({"up": nn.Linear(2, 2), "experts": nn.ModuleList(nn.Linear(2, 2) for _ in range(2))})
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"targets": ["up", "head"]},
+        {"targets": ["up"], "layers_to_transform": [1]},
+        {"targets": ["up", "head"], "layers_to_transform": [0], "layers_pattern": "layers"},
+        {"targets": ["experts.0", "head"], "layers_to_transform": [0, 1]},
+        {"targets": ["layers.0.up", "experts.1"], "layers_to_transform": [1]},
+        {"targets": ["tower.layers.0.up", "head"], "layers_to_transform": [1]},
+        {"targets": ["experts.0", "head"], "exclude": ["tower.layers.0.experts.0"]},
+        {"targets": r"tower\..*\.up", "exclude": r".*1\.up"},
+        {"targets": "all-linear", "exclude": ["up"]},
+    ],
+    ids=str,
+)
+def test_what_is_met_is_what_peft_adapts(settings: dict[str, Any]) -> None:
+    """Held against peft itself, on a model with lists in lists."""
+    tower = nn.ModuleDict({"layers": nn.ModuleList(block() for _ in range(2))})
+    model = nn.ModuleDict({"tower": tower, "layers": nn.ModuleList([block()]), "head": nn.Linear(2, 2)})
+    kinds = {path: f"{type(m).__module__}.{type(m).__qualname__}" for path, m in model.named_modules() if path}
+    names = {"targets": "target_modules", "exclude": "exclude_modules"}
+
+    peft.inject_adapter_in_model(peft.LoraConfig(**{names.get(k, k): v for k, v in settings.items()}), model)
+
+    adapted = {path for path, module in model.named_modules() if hasattr(module, "base_layer")}
+    assert targeted(AdapterIntent.model_validate(settings), Tree(kinds, frozenset())) == adapted != set()
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 from harness.checks import CHECKS, Check, check, registry
 from harness.checks.judging import judge, judge_all
-from harness.checks.needs import Closed, FullyTuned, Images, Need, Partner, Probe, Steps
+from harness.checks.needs import Closed, FrozenPart, Images, Need, Partner, Probe, Steps
 from harness.intent import Intent
 from harness.refusal import Refused
 from harness.result import Finding, Reason, Severity, Status
@@ -52,9 +52,13 @@ NOT_APPLICABLE: list[tuple[Reason, str, Callable[[dict[str, Any]], object]]] = [
     (Reason.NO_IMAGES, "reloaded_outputs_equal_image", lambda i: i.update(has_images=False)),
     (Reason.NO_DATA_PROMISE, "samples_in_order", lambda i: i.update(samples_known=False)),
     (Reason.NO_BASE, "base_weights_arrived", lambda i: i.update(base=False)),
+    (Reason.NOTHING_FROZEN, "frozen_parameters_unchanged", lambda i: i.update(
+        adapter=None, trains=[pattern for pattern, _ in i["components"]])),
+    (Reason.TOO_FEW_STEPS, "gradients_zeroed_once_per_step", lambda i: i.update(steps=1)),
+    (Reason.TOO_FEW_STEPS, "trainable_parameters_moved", lambda i: i.update(steps=1)),
     (Reason.NOT_PROBED, "pixels_matter", lambda i: i.update(probed=False)),
     (Reason.NOT_PROBED, "reloaded_outputs_equal_text", lambda i: i.update(probed=False)),
-]
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("reason", "name", "ask"), NOT_APPLICABLE, ids=lambda value: getattr(value, "name", None))
@@ -67,11 +71,41 @@ def test_what_the_intent_does_not_call_for_is_not_applicable(
     assert (result.status, result.reason, result.findings) == (Status.NOT_APPLICABLE, reason.value, ())
 
 
-def test_full_tuning_is_asked_for_by_naming_what_trains(evidence: Evidence) -> None:
-    judged = [judge(made(needs=(FullyTuned,)), "r", Intent(trains=t), evidence.trace()) for t in (("a",), ())]
+@pytest.mark.parametrize(
+    ("settings", "frozen"),
+    [
+        pytest.param({}, True, id="nothing is said"),
+        pytest.param({"components": [["a", "vision"]], "trains": ["a"]}, False, id="all of all"),
+        pytest.param({"components": [["a", "vision"], ["b", "other"]], "trains": ["b"]}, True, id="one of two"),
+        pytest.param({"components": [["a", "vision"]], "trains": ["a\\.1"]}, True, id="a part of one"),
+        pytest.param({"components": [["a", "vision"]], "trains": ["a"], "adapter": {}}, True, id="under an adapter"),
+    ],
+)
+def test_something_is_frozen_unless_every_component_trains_whole(
+    evidence: Evidence, settings: dict[str, Any], frozen: bool
+) -> None:
+    result = judge(made(needs=(FrozenPart,)), "r", Intent.model_validate(settings), evidence.trace())
 
-    assert [one.status for one in judged] == [Status.PASSED, Status.NOT_APPLICABLE]
-    assert judged[1].reason == Reason.NOTHING_FULLY_TUNED.value
+    assert result.status is (Status.PASSED if frozen else Status.NOT_APPLICABLE)
+
+
+@pytest.mark.parametrize(
+    ("asked", "overflow", "need", "enough"),
+    [
+        (None, True, Steps(2, effective=True), True),
+        (2, False, Steps(2), True),
+        (1, False, Steps(2), False),
+        (2, True, Steps(2), True),
+        (2, True, Steps(2, effective=True), False),
+        (3, True, Steps(2, effective=True), True),
+    ],
+)
+def test_a_recipe_of_fewer_steps_than_a_check_needs_does_not_call_for_it(
+    asked: int | None, overflow: bool, need: Need, enough: bool
+) -> None:
+    intent = Intent(steps=asked, mechanisms={"overflow": overflow})
+
+    assert need.refusal(intent) is (None if enough else Reason.TOO_FEW_STEPS)
 
 
 BLOCKED: list[tuple[str, str, Callable[[Evidence], object]]] = [
@@ -164,7 +198,6 @@ def test_judging_again_gives_the_same_results(evidence: Evidence) -> None:
     assert [result.check for result in first] == [one.name for one in CHECKS]
 
 
-@pytest.mark.xfail(reason="a trace takes its names from the intent it was recorded with, not the one it is judged by")
 def test_another_intent_brings_its_own_names(evidence: Evidence) -> None:
     evidence.header["intent"] = None
 
@@ -225,6 +258,5 @@ def test_every_shipped_check_says_what_holds_and_where_it_comes_from() -> None:
     assert len({one.title for one in CHECKS}) == len(list(CHECKS))
 
 
-@pytest.mark.xfail(reason="NOTHING_FROZEN and NOTHING_FULLY_TUNED are given by no shipped check")
 def test_every_reason_is_given_by_some_shipped_check() -> None:
     assert {reason for reason, _, _ in NOT_APPLICABLE} == set(Reason)
