@@ -1,7 +1,7 @@
 """What importing costs, and what a wheel holds."""
 
 import json
-import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -79,22 +79,21 @@ def test_the_recorder_starts_with_nothing_but_torch() -> None:
     assert {"harness", "torch"} <= loaded_by(code)
 
 
+def test_everything_the_project_asks_for_is_pinned() -> None:
+    tomllib = pytest.importorskip("tomllib", reason="came with Python 3.11")
+    asked = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = [*asked["dependencies"], *(one for extra in asked["optional-dependencies"].values() for one in extra)]
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pins = {line.partition("==")[0].lower() for line in lines if re.fullmatch(r"[\w-]+==[\d.]+", line)}
+
+    assert {re.match(r"[\w-]+", one)[0].lower() for one in wanted} <= pins
+    assert len(pins) == sum(not line.startswith("#") for line in lines)
+
+
 @pytest.mark.slow
 def test_the_wheel_holds_what_is_read_at_run_time(tmp_path: Path) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "wheel",
-        "--quiet",
-        "--no-deps",
-        "--no-build-isolation",
-        "-w",
-        str(tmp_path),
-        ".",
-    ]
-    environment = {**os.environ, "PIP_NO_INDEX": "1"}
-    done = subprocess.run(command, cwd=ROOT, env=environment, check=False, capture_output=True, text=True)
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
     (wheel,) = tmp_path.glob("finetune_harness-*.whl")
