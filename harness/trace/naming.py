@@ -25,6 +25,16 @@ class Naming:
         self._components = [(re.compile(pattern), name) for pattern, name in self.components]
         self._known: dict[str, str] = {}
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Naming) and (self.renames, self.components) == (other.renames, other.components)
+
+    def __hash__(self) -> int:
+        return hash((self.renames, self.components))
+
+    def __bool__(self) -> bool:
+        """Whether there is any rule."""
+        return bool(self.renames or self.components)
+
     def canonical(self, path: str) -> str:
         """The published key of a parameter's or module's path."""
         known = self._known.get(path)

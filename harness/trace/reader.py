@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 from harness.refusal import Refused
+from harness.trace.json_text import parsed
 from harness.trace.naming import Naming
 from harness.trace.schema import FORMAT_VERSION
 
 Record = dict[str, Any]
+_AGAIN = "record the run again"
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,10 @@ class Parameter:
 
 @dataclass
 class Trace:
-    """A recorded run: header, the events of each rank, the reload stream."""
+    """A recorded run: header, the events of each rank, the reload stream.
+
+    Keys and components are those of `rules` where there are any, else of the intent it was recorded with.
+    """
 
     directory: Path
     header: Record
@@ -64,11 +70,26 @@ class Trace:
     reload: list[Record] = field(default_factory=list)
     measured: Record = field(default_factory=dict)
     outcome: Record = field(default_factory=dict)
+    rules: Naming | None = None
+    _named: dict[Naming, Trace] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
     def naming(self) -> Naming:
-        intent = self.header.get("intent") or {}
-        return Naming(intent.get("renames", ()), intent.get("components", ()))
+        if self.rules:
+            return self.rules
+        try:
+            intent = self.header.get("intent") or {}
+            return Naming(intent.get("renames", ()), intent.get("components", ()))
+        except (AttributeError, TypeError, ValueError, re.error):
+            raise _damaged(self.directory / "header.json", "its intent has no names") from None
+
+    def named_by(self, naming: Naming) -> Trace:
+        """This trace under the names of an intent; an intent without any rules leaves those it was recorded with."""
+        if not naming or naming == self.naming:
+            return self
+        if naming not in self._named:
+            self._named[naming] = replace(self, rules=naming)
+        return self._named[naming]
 
     def of(self, kind: str) -> list[Record]:
         """All events of a kind, in order."""
@@ -98,7 +119,8 @@ class Trace:
         """The model's modules: path to class."""
         if self.model is None:
             return {}
-        return dict(zip(self.model["modules"]["path"], self.model["modules"]["type"], strict=True))
+        with self._agreeing("model"):
+            return dict(zip(self.model["modules"]["path"], self.model["modules"]["type"], strict=True))
 
     @cached_property
     def parameters(self) -> list[Parameter]:
@@ -106,6 +128,18 @@ class Trace:
         record = next(iter(self.of("parameters")), None)
         if record is None:
             return []
+        with self._agreeing("parameters"):
+            return self._histories(record)
+
+    @contextlib.contextmanager
+    def _agreeing(self, kind: str) -> Iterator[None]:
+        """Columns of other lengths, and values of other types, than a record should have are damage."""
+        try:
+            yield
+        except (AttributeError, IndexError, TypeError, ValueError):
+            raise _damaged(self.directory, f"its record of the {kind} contradicts itself or the steps") from None
+
+    def _histories(self, record: Record) -> list[Parameter]:
         model = record["model"]
         steps = [event["values"][model] for event in self.of("optimizer_step")]
         final = next((event for event in self.of("final") if event["model"] == model), None)
@@ -160,6 +194,17 @@ class Trace:
         return next((event for event in self.reload if event["kind"] == "inventory"), None)
 
 
+class _Object(dict[str, Any]):
+    """A JSON object of a file. A key that it lacks is damage of that file."""
+
+    def __init__(self, path: Path, line: int | None, values: dict[str, Any]) -> None:
+        super().__init__(values)
+        self._path, self._line = path, line
+
+    def __missing__(self, key: str) -> Any:
+        raise _damaged(self._path, f"it has no {key}", self._line)
+
+
 def read_trace(directory: Path) -> Trace:
     """Read a trace directory. Raises Refused, in one line, for one that is none or is damaged.
 
@@ -167,11 +212,12 @@ def read_trace(directory: Path) -> Trace:
     """
     header = _read_json(directory / "header.json", directory)
     version = header.get("format")
-    if not isinstance(version, int) or version > FORMAT_VERSION:
+    if type(version) is not int or not 1 <= version <= FORMAT_VERSION:
+        newer = type(version) is int and version > FORMAT_VERSION
         raise Refused(
             f"the trace has format {version}, this harness reads up to {FORMAT_VERSION}",
             where=str(directory),
-            do="upgrade the harness",
+            do="upgrade the harness" if newer else _AGAIN,
         )
     measured, outcome = directory / "measured.json", directory / "outcome.json"
     return Trace(
@@ -186,13 +232,13 @@ def read_trace(directory: Path) -> Trace:
 
 def _read_json(path: Path, directory: Path) -> Record:
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = parsed(path.read_bytes(), partial(_Object, path, None))
     except OSError:
         raise Refused(f"is not a trace: no {path.name}", where=str(directory), do="name a trace directory") from None
     except ValueError as error:
-        raise Refused(f"{path.name} is damaged: {error}", where=str(directory), do="record the run again") from None
+        raise Refused(f"{path.name} is damaged: {error}", where=str(directory), do=_AGAIN) from None
     if not isinstance(value, dict):
-        raise Refused(f"{path.name} holds no object", where=str(directory), do="record the run again")
+        raise Refused(f"{path.name} holds no object", where=str(directory), do=_AGAIN)
     return value
 
 
@@ -200,11 +246,23 @@ def _read_stream(path: Path) -> list[Record]:
     """The records of a stream; a last line that was cut off by a killed process is left out."""
     if not path.exists():
         return []
-    *whole, _cut_off = path.read_text(encoding="utf-8", errors="replace").split("\n")
-    records = []
-    for number, line in enumerate(whole, start=1):
-        try:
-            records.append(json.loads(line))
-        except ValueError:
-            raise Refused(f"line {number} is damaged", where=str(path), do="record the run again") from None
-    return records
+    try:
+        *whole, _cut_off = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise Refused(f"cannot be read: {error.strerror}", where=str(path), do="name a trace directory") from None
+    return [_record(path, number, line) for number, line in enumerate(whole, start=1)]
+
+
+def _record(path: Path, number: int, line: bytes) -> Record:
+    try:
+        value = parsed(line, partial(_Object, path, number))
+    except ValueError:
+        raise _damaged(path, "it is not JSON", number) from None
+    if not isinstance(value, dict) or not isinstance(value.get("kind"), str):
+        raise _damaged(path, "it is no record, an object with its kind", number)
+    return value
+
+
+def _damaged(path: Path, how: str, line: int | None = None) -> Refused:
+    what = f"line {line} is damaged" if line else "is damaged"
+    return Refused(f"{what}: {how}", where=str(path), do=_AGAIN)

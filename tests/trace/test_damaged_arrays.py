@@ -76,22 +76,44 @@ def test_a_damaged_file_is_refused(tmp_path: Path, content: bytes, said: str) ->
         pytest.param(file_of({"a": {"shape": [2], "data_offsets": [0, 8]}}, bytes(8)), id="no dtype"),
         pytest.param(file_of(one(data_offsets=[-8, 8]), bytes(8)), id="negative offset"),
         pytest.param(file_of({**one(), "b": one()["a"]}, bytes(8)), id="two tensors in one place"),
+        pytest.param(file_of(one(shape=[-2], data_offsets=[0, 8]), bytes(8)), id="negative length"),
+        pytest.param(file_of(one(shape=[2.0]), bytes(8)), id="length with a fraction"),
+        pytest.param(file_of(one(shape="2"), bytes(8)), id="shape is a word"),
+        pytest.param(file_of(one(dtype=["F32"]), bytes(8)), id="dtype is a list"),
+        pytest.param(file_of(one(data_offsets=[0.0, 8.0]), bytes(8)), id="offset with a fraction"),
+        pytest.param(file_of(one(data_offsets=[8, 16]), bytes(16)), id="gap before a tensor"),
+        pytest.param(file_of(one(dtype="F6_E2M3", shape=[3], data_offsets=[0, 2]), bytes(2)), id="half a byte"),
+        pytest.param(file_of({**one(), "__metadata__": {"format": 3}}, bytes(8)), id="metadata that is no text"),
         pytest.param(file_of(b"[" * 100_000), id="nested too deep"),
     ],
 )
-@pytest.mark.xfail(reason="the header is not held against its own data", raises=(RecursionError, pytest.fail.Exception))
 def test_a_header_that_contradicts_itself_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a").write_bytes(content)
 
     assert "is damaged" in refused(read_header, tmp_path / "a")
 
 
-@pytest.mark.xfail(reason="read_arrays looks the dtype up without a net", raises=KeyError)
-@pytest.mark.parametrize("dtype", ["F8_E4M3", "U16", "C64"])
-def test_a_dtype_that_numpy_has_not_is_refused(tmp_path: Path, dtype: str) -> None:
-    (tmp_path / "a").write_bytes(file_of(one(dtype=dtype, shape=[8]), bytes(8)))
+@pytest.mark.parametrize(
+    ("dtype", "data", "values"),
+    [
+        pytest.param("F8_E4M3", b"\x38\xb8", [0x38, 0xB8], id="8-bit floats as their bits"),
+        pytest.param("U16", b"\x01\x00\xff\xff", [1, 65535], id="U16"),
+        pytest.param("U64", b"\x01" + bytes(7) + b"\xff" * 8, [1, 2**64 - 1], id="U64"),
+        pytest.param("C64", b"\x00\x00\x80\x3f" * 2 + bytes(8), [1 + 1j, 0], id="C64"),
+    ],
+)
+def test_rarer_dtypes_are_read(tmp_path: Path, dtype: str, data: bytes, values: list[complex]) -> None:
+    (tmp_path / "a").write_bytes(file_of(one(dtype=dtype, data_offsets=[0, len(data)]), data))
+
+    assert read_arrays(tmp_path / "a")["a"].tolist() == values
+
+
+@pytest.mark.parametrize(("dtype", "size"), [("F4", 4), ("F6_E3M2", 6)])
+def test_a_dtype_that_numpy_has_not_is_refused_by_its_name(tmp_path: Path, dtype: str, size: int) -> None:
+    (tmp_path / "a").write_bytes(file_of(one(dtype=dtype, shape=[8], data_offsets=[0, size]), bytes(size)))
 
     assert dtype in refused(read_arrays, tmp_path / "a")
+    assert read_header(tmp_path / "a")["a"]["shape"] == [8]
 
 
 @pytest.mark.parametrize("read", [read_header, read_arrays], ids=["header", "arrays"])

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from harness.refusal import Refused
+from harness.trace.naming import Naming
 from harness.trace.reader import Trace, read_trace
 from harness.trace.schema import FORMAT_VERSION
 
@@ -38,6 +39,9 @@ def test_a_directory_without_header_is_refused(tmp_path: Path) -> None:
         pytest.param("{}", "format None", id="no format"),
         pytest.param('{"format": "1"}', "format 1, this harness reads", id="format is a word"),
         pytest.param(json.dumps({"format": FORMAT_VERSION + 1}), "; upgrade the harness", id="newer format"),
+        pytest.param('{"format": true}', "format True, this harness reads", id="format is a truth"),
+        pytest.param('{"format": 0}', "; record the run again", id="format before the first"),
+        pytest.param("[" * 100_000, "header.json is damaged: it is nested too deep", id="nested too deep"),
     ],
 )
 def test_a_header_that_cannot_be_read_is_refused(write_trace: WriteTrace, text: str, said: str) -> None:
@@ -55,8 +59,10 @@ def test_a_damaged_file_beside_the_stream_is_refused(write_trace: WriteTrace, na
         pytest.param('{"kind": "forw', id="cut off"),
         pytest.param("", id="empty"),
         pytest.param("\x00\x00", id="zeros"),
-        pytest.param("3", id="a number", marks=pytest.mark.xfail(reason="a record is not held to be an object")),
-        pytest.param("{}", id="without kind", marks=pytest.mark.xfail(reason="a record is not held to have a kind")),
+        pytest.param("3", id="a number"),
+        pytest.param("{}", id="without kind"),
+        pytest.param('{"kind": 3}', id="kind is a number"),
+        pytest.param("[" * 100_000, id="nested too deep"),
     ],
 )
 @pytest.mark.parametrize("stream", ["rank-0", "reload"])
@@ -64,6 +70,20 @@ def test_a_damaged_line_is_refused_by_its_number(write_trace: WriteTrace, stream
     text = f'{{"kind": "stage", "stage": "build"}}\n{line}\n{{"kind": "closing"}}\n'
 
     assert f"{stream}/events.jsonl: line 2 is damaged" in refused(write_trace(files={f"{stream}/events.jsonl": text}))
+
+
+def test_a_line_with_other_bytes_than_text_is_refused(write_trace: WriteTrace) -> None:
+    directory = write_trace()
+    (directory / "rank-0" / "events.jsonl").write_bytes(b'{"kind": "closing"}\n{"kind": "\xff"}\n')
+
+    assert "events.jsonl: line 2 is damaged" in refused(directory)
+
+
+def test_a_stream_that_is_a_folder_is_refused(write_trace: WriteTrace) -> None:
+    directory = write_trace()
+    (directory / "reload" / "events.jsonl").mkdir(parents=True)
+
+    assert "events.jsonl: cannot be read: Is a directory" in refused(directory)
 
 
 @pytest.mark.parametrize("tail", ['{"kind": "clos', '{"kind": "closing"}', "\ufffd", ""], ids=repr)
@@ -117,7 +137,7 @@ def test_every_part_of_a_trace_is_found(traced: Traced) -> None:
     assert (trace.closed, trace.measured, trace.outcome) == (True, {"s": 1}, {"code": 0})
 
 
-HEADER = {
+HEADER: dict[str, Any] = {
     "format": 1,
     "intent": {"renames": [["^model\\.eye", "vision"]], "components": [["vision\\.", "vision"], ["", "language"]]},
 }
@@ -142,6 +162,75 @@ def step(fingerprint: list[str], changed: list[int]) -> dict[str, Any]:
 
 
 STEPS = [step(["a1", "b0", "c0"], [6, 0, 0]), step(["a2", "b0", "c0"], [5, 0, 0])]
+
+
+def lacking(record: dict[str, Any], field: str) -> dict[str, Any]:
+    return {name: value for name, value in record.items() if name != field}
+
+
+@pytest.mark.parametrize(
+    ("events", "line", "field"),
+    [
+        pytest.param([lacking(PARAMETERS, "shape")], 1, "shape", id="column"),
+        pytest.param([PARAMETERS, lacking(STEPS[0], "values")], 2, "values", id="values of a step"),
+        pytest.param([PARAMETERS, {**STEPS[0], "values": {}}], 2, "m", id="values of the model"),
+        pytest.param([PARAMETERS, {"kind": "final"}], 2, "model", id="model of the last values"),
+    ],
+)
+def test_a_record_without_a_field_is_refused_by_its_line(
+    traced: Traced, events: list[dict[str, Any]], line: int, field: str
+) -> None:
+    trace = traced(events, header=HEADER)
+
+    with pytest.raises(Refused, match=rf"events\.jsonl: line {line} is damaged: it has no {field}; record"):
+        _ = trace.parameters
+
+
+def test_a_header_without_a_field_is_refused(traced: Traced) -> None:
+    with pytest.raises(Refused, match=r"header\.json: is damaged: it has no intent; record"):
+        _ = traced().header["intent"]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param({"dtype": ["float32"]}, id="column too short"),
+        pytest.param({"shape": [3, 3, 3]}, id="shapes are numbers"),
+        pytest.param({"path": 3}, id="column is a number"),
+        pytest.param({"role": None}, id="column is nothing"),
+    ],
+)
+def test_columns_that_disagree_are_refused(traced: Traced, damage: dict[str, Any]) -> None:
+    with pytest.raises(Refused, match="damaged: its record of the parameters contradicts itself"):
+        _ = traced([{**PARAMETERS, **damage}], header=HEADER).parameters
+
+
+def test_a_module_tree_that_disagrees_is_refused(traced: Traced) -> None:
+    with pytest.raises(Refused, match="damaged: its record of the model contradicts itself"):
+        _ = traced([{"kind": "model", "modules": {"path": ["a"], "type": []}}]).modules
+
+
+def test_a_trace_takes_the_names_of_the_intent_it_is_judged_by(traced: Traced) -> None:
+    trace = traced([PARAMETERS], header=HEADER)
+    other = trace.named_by(Naming([(r"^model\.", "")], [(r"eye\.", "connector")]))
+
+    assert [p.key for p in trace.parameters] == ["vision.w", "model.head.w", "model.still.w"]
+    assert [p.key for p in other.parameters] == ["eye.w", "head.w", "still.w"]
+    assert [p.component for p in other.parameters] == ["connector", "other", "other"]
+    assert other is trace.named_by(Naming([(r"^model\.", "")], [(r"eye\.", "connector")]))
+
+
+def test_an_intent_without_names_leaves_those_of_the_trace(traced: Traced) -> None:
+    trace = traced([PARAMETERS], header=HEADER)
+
+    assert trace.named_by(Naming()) is trace
+    assert trace.named_by(Naming(HEADER["intent"]["renames"], HEADER["intent"]["components"])) is trace
+
+
+@pytest.mark.parametrize("intent", [3, [1], {"renames": ["a"]}, {"components": [["(", "vision"]]}], ids=str)
+def test_recorded_names_that_are_none_are_refused(traced: Traced, intent: Any) -> None:
+    with pytest.raises(Refused, match=r"header\.json: is damaged: its intent has no names"):
+        _ = traced([PARAMETERS], header={"format": 1, "intent": intent}).parameters
 
 
 def test_parameters_carry_their_names_and_their_history(traced: Traced) -> None:
