@@ -220,7 +220,7 @@ def read_trace(directory: Path) -> Trace:
             do="upgrade the harness" if newer else _AGAIN,
         )
     measured, outcome = directory / "measured.json", directory / "outcome.json"
-    return Trace(
+    trace = Trace(
         directory,
         header,
         events=_read_stream(directory / "rank-0" / "events.jsonl"),
@@ -228,6 +228,8 @@ def read_trace(directory: Path) -> Trace:
         measured=_read_json(measured, directory) if measured.exists() else {},
         outcome=_read_json(outcome, directory) if outcome.exists() else {},
     )
+    _ = trace.modules, trace.parameters  # damage shows now, whatever is asked of the trace later
+    return trace
 
 
 def _read_json(path: Path, directory: Path) -> Record:

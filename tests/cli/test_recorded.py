@@ -17,7 +17,6 @@ recipes:
   sound: {tune: [connector]}
   everywhere: {lora: {rank: 4, targets: [q_proj, v_proj]}}
 """
-DAMAGED_BUT_JSON = "a record is taken for what it should be without a look at it"
 
 
 @pytest.fixture(scope="module")
@@ -196,7 +195,6 @@ def test_a_damaged_line_in_a_stream_is_refused_with_its_number(stream, call, tra
     assert call("check", trace).refusal.startswith(f"{events}: line 2 is damaged")
 
 
-@pytest.mark.xfail(strict=True, reason=DAMAGED_BUT_JSON)
 @pytest.mark.parametrize("line", ["[1]", "{}", "3"])
 def test_a_line_that_is_json_and_no_record_is_refused_with_its_number(line, call, trace) -> None:
     events = trace / "rank-0" / "events.jsonl"
@@ -206,7 +204,6 @@ def test_a_line_that_is_json_and_no_record_is_refused_with_its_number(line, call
     assert "line 2 is damaged" in call("check", trace).refusal
 
 
-@pytest.mark.xfail(strict=True, reason=DAMAGED_BUT_JSON)
 @pytest.mark.parametrize(
     ("kind", "field"), [("optimizer_step", "values"), ("parameters", "path"), ("model", "modules")]
 )
@@ -331,6 +328,5 @@ def test_report_joins_several_files_of_results(call, out, tmp_path) -> None:
     assert "two/everywhere" in (tmp_path / "report.html").read_text()
 
 
-@pytest.mark.xfail(strict=True, reason="the reports take every suite to lie in suites/")
 def test_the_command_in_the_report_names_the_suite_where_it_is(ran, out) -> None:
     assert "harness run two.yaml --recipe" in (out / "report.md").read_text()
