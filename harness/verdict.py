@@ -7,11 +7,13 @@ import fnmatch
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import ValidationError
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from pydantic import ValidationError, field_validator
 
 from harness.frozen import Frozen
 from harness.recipe.suite import refusal_of
@@ -47,7 +49,10 @@ def exit_status(results: Iterable[Result], *, strict: bool = False) -> int:
 
 
 class KnownFailure(Frozen):
-    """A failure that is somebody else's bug: which check on which recipes, why, where it is discussed, until when."""
+    """A failure that is somebody else's bug: which check on which recipes, why, where it is discussed, until when.
+
+    With `versions`, a specifier per distribution, it is expected only where all of them hold.
+    """
 
     check: str
     recipe: str
@@ -56,22 +61,36 @@ class KnownFailure(Frozen):
     expires: datetime.date
     versions: Mapping[str, str] = {}
 
-    def covers(self, result: Result) -> bool:
-        return result.check == self.check and fnmatch.fnmatchcase(result.recipe, self.recipe.replace("[", "[[]"))
+    @field_validator("versions")
+    @classmethod
+    def _are_specifiers(cls, versions: Mapping[str, str]) -> Mapping[str, str]:
+        for name, text in versions.items():
+            try:
+                SpecifierSet(text)
+            except InvalidSpecifier:
+                raise ValueError(f"{text!r} is no range of versions of {name}; write one as '>=4.50,<5'") from None
+        return versions
+
+    def covers(self, recipe: str, check: str) -> bool:
+        return check == self.check and fnmatch.fnmatchcase(recipe, self.recipe.replace("[", "[[]"))
+
+    @property
+    def concerns_these_versions(self) -> bool:
+        """Whether all distributions it names are installed here, in a version it names."""
+        return all(_installed(name, SpecifierSet(text)) for name, text in self.versions.items())
+
+
+def _installed(distribution: str, versions: SpecifierSet) -> bool:
+    try:
+        return versions.contains(metadata.version(distribution), prereleases=True)
+    except metadata.PackageNotFoundError:
+        return False
 
 
 def read_known_failures(path: Path) -> tuple[KnownFailure, ...]:
     """Read a known_failures.yaml: a list of entries. Raises Refused, in one line, for one that is broken."""
-    if not path.exists():
-        return ()
-    try:
-        entries = yaml.safe_load(path.read_text(encoding="utf-8")) or []
-    except yaml.YAMLError as error:
-        raise Refused(f"is not YAML: {error}", where=str(path), do="mend the file") from None
-    if not isinstance(entries, list):
-        raise Refused("is not a list of known failures", where=str(path), do="begin each entry with '- check:'")
     known = []
-    for number, entry in enumerate(entries, start=1):
+    for number, entry in enumerate(_entries(path) if path.exists() else [], start=1):
         try:
             known.append(KnownFailure.model_validate(entry))
         except ValidationError as error:
@@ -79,29 +98,43 @@ def read_known_failures(path: Path) -> tuple[KnownFailure, ...]:
     return tuple(known)
 
 
+def _entries(path: Path) -> list[Any]:
+    try:
+        entries = yaml.safe_load(path.read_text(encoding="utf-8")) or []
+    except OSError as error:
+        raise Refused(f"cannot be read: {error.strerror}", where=str(path), do="make it a readable file") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise Refused(f"is not YAML: {error}", where=str(path), do="mend the file") from None
+    if not isinstance(entries, list):
+        raise Refused("is not a list of known failures", where=str(path), do="begin each entry with '- check:'")
+    return entries
+
+
 def with_known_failures(results: Iterable[Result], known: Iterable[KnownFailure], today: datetime.date) -> list[Result]:
     """The results with known failures marked; an expired entry excuses nothing, and one that passes is `fixed`."""
-    return [_marked(result, [entry for entry in known if entry.covers(result)], today) for result in results]
+    here = [entry for entry in known if entry.concerns_these_versions]
+    return [_marked(one, [entry for entry in here if entry.covers(one.recipe, one.check)], today) for one in results]
 
 
 def _marked(result: Result, entries: list[KnownFailure], today: datetime.date) -> Result:
-    for entry in entries:
-        if entry.expires < today:
-            reason = f"the known failure expired on {entry.expires}: {entry.reason} ({entry.link})"
-            return replace(result, reason=reason) if result.status is Status.FAILED else result
-        if result.status is Status.FAILED:
-            return replace(result, status=Status.KNOWN_FAILURE, reason=f"{entry.reason} ({entry.link})")
-        if result.status in (Status.PASSED, Status.WARNED):
-            return replace(
-                result, status=Status.FIXED, reason=f"listed as a known failure, and it passed: {entry.link}"
-            )
+    if not entries:
+        return result
+    last = max(entries, key=lambda entry: entry.expires)  # of several, one that still holds
+    expired = f"expired on {last.expires}" if last.expires < today else ""
+    if result.status is Status.FAILED and expired:
+        return replace(result, reason=f"the known failure {expired}: {last.reason} ({last.link})")
+    if result.status is Status.FAILED:
+        return replace(result, status=Status.KNOWN_FAILURE, reason=f"{last.reason} ({last.link})")
+    if result.status in (Status.PASSED, Status.WARNED):
+        listed = f"listed as a known failure{f' that {expired}' if expired else ''}, and it passed: {last.link}"
+        return replace(result, status=Status.FIXED, reason=listed)
     return result
 
 
-def unused(known: Iterable[KnownFailure], results: Iterable[Result]) -> list[KnownFailure]:
-    """The entries that match no result: they are dead and must go."""
-    results = list(results)
-    return [entry for entry in known if not any(entry.covers(result) for result in results)]
+def unused(known: Iterable[KnownFailure], judged: Iterable[tuple[str, str]]) -> list[KnownFailure]:
+    """The entries that match no recipe and check of those judged: they are dead and must go."""
+    pairs = list(judged)
+    return [entry for entry in known if not any(entry.covers(*pair) for pair in pairs)]
 
 
 @dataclass(frozen=True)
@@ -123,18 +156,25 @@ class Baseline:
     def read(cls, path: Path) -> Baseline:
         """Raises Refused for a file that is no baseline."""
         try:
-            value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            return cls({recipe: tuple(names) for recipe, names in value["applied"].items()})
+            applied = _applied(json.loads(path.read_text(encoding="utf-8")))
         except OSError as error:
             raise Refused(
                 f"cannot be read: {error.strerror}", where=str(path), do="write one with --write-baseline"
             ) from None
-        except (ValueError, KeyError, AttributeError, TypeError):
-            raise Refused("is not a baseline", where=str(path), do="write one with --write-baseline") from None
+        except (ValueError, RecursionError):
+            applied = None
+        if applied is None:
+            raise Refused("is not a baseline", where=str(path), do="write one with --write-baseline")
+        return cls({recipe: tuple(names) for recipe, names in applied.items()})
 
     def write(self, path: Path) -> None:
         value = {"applied": {recipe: list(names) for recipe, names in self.applied.items()}}
-        write_atomically(path, json.dumps(value, indent=1) + "\n")
+        try:
+            write_atomically(path, json.dumps(value, indent=1) + "\n")
+        except OSError as error:
+            raise Refused(
+                f"cannot be written: {error.strerror}", where=str(path), do="name another file with --write-baseline"
+            ) from None
 
     def missing(self, results: Iterable[Result]) -> tuple[str, ...]:
         """`recipe: check` for each that applied before and does not now; a recipe that vanished counts with all."""
@@ -145,3 +185,11 @@ class Baseline:
             for name in names
             if name not in now.get(recipe, ())
         )
+
+
+def _applied(value: Any) -> dict[str, list[str]] | None:
+    """The names of checks by recipe in what a baseline file holds; None if it holds anything else."""
+    applied = value.get("applied") if isinstance(value, dict) else None
+    if not isinstance(applied, dict) or not all(isinstance(names, list) for names in applied.values()):
+        return None
+    return applied if all(isinstance(name, str) for names in applied.values() for name in names) else None
