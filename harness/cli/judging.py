@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -73,36 +73,27 @@ def report(
     from harness.verdict import exit_status
 
     read = tuple(result for path in results for result in read_results(path))
-    print(closing_lines(write_reports(out, read).summary, colour=colour()))
+    if not read:
+        raise Refused("there are no results", where=", ".join(map(str, results)), do="run the suite again")
+    folders = [path.parent for path in results]
+    print(closing_lines(write_reports(out, read, folders=folders).summary, colour=colour()))
     return exit_status(read)
 
 
-def write_reports(out: Path, results: tuple[Result, ...], missing: tuple[str, ...] = ()) -> RunReport:
-    """Write report.md and report.html, and hand back what they were made from."""
+def write_reports(
+    out: Path, results: tuple[Result, ...], missing: tuple[str, ...] = (), folders: Sequence[Path] = ()
+) -> RunReport:
+    """Write report.md and report.html, and hand back what they were made from.
+
+    `folders` are those of the runs, where they are not `out` itself.
+    """
+    from harness.cli.beside import commands_again, measured
     from harness.report import RunReport, to_html, to_markdown
     from harness.store import write_text
 
-    seconds, environment = _measured(out / "runs")
-    again = {(r.recipe, r.check): _again(r) for r in results}
+    seconds, environment = measured(folders or [out])
+    again = commands_again(folders or [out], results)
     made = RunReport(results, seconds=seconds, environment=environment, again=again, missing=missing)
     write_text(out / "report.md", to_markdown(made))
     write_text(out / "report.html", to_html(made))
     return made
-
-
-def _again(result: Result) -> str:
-    suite, _, recipe = result.recipe.partition("/")
-    return f"harness run suites/{suite}.yaml --recipe '{recipe}' -k {result.check}"
-
-
-def _measured(runs: Path) -> tuple[dict[str, float], dict[str, Any]]:
-    """Seconds per recipe, and the environment of the first run, from the traces."""
-    seconds: dict[str, float] = {}
-    environment: dict[str, Any] = {}
-    for header in sorted(runs.glob("*/trace/header.json")):
-        value = json.loads(header.read_text(encoding="utf-8"))
-        environment = environment or value.get("environment", {})
-        measured = header.with_name("measured.json")
-        if measured.exists():
-            seconds[value["recipe_id"]] = sum(json.loads(measured.read_text(encoding="utf-8"))["seconds"].values())
-    return seconds, environment

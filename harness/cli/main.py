@@ -15,7 +15,6 @@ from harness.refusal import Refused
 
 app = typer.Typer(
     help="Compares what a vision-language fine-tune was asked to do with what it did.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -41,7 +40,7 @@ def main() -> None:
 def status_of(arguments: list[str]) -> int:
     """Run one command and return its exit status."""
     try:
-        status = app(arguments, standalone_mode=False)
+        status = app(arguments or ["--help"], standalone_mode=False)
         return status if isinstance(status, int) else 0
     except Refused as refused:
         print(f"harness: {refused}", file=sys.stderr)
@@ -59,7 +58,7 @@ def _shown(error: Exception) -> int:
     """Typer's own errors (they know how to say themselves) are wrong usage; anything else is the harness's fault."""
     say = getattr(error, "format_message", None)
     if say is not None:
-        print(f"harness: {say()}", file=sys.stderr)
+        print(f"harness: {' '.join(say().split())}", file=sys.stderr)
         return WRONG_USAGE
     if type(error).__name__ == "Abort":
         return INTERRUPTED

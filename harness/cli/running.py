@@ -29,14 +29,20 @@ def run(
     """Fine-tune every recipe of the suites, judge the runs, and report."""
     import pytest
 
+    from harness.cli.beside import note_suites
+    from harness.cli.refusals import refuse_keyword, refuse_unwritable
     from harness.cli.suites import chosen, suites_at
     from harness.refusal import Refused
     from harness.session import prepare_out
     from harness.verdict import Baseline
 
     before = Baseline.read(baseline) if baseline else None
-    arguments = chosen(suites_at(suites), recipe or [])
-    prepare_out(out)
+    refuse_keyword(keyword)
+    if write_baseline:
+        refuse_unwritable(write_baseline)
+    found = suites_at(suites)
+    arguments = chosen(found, recipe or [])
+    note_suites(prepare_out(out), found)
     outcome = _Outcome()
     status = pytest.main([*arguments, *_pytest_options(out, keyword, workers, strict)], plugins=[outcome])
     if outcome.refused:

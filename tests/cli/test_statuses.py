@@ -142,9 +142,10 @@ def test_a_reader_that_goes_away_is_no_failure(call, monkeypatch) -> None:
     assert (ran.status, ran.err) == (0, "")
 
 
-def test_help_ends_with_0_and_names_every_command(call) -> None:
-    ran = call("--help")
+@pytest.mark.parametrize("arguments", [("--help",), ()], ids=["asked_for", "without_arguments"])
+def test_help_ends_with_0_and_names_every_command(arguments, call) -> None:
+    ran = call(*arguments)
 
-    assert ran.status == 0
+    assert (ran.status, ran.err) == (0, "")
     for command in ("run", "faults", "check", "report", "plan", "schema", "list", "tiny", "inspect"):
         assert f"  {command} " in ran.out

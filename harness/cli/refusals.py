@@ -1,0 +1,30 @@
+"""What a run could only find out when it is too late: refused before anything is trained."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from harness.refusal import Refused
+
+
+def refuse_keyword(keyword: str) -> None:
+    """Refuse a -k that pytest cannot read; pytest itself would say so in words of its own."""
+    from _pytest.mark.expression import Expression
+
+    if not keyword.strip():
+        return
+    try:
+        Expression.compile(keyword)
+    except Exception as error:  # another class with each release of pytest
+        raise Refused(f"-k {keyword!r} is no expression: {error}", do="write it like 'loss and not saved'") from None
+
+
+def refuse_unwritable(path: Path) -> None:
+    """Refuse a file that could not be written."""
+    if path.is_dir():
+        raise Refused("is a directory", where=str(path), do="name a file")
+    if not path.parent.is_dir():
+        raise Refused(f"there is no directory {path.parent}", where=str(path), do="make it, or choose another place")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise Refused("cannot be written", where=str(path), do="choose another place")
