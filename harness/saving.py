@@ -29,6 +29,13 @@ def save_options(model: nn.Module, recipe: Recipe) -> dict[str, Any]:
     if recipe.saves == "adapter":
         return {}
     if recipe.save.max_shard_size != "auto":
-        return {"max_shard_size": recipe.save.max_shard_size}
+        return {"max_shard_size": _in_bytes(recipe.save.max_shard_size)}
     size = sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
     return {"max_shard_size": max(size // (SHARDS + 1), 1)}
+
+
+def _in_bytes(size: str) -> int:
+    """A size such as 1.5GB or 200MiB as a number: transformers 5 no longer knows the binary units."""
+    unit = size.lstrip("0123456789.")
+    base = 1024 if "i" in unit else 1000
+    return max(int(float(size.removesuffix(unit)) * base ** " KMG".index(unit[0])), 1)

@@ -7,7 +7,8 @@ from pathlib import Path
 from harness.data.formats import read_samples
 from harness.data.mix import digest, select
 from harness.data.sample import Sample, Turn
+from harness.data.whole import decoded_images
 
 SHIPPED: Path = Path(__file__).parent / "samples" / "conversations.json"
 
-__all__ = ["SHIPPED", "Sample", "Turn", "digest", "read_samples", "select"]
+__all__ = ["SHIPPED", "Sample", "Turn", "decoded_images", "digest", "read_samples", "select"]

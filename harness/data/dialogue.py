@@ -1,4 +1,4 @@
-"""The turns of a sample, in either format's words, and the order they must have."""
+"""The turns of a sample, in either format's words."""
 
 from __future__ import annotations
 
@@ -26,12 +26,10 @@ MINICPM = Format("role", "content", {"user": "user", "assistant": "assistant"})
 
 
 def read_turns(entry: dict[str, Any], place: Place) -> tuple[Format, tuple[Turn, ...]]:
-    """The format in which the sample is written, and its turns: user, assistant, user, and so on."""
+    """The format in which the sample is written, and its turns."""
     written = _written_turns(entry, place)
     form = MINICPM if MINICPM.speaker_key in written[0] else LLAVA
-    turns = tuple(_read_turn(turn, form, number, place) for number, turn in enumerate(written))
-    _require_dialogue(turns, place)
-    return form, turns
+    return form, tuple(_read_turn(turn, form, number, place) for number, turn in enumerate(written))
 
 
 def _written_turns(entry: dict[str, Any], place: Place) -> list[dict[str, Any]]:
@@ -57,15 +55,3 @@ def _read_turn(turn: dict[str, Any], form: Format, number: int, place: Place) ->
         known = " or ".join(form.speakers)
         raise place.refusal(f"turn {number}: unknown speaker {shortened(name)}", f"write {known}")
     return Turn(form.speakers[name], turn[form.text_key])
-
-
-def _require_dialogue(turns: tuple[Turn, ...], place: Place) -> None:
-    for number, turn in enumerate(turns):
-        expected = "assistant" if number % 2 else "user"
-        if turn.speaker != expected:
-            what = f"turn {number} is the {turn.speaker}'s where the {expected}'s should be"
-            raise place.refusal(what, "begin with the user and take turns")
-        if turn.speaker == "assistant" and not turn.text.strip():
-            raise place.refusal(f"turn {number}: the assistant's answer is empty", "write an answer")
-    if turns[-1].speaker == "user":
-        raise place.refusal("no assistant turn follows the last user turn", "add the answer")

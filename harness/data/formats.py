@@ -11,9 +11,11 @@ from reprlib import repr as shortened
 from typing import TYPE_CHECKING, Any
 
 from harness.data.dialogue import LLAVA, read_turns
-from harness.data.image_fields import llava_images, looks_blank, minicpm_images, require_markers
+from harness.data.image_fields import llava_images, minicpm_images
+from harness.data.pixels import is_blank
 from harness.data.place import Place
 from harness.data.sample import Sample
+from harness.data.whole import flaws
 from harness.refusal import Refused
 
 if TYPE_CHECKING:
@@ -54,9 +56,13 @@ def _read_sample(entry: Any, file: Path, index: int) -> Sample:
         names = llava_images(entry, place)
     else:
         turns, names = minicpm_images(entry, turns, place)
-    require_markers(turns, len(names), place)
+    for what, do in flaws(turns, len(names)):
+        raise place.refusal(what, do)
     images = tuple(file.parent / name for name in names)
-    blank = [looks_blank(image, place) for image in images]
+    try:
+        blank = [is_blank(image) for image in images]
+    except Refused as refused:
+        raise place.refusal(refused.what, refused.do) from None
     return Sample(sample_id, turns, images, blank=blank == [True])
 
 

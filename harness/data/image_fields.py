@@ -1,4 +1,4 @@
-"""The images of a sample: how either format names them, and whether they can be seen."""
+"""The images of a sample, as either format names them."""
 
 from __future__ import annotations
 
@@ -7,12 +7,9 @@ from dataclasses import replace
 from reprlib import repr as shortened
 from typing import TYPE_CHECKING, Any
 
-from harness.data.pixels import is_blank
 from harness.data.sample import MARKER
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from harness.data.place import Place
     from harness.data.sample import Turn
 
@@ -57,24 +54,3 @@ def _file_names(values: list[Any], place: Place) -> tuple[str, ...]:
             do = "write its path relative to this file, or leave image out for text only"
             raise place.refusal(f"image {shortened(value)} is no file name", do)
     return tuple(values)
-
-
-def require_markers(turns: tuple[Turn, ...], images: int, place: Place) -> None:
-    """Refuse turns whose markers are not one per image, all shown by the user."""
-    markers = sum(turn.text.count(MARKER) for turn in turns)
-    if markers != images:
-        first = "MiniCPM-V's format puts a single image first if the first turn has no marker"
-        raise place.refusal(f"{MARKER} markers: {markers}, images: {images}", f"write one per image ({first})")
-    if any(MARKER in turn.text for turn in turns if turn.speaker == "assistant"):
-        raise place.refusal(f"an assistant's answer holds {MARKER}", "show images in the user's turns")
-
-
-def looks_blank(image: Path, place: Place) -> bool:
-    """Whether the image has one colour throughout; refuses a file that cannot be decoded to its end."""
-    try:
-        return is_blank(image)
-    except FileNotFoundError:
-        raise place.refusal(f"image {str(image)!r} does not exist", "add the file or correct its path") from None
-    except Exception as error:  # pillow's decoders raise anything from SyntaxError to struct.error
-        what = f"image {str(image)!r} cannot be read: {str(error) or type(error).__name__}"
-        raise place.refusal(what, "replace the file") from None

@@ -5,20 +5,32 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from harness.refusal import Refused
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-
-def is_blank(path: Path) -> bool:
-    """Whether every pixel is the same once the image is RGB, which is how processors read it.
-
-    Decodes the whole file, so a damaged one raises what pillow raises.
-    """
     from PIL import Image
 
-    with _truncated_files_raise(), Image.open(path) as image:
-        return image.convert("RGB").getcolors(maxcolors=1) is not None
+
+def opened(path: Path) -> Image.Image:
+    """The image in RGB, which is how processors read it. Raises Refused if it cannot be decoded to its end."""
+    from PIL import Image
+
+    try:
+        with _truncated_files_raise(), Image.open(path) as image:
+            return image.convert("RGB")
+    except FileNotFoundError:
+        raise Refused(f"image {str(path)!r} does not exist", do="add the file or correct its path") from None
+    except Exception as error:  # pillow's decoders raise anything from SyntaxError to struct.error
+        what = f"image {str(path)!r} cannot be read: {str(error) or type(error).__name__}"
+        raise Refused(what, do="replace the file") from None
+
+
+def is_blank(path: Path) -> bool:
+    """Whether every pixel of the image is the same."""
+    return opened(path).getcolors(maxcolors=1) is not None
 
 
 @contextmanager

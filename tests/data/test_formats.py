@@ -244,6 +244,13 @@ def test_the_message_can_be_printed_whatever_the_file_says(folder: Path) -> None
     assert len(str(refused.value).splitlines()) == 1
 
 
+def test_half_a_character_is_refused(folder: Path) -> None:
+    entry = llava(conversations=said("<image>", "Paint \ud83d."))
+    (folder / "samples.json").write_text(json.dumps([entry]))
+    with pytest.raises(Refused, match="turn 1 holds half a character"):
+        read_samples(folder / "samples.json")
+
+
 def test_a_truncated_image_is_refused_though_a_script_allows_them(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

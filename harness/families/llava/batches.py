@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from harness.data import Sample, decoded_images
 from harness.families.supervision import IGNORED_LABEL, Piece, labels_for
 from harness.refusal import Refused
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import torch
-
-    from harness.data import Sample
 
 
 def pieces_of(sample: Sample) -> list[Piece]:
@@ -30,8 +27,8 @@ def encode(sample: Sample, processor: Any, max_length: int) -> dict[str, Any]:
     """One sample as model inputs; see Family.encode."""
     import torch
 
+    images = decoded_images(sample)
     pieces = pieces_of(sample)
-    images = [_opened(path) for path in sample.images]
     text = "".join(piece.text for piece in pieces)
     inputs = processor(text=[text], images=images or None, return_tensors="pt")
     ids = inputs["input_ids"][0].tolist()
@@ -64,13 +61,6 @@ def collate(encoded: list[dict[str, Any]], processor: Any) -> dict[str, torch.Te
     if pixels := [one["pixel_values"] for one in encoded if "pixel_values" in one]:
         batch["pixel_values"] = torch.cat(pixels)
     return batch
-
-
-def _opened(path: Path) -> Any:
-    from PIL import Image
-
-    with Image.open(path) as image:
-        return image.convert("RGB")
 
 
 def _expanded(pieces: list[Piece], tokens: int, images: int, marker: str) -> list[Piece]:
