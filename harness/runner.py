@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.families import family
-from harness.launch import Ended, Job, Launcher
+from harness.launch import Ended, Job, Launcher, last_lines
 from harness.making import RELOAD_REQUEST
 from harness.planner import Plan, PlannedRun
 from harness.recipe import Recipe
@@ -21,7 +21,6 @@ from harness.trace.atomic import write_atomically
 from harness.trace.reader import Trace, read_trace
 from harness.trace.schema import FORMAT_VERSION
 
-OUTPUT_LINES = 3
 JOURNAL = "journal.jsonl"
 
 
@@ -145,16 +144,15 @@ def worker_modules(families: Sequence[str]) -> tuple[list[str], list[str]]:
     return [*libraries, *models, *shared, *makers], [*libraries, *models, *shared, *reloaders]
 
 
-def folder_name(recipe_id: str) -> str:
-    """A recipe id as the name of a folder."""
-    return re.sub(r"[^\w.@+-]+", "_", recipe_id).strip("_")
+def folder_name(name: str) -> str:
+    """A recipe id, or another name, as the name of a folder; two different names never share one.
 
-
-def last_lines(path: Path) -> str:
-    """The last lines a process wrote, in one line, without the paths of one machine."""
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
-    said = [line.strip() for line in lines if line.strip() and not line.startswith(" ")]
-    return " / ".join(said[-OUTPUT_LINES:])[:500]
+    Names as most suites have them stay as they are but for / and brackets; any other one gets its digest.
+    """
+    readable = re.sub(r"[^\w.@+-]+", "_", name).strip("_.")[:LONGEST_NAME]
+    if PLAIN_NAME.fullmatch(name) and len(name) <= LONGEST_NAME:
+        return readable
+    return f"{readable}~{hashlib.sha256(name.encode()).hexdigest()[:12]}"
 
 
 @contextlib.contextmanager

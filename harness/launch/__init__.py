@@ -2,6 +2,7 @@
 
 from harness.launch.client import Ended, Launcher
 from harness.launch.job import Job
+from harness.launch.output import last_lines
 from harness.launch.parents import WarmParent, can_fork
 
-__all__ = ["Ended", "Job", "Launcher", "WarmParent", "can_fork"]
+__all__ = ["Ended", "Job", "Launcher", "WarmParent", "can_fork", "last_lines"]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.launch.job import Job
+from harness.launch.output import last_lines
 from harness.launch.parents import job_environment
 
 START_LIMIT_S = 180.0
@@ -59,7 +60,7 @@ class Launcher:
             lines.readline()  # the child's pid
             last = lines.readline()
         if not last:
-            raise RuntimeError(f"the warm parent ended before its job did: {_tail(Path(path).with_name('log'))}")
+            raise RuntimeError(f"the warm parent ended before its job did: {_said(path)}")
         return Ended(**json.loads(last))
 
     def _fresh(self, job: Job) -> Ended:
@@ -95,7 +96,7 @@ def _connected(path: str) -> socket.socket:
         except ConnectionRefusedError:
             connection.close()
             break
-    raise RuntimeError(f"the warm parent cannot be reached: {_tail(Path(path).with_name('log'))}")
+    raise RuntimeError(f"the warm parent cannot be reached: {_said(path)}")
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
@@ -105,6 +106,6 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _tail(log: Path) -> str:
-    lines = log.read_text(errors="replace").split("\n") if log.exists() else []
-    return " / ".join([line for line in lines if line.strip()][-3:]) or "it said nothing"
+def _said(path: str) -> str:
+    """What the warm parent at a socket wrote last."""
+    return last_lines(Path(path).with_name("log")) or "it said nothing"

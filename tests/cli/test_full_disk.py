@@ -146,7 +146,6 @@ def test_a_disk_too_small_for_the_base_directory_is_refused_and_nothing_half_is_
     assert_reports_whole(out)
 
 
-@pytest.mark.xfail(strict=True, reason="the last lines of a process begin with the head of its traceback")
 def test_the_line_about_the_base_quotes_the_error_and_not_the_head_of_a_traceback(without_room_for_the_base) -> None:
     assert "Traceback" not in without_room_for_the_base[0].err
 

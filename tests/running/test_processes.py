@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 import threading
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.launch import Job, Launcher
+from harness.launch import Job, Launcher, last_lines
 from harness.launch.parents import FRESH
 from harness.launch.warm import assert_single_threaded
 from harness.recipe import Recipe
@@ -83,9 +84,43 @@ def test_a_run_that_ends_badly_is_that_recipes_result_and_the_next_one_passes(
     assert {result.status.value for result in good.values()} == {"passed"}
 
 
+HEAD = "Traceback (most recent call last):"
+FRAME = '  File "x.py", line 1, in f'
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ([], ""),
+        (["one", "two", "  indented", "three", "", "four"], "two / three / four"),
+        (["loading", HEAD, FRAME, "    f()", "OSError: no room"], "OSError: no room"),
+        (
+            [HEAD, FRAME, "KeyError: 1", "", "During handling of it:", HEAD, FRAME, "OSError: no room"],
+            "OSError: no room",
+        ),
+        ([HEAD, FRAME, "ValueError: first", "second", "third", "and so on"], "ValueError: first / second / third"),
+        ([HEAD, FRAME], ""),
+    ],
+    ids=["nothing", "words", "error", "chain", "error_of_many_lines", "cut_off"],
+)
+def test_what_a_process_said_last_is_its_error_and_not_how_it_came_to_it(lines, said, tmp_path: Path) -> None:
+    (tmp_path / "output.txt").write_text("\n".join(lines))
+
+    assert last_lines(tmp_path / "output.txt") == said
+    assert last_lines(tmp_path / "nowhere.txt") == ""
+
+
+def test_a_warm_parent_that_cannot_start_is_quoted_by_its_error(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text(f"{HEAD}\n{FRAME}\nImportError: no torch\n")
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(tmp_path / "jobs"))  # and nobody listens
+
+    with pytest.raises(RuntimeError, match=r"cannot be reached: ImportError: no torch$"):
+        Launcher(str(tmp_path / "jobs")).run(Job("os:getcwd", {}, str(tmp_path / "output.txt")))
+
+
 def test_a_client_that_hangs_up_takes_its_job_along(job_parent, tmp_path: Path) -> None:
     import os
-    import socket
     import time
 
     connection = socket.socket(socket.AF_UNIX)
