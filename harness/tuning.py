@@ -27,36 +27,40 @@ def tune(model: nn.Module, recipe: Recipe, family: Family, seams: Seams) -> nn.M
         model = _with_adapter(model, seams.alter(Seam.ADAPTER_OPTIONS, options, Moment(model=model)), recipe.peft)
     else:
         for part in recipe.tune:
-            for module in modules_of(model, part, family):
-                module.requires_grad_(True)
+            for parameter in parameters_of(model, part, family):
+                parameter.requires_grad_(True)
     if recipe.checkpointing:
         _turn_on_checkpointing(model)
     return seams.alter(Seam.AFTER_TUNING, model, Moment(model=model))
 
 
-def modules_of(model: nn.Module, part: Tune, family: Family) -> list[nn.Module]:
-    """The modules that hold what a `tune` entry names, found by native names."""
+def parameters_of(model: nn.Module, part: Tune, family: Family) -> list[nn.Parameter]:
+    """The parameters that a `tune` entry names, found by native names."""
     if part.component not in family.handles.components:
         return []
     if part.last:
-        layers = list(_matching(model, family.handles.layers[part.component])[0].children())
+        (stack,) = _matching(model, family.handles.layers[part.component]).values()
+        layers = list(stack.children())
         if part.last > len(layers):
             raise Refused(f"tune: {part.component} has {len(layers)} layers, not {part.last}", do="lower last")
-        return layers[-part.last :]
+        return [parameter for layer in layers[-part.last :] for parameter in layer.parameters()]
     whole = _matching(model, family.handles.components[part.component])
-    return _named(whole, part) if part.named else whole
+    held = {path: p for outer, module in whole.items() for path, p in module.named_parameters(prefix=outer)}
+    return _named(held, part) if part.named else list(held.values())
 
 
-def _matching(model: nn.Module, pattern: str) -> list[nn.Module]:
-    return [module for path, module in model.named_modules() if re.match(pattern, path)]
+def _matching(model: nn.Module, pattern: str) -> dict[str, nn.Module]:
+    return {path: module for path, module in model.named_modules() if re.match(pattern, path)}
 
 
-def _named(whole: list[nn.Module], part: Tune) -> list[nn.Module]:
-    found: list[nn.Module] = []
+def _named(held: dict[str, nn.Parameter], part: Tune) -> list[nn.Parameter]:
+    found: list[nn.Parameter] = []
     for name in part.named:
-        met = [m for outer in whole for path, m in outer.named_modules() if path and re.search(name, path)]
+        met = [parameter for path, parameter in held.items() if re.search(name, path)]
         if not met:
-            raise Refused(f"tune: nothing in {part.component} matches {name!r}", do="harness plan lists its modules")
+            raise Refused(
+                f"tune: nothing in {part.component} matches {name!r}", do=f"its names are like {next(iter(held))}"
+            )
         found.extend(met)
     return found
 

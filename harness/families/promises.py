@@ -65,8 +65,8 @@ def _trained(tune: Tune, tables: Tables) -> tuple[str, ...]:
         indices = "|".join(str(index) for index in range(max(0, depth - tune.last), depth))
         return (tables.layers[tune.component].format(layer=f"(?:{indices})"),)
     if tune.named:
-        within = "|".join(re.escape(p) if p.isidentifier() else p for p in tune.named)
-        return tuple(f"(?=.*(?:{within})){pattern}" for pattern in _patterns_of((tune.component,), tables))
+        whole = _patterns_of((tune.component,), tables)
+        return tuple(f"(?=.*(?:{name})){pattern}" for name in tune.named for pattern in whole)
     return _patterns_of((tune.component,), tables)
 
 
