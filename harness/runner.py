@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import hashlib
 import json
+import os
 import re
 import shutil
 from collections.abc import Iterator, Sequence
@@ -22,6 +25,10 @@ from harness.trace.reader import Trace, read_trace
 from harness.trace.schema import FORMAT_VERSION
 
 JOURNAL = "journal.jsonl"
+PLAIN_NAME = re.compile(r"[a-z0-9][a-z0-9.+-]*(/[a-z0-9.+-]+(\[[a-z0-9.+-]+\])?)?")
+LONGEST_NAME = 100
+FULL_DISK = tuple(os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT))
+LEAST_FREE_BYTES = 2**16  # with less, a process may have failed for lack of room without being able to say so
 
 
 @dataclass(frozen=True)
@@ -73,6 +80,8 @@ class Runner:
             }
             output = directory / "output.txt"
             ended = self.workers.makers.run(_job("harness.making:make_run", argument, output, run.recipe))
+            if ended.code != 0:
+                refuse_full_disk(directory, last_lines(output))
             self._note_outcome(directory, recipe_id, run, ended, output)
             self._journal(recipe_id, ended)
             if run.reload and ended.code == 0 and (directory / RELOAD_REQUEST).exists():
@@ -87,7 +96,8 @@ class Runner:
     def _reload(self, directory: Path, recipe: Recipe) -> None:
         request = json.loads((directory / RELOAD_REQUEST).read_text(encoding="utf-8"))
         output = directory / "reload-output.txt"
-        self.workers.reloaders.run(_job("harness.reloading:reload", request, output, recipe))
+        if self.workers.reloaders.run(_job("harness.reloading:reload", request, output, recipe)).code != 0:
+            refuse_full_disk(directory, last_lines(output))
 
     def base_of(self, recipe: Recipe) -> Path:
         """The directory training starts from; a family's own tiny one is written once per output directory."""
@@ -145,14 +155,23 @@ def worker_modules(families: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def folder_name(name: str) -> str:
-    """A recipe id, or another name, as the name of a folder; two different names never share one.
+    """A recipe id or another name as the name of a folder; two different names never share one.
 
-    Names as most suites have them stay as they are but for / and brackets; any other one gets its digest.
+    Names as most suites have them keep all but slash and brackets; any other gets its digest.
     """
-    readable = re.sub(r"[^\w.@+-]+", "_", name).strip("_.")[:LONGEST_NAME]
     if PLAIN_NAME.fullmatch(name) and len(name) <= LONGEST_NAME:
-        return readable
+        return name.translate(str.maketrans("/[", "__", "]"))
+    readable = re.sub(r"[^\w.@+-]+", "_", name).strip("_.")[:LONGEST_NAME]
     return f"{readable}~{hashlib.sha256(name.encode()).hexdigest()[:12]}"
+
+
+def refuse_full_disk(directory: Path, said: str) -> None:
+    """Refuse to go on where a process failed for lack of room: that is no failure of its recipe."""
+    no_room = next((reason for reason in FULL_DISK if reason in said), "")
+    if not no_room and shutil.disk_usage(directory).free < LEAST_FREE_BYTES:
+        no_room = FULL_DISK[0]
+    if no_room:
+        raise Refused(f"cannot write: {no_room}", where=str(directory), do="free space or choose another --out")
 
 
 @contextlib.contextmanager

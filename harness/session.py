@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from harness.checkpoint.inventory import checkpoint_problems
 from harness.checks import CHECKS, Check
 from harness.checks.judging import judge
+from harness.families import check_possible
 from harness.launch import Launcher, WarmParent, can_fork
 from harness.planner import plan
-from harness.recipe import Recipe
+from harness.recipe import Recipe, Suite
 from harness.refusal import Refused
 from harness.result import Result
 from harness.runner import JOURNAL, Runner, Workers, disk_errors, worker_modules
 
 MARKER = ".harness-out"
+FOLDERS = ("runs", "bases", "faults")
+FILES = (JOURNAL, "results.jsonl", "run.json", "report.md", "report.html", "junit.xml")
 
 
 @dataclass(frozen=True)
@@ -50,22 +56,25 @@ class Session:
     out: Path
     faults: tuple[str, ...] = ()
     bases: Path | None = None
-    _results: dict[str, dict[str, Result]] = field(default_factory=dict)
+    _made: dict[str, dict[str, Result] | Exception] = field(default_factory=dict)
     _refused: Refused | None = None
 
     def results(self, recipe_id: str, recipe: Recipe, checks: Iterable[str]) -> dict[str, Result]:
         """The results of the named checks on a recipe, by check; its runs are made at the first call."""
         if self._refused is not None:
             raise self._refused
-        if recipe_id not in self._results:
+        if recipe_id not in self._made:
             try:
-                self._results[recipe_id] = self._judged(recipe_id, recipe, CHECKS.named(list(checks)))
-            except Refused as refused:
-                self._refused = (
-                    refused  # the disk is full, or the base cannot be written: no other recipe would fare better
-                )
+                self._made[recipe_id] = self._judged(recipe_id, recipe, CHECKS.named(list(checks)))
+            except Refused as refused:  # the disk is full, say: no other recipe would fare better
+                self._refused = refused
                 raise
-        return self._results[recipe_id]
+            except Exception as error:  # a check that raises: its recipe is not run again for each of the others
+                self._made[recipe_id] = error
+        made = self._made[recipe_id]
+        if isinstance(made, Exception):
+            raise made
+        return made
 
     def _judged(self, recipe_id: str, recipe: Recipe, checks: Sequence[Check]) -> dict[str, Result]:
         planned = plan(recipe_id, recipe, checks)
@@ -80,22 +89,49 @@ class Session:
         return Runner(Workers(makers, reloaders), self.out, self.bases)
 
 
+def suite_names(paths: Iterable[Path]) -> dict[Path, str]:
+    """A name for each suite: that of its file, and of as many folders above as it takes to tell it from the others."""
+    whole = {path: Path(os.path.abspath(path)) for path in paths}  # noqa: PTH100 - a link is a file of its own
+    parts = {full: full.with_suffix("").parts[1:] for full in whole.values()}
+    for full, one in parts.items():
+        if list(parts.values()).count(one) > 1:
+            raise Refused("another suite's name differs only in its suffix", where=str(full), do="rename one of them")
+    return {path: _shortest_end(parts[full], set(parts.values()) - {parts[full]}) for path, full in whole.items()}
+
+
+def _shortest_end(parts: tuple[str, ...], others: set[tuple[str, ...]]) -> str:
+    lengths = range(1, len(parts))
+    length = next((n for n in lengths if all(other[-n:] != parts[-n:] for other in others)), len(parts))
+    return "/".join(parts[-length:])
+
+
+def check_buildable(suite: Suite) -> None:
+    """Refuse what no run could be made of, an unknown family or a damaged start, before anything is built."""
+    for name, recipe in suite.recipes.items():
+        try:
+            check_possible(recipe)
+        except Refused as refused:
+            raise Refused(refused.what, where=f"{suite.path}: {name}", do=refused.do) from None
+        if recipe.start_from != "fresh":
+            for problem in checkpoint_problems(Path(recipe.start_from)):
+                raise Refused(problem, where=f"{suite.path}: {name}: start_from")
+
+
 def prepare_out(out: Path) -> Path:
     """Make the output directory ready: ours from before is emptied, anybody else's is refused untouched."""
-    import shutil
-
-    if out.exists() and not out.is_dir():
-        raise Refused("is a file", where=str(out), do="name a directory with --out")
-    if out.is_dir() and any(out.iterdir()) and not (out / MARKER).exists():
-        raise Refused(
-            "holds files that are not the harness's",
-            where=str(out),
-            do="name a new or empty directory with --out",
-        )
     with disk_errors(out):
+        if out.exists() and not out.is_dir():
+            raise Refused("is a file", where=str(out), do="name a directory with --out")
+        if out.is_dir() and any(out.iterdir()) and not (out / MARKER).exists():
+            raise Refused(
+                "holds files that are not the harness's",
+                where=str(out),
+                do="name a new or empty directory with --out",
+            )
         out.mkdir(parents=True, exist_ok=True)
-        (out / MARKER).write_text("written by harness; its contents are replaced at each run\n", encoding="utf-8")
-        for folder in ("runs", "bases", "faults"):
+        for folder in FOLDERS:
             shutil.rmtree(out / folder, ignore_errors=True)
-        (out / JOURNAL).unlink(missing_ok=True)
+        for file in FILES:
+            (out / file).unlink(missing_ok=True)
+        (out / MARKER).write_text("written by harness; its contents are replaced at each run\n", encoding="utf-8")
     return out.resolve()
