@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from harness import stack
 from harness.families import Family, family
 from harness.families.family import components_of
 from harness.recipe import COMPONENTS, Recipe, read_suite
@@ -28,6 +29,7 @@ def suite_plan(path: Path, size: str) -> list[dict[str, Any]]:
 
 
 def _plan(chosen: Family, size: str, modes: dict[str, Recipe]) -> dict[str, Any]:
+    stack.quiet()
     model = chosen.meta_model(size)
     counts: Counter[str] = Counter()
     for path, parameter in model.named_parameters():
@@ -44,7 +46,10 @@ def _plan(chosen: Family, size: str, modes: dict[str, Recipe]) -> dict[str, Any]
 
 def _trained(chosen: Family, size: str, recipe: Recipe) -> int:
     """How many parameters train once the real libraries have tuned the model as the recipe says."""
+    import torch
+
     from harness.tuning import tune
 
-    model = tune(chosen.meta_model(size), recipe, chosen, Seams())
+    with torch.device("meta"):  # what peft adds would else be made and filled
+        model = tune(chosen.meta_model(size), recipe, chosen, Seams())
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)

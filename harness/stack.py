@@ -72,9 +72,13 @@ def grad_scaler(device: str, **options: Any) -> Any:
 
 
 def quiet() -> None:
-    """Turn off what the libraries print for people who sit at a terminal."""
+    """Turn off what the libraries print for people who sit at a terminal, or say to each other."""
+    import warnings
+
     import transformers
 
+    # peft asks transformers 5 for a property by its old name.
+    warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
 

@@ -200,10 +200,25 @@ def test_a_tiny_directory_is_not_written_over(tiny, call) -> None:
     assert {path.name: path.stat().st_mtime_ns for path in tiny.iterdir()} == before
 
 
-@pytest.mark.xfail(strict=True, reason="a warning of transformers about a name of its own comes through")
 def test_planning_warns_of_nothing(call) -> None:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         assert call("plan", "llava-1.5-7b", "--size", "tiny").status == 0
 
     assert [str(warning.message) for warning in caught] == []
+
+
+def test_planning_fills_no_weights_not_even_an_adapters(call, monkeypatch) -> None:
+    from torch import nn
+
+    fill, filled = nn.init.kaiming_uniform_, []
+    monkeypatch.setattr(
+        nn.init,
+        "kaiming_uniform_",
+        lambda tensor, *more, **options: filled.append(tensor) or fill(tensor, *more, **options),
+    )
+
+    assert call("plan", "llava-1.5-7b", "--size", "tiny").status == 0
+
+    assert filled
+    assert [tensor.shape for tensor in filled if not tensor.is_meta] == []
