@@ -58,7 +58,8 @@ def _shown(error: Exception) -> int:
     """Typer's own errors (they know how to say themselves) are wrong usage; anything else is the harness's fault."""
     say = getattr(error, "format_message", None)
     if say is not None:
-        print(f"harness: {' '.join(say().split())}", file=sys.stderr)
+        command = getattr(getattr(error, "ctx", None), "command_path", "harness")
+        print(f"harness: {' '.join(say().split()).rstrip('.')}; see {command} --help", file=sys.stderr)
         return WRONG_USAGE
     if type(error).__name__ == "Abort":
         return INTERRUPTED

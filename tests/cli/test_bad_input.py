@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -320,8 +321,8 @@ def test_report_refuses_a_damaged_file_beside_the_results(damaged, text, call, t
     ],
     ids=" ".join,
 )
-def test_wrong_usage_is_one_line(arguments, call) -> None:
-    assert call(*arguments).refusal
+def test_wrong_usage_is_one_line_that_says_where_the_usage_is(arguments, call) -> None:
+    assert re.search(r"; see harness( \w+)? --help$", call(*arguments).refusal)
 
 
 def test_a_message_stays_one_line_when_the_path_in_it_does_not(call, tmp_path) -> None:
