@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from harness.trace.fingerprint import as_hex, fingerprint
+from harness.trace.fingerprint import as_hex, bits, fingerprint, weights
 
 IGNORED_LABEL = -100
 
@@ -30,7 +30,11 @@ def batch_facts(inputs: Mapping[str, Any]) -> dict[str, Any]:
 def sample_fingerprints(ids: torch.Tensor, mask: Any | None = None) -> list[str]:
     """One fingerprint per row of token ids (batch, length), without its padding."""
     keep = mask.bool() if isinstance(mask, torch.Tensor) and mask.shape == ids.shape else torch.ones_like(ids).bool()
-    return [as_hex(fingerprint(row[kept].to(torch.int64))) for row, kept in zip(ids, keep)]
+    low, high = bits(ids.to(torch.int64)).view(*ids.shape, 2).to(torch.int64).unbind(-1)
+    places = (keep.cumsum(1) - 1).clamp_(min=0)
+    odd = weights(0, 2 * ids.shape[1], ids.device).view(-1, 2)[places]
+    sums = (keep * (low * odd[..., 0] + high * odd[..., 1])).sum(1)
+    return [as_hex(value) for value in sums.tolist()]
 
 
 def loss_of(output: Any) -> torch.Tensor | None:

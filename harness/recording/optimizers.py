@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
+from harness.recording.digests import Digest
 from harness.recording.found import FoundModel, kind_of
-from harness.recording.values import digest
 from harness.trace.writer import StreamWriter
 
 _NUMBERS = ("lr", "weight_decay", "betas", "eps", "momentum")
@@ -20,6 +20,7 @@ class OptimizerFacts:
         self.ident = ident
         self._optimizer = optimizer
         self._described: tuple[Any, ...] | None = None
+        self._digest = Digest()
 
     def describe_once(self, stream: StreamWriter, models: list[FoundModel]) -> None:
         membership = tuple(tuple(id(p) for p in group["params"]) for group in self._optimizer.param_groups)
@@ -44,14 +45,6 @@ class OptimizerFacts:
         return [float(group["lr"]) for group in self._optimizer.param_groups]
 
     def state_digest(self) -> str:
-        """One fingerprint over the optimizer's tensors, in the order of its parameters."""
-        state: dict[Any, dict[str, Any]] = self._optimizer.state
-        tensors = [
-            state[p][name]
-            for group in self._optimizer.param_groups
-            for p in group["params"]
-            if p in state
-            for name in sorted(state[p])
-            if isinstance(state[p][name], torch.Tensor)
-        ]
-        return digest(tensors)
+        """One fingerprint over the optimizer's tensors, in the order in which they were made."""
+        states = self._optimizer.state.values()
+        return self._digest(value for state in states for value in state.values() if isinstance(value, torch.Tensor))

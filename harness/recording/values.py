@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from harness.recording.segments import Segments, nonzero, norms
-from harness.trace.fingerprint import as_hex, fingerprint
+from harness.trace.fingerprint import as_hex
+
+if TYPE_CHECKING:
+    import torch
 
 Columns = dict[str, list[Any]]
 
@@ -40,11 +41,15 @@ class Values:
     def observe(self) -> Columns:
         """Read all values again. `changed` counts the elements that differ from the last observation."""
         for indices, segments in self._groups:
-            changed = segments.changed(segments.lay())
+            changed = segments.changed()
             self._put("changed", indices, changed)
             if any(changed):
                 self._measure(indices, segments)
         return self._columns
+
+    def wholly_changed(self) -> list[bool]:
+        """Of each parameter, whether the last observation found every element changed."""
+        return [changed == size for changed, size in zip(self._columns["changed"], self._sizes)]
 
     @property
     def columns(self) -> Columns:
@@ -70,9 +75,10 @@ def gradient_norms(parameters: Sequence[torch.Tensor]) -> list[float | None]:
     return _per_gradient(parameters, norms)
 
 
-def gradient_nonzeros(parameters: Sequence[torch.Tensor]) -> list[int | None]:
-    """How many elements of each parameter's gradient are not zero, None where there is no gradient."""
-    return _per_gradient(parameters, nonzero)
+def gradient_nonzeros(parameters: Sequence[torch.Tensor], skip: Sequence[bool]) -> list[int | None]:
+    """How many elements of each parameter's gradient are not zero, None where there is no gradient or it is skipped."""
+    wanted = iter(_per_gradient([p for p, left_out in zip(parameters, skip) if not left_out], nonzero))
+    return [None if left_out else next(wanted) for left_out in skip]
 
 
 def _per_gradient(parameters: Sequence[torch.Tensor], measure: Any) -> list[Any]:
@@ -81,17 +87,3 @@ def _per_gradient(parameters: Sequence[torch.Tensor], measure: Any) -> list[Any]
     for (index, _), value in zip(there, measure([gradient for _, gradient in there])):
         found[index] = value
     return found
-
-
-def digest(tensors: Sequence[torch.Tensor]) -> str:
-    """One fingerprint over many tensors, by dtype, laid end to end."""
-    by_dtype: dict[torch.dtype, list[torch.Tensor]] = {}
-    for tensor in tensors:
-        by_dtype.setdefault(tensor.dtype, []).append(tensor.detach().reshape(-1))
-    return as_hex(sum(fingerprint(_words(torch.cat(parts))) for parts in by_dtype.values()))
-
-
-def _words(flat: torch.Tensor) -> torch.Tensor:
-    """The same bytes as 64-bit words where they fit: a digest does not need its elements one by one."""
-    words = flat.numel() * flat.element_size() // 8 * 8 // flat.element_size()
-    return flat.view(torch.int64) if words == flat.numel() and flat.numel() else flat

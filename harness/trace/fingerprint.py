@@ -3,6 +3,8 @@
 It notices permuted elements (a plain sum or an XOR does not), adds up over shards (give each its offset), and is
 the same on CPU and GPU, for it is integer arithmetic alone. The weights are splitmix64 (Steele, Lea and Flood,
 "Fast splittable pseudorandom number generators", OOPSLA 2014) of the index, made odd so that no bit is lost.
+An element of 8 bytes counts as two words of 4: odd weights differ by an even number, so that of two elements which
+differ in their highest bit alone, a swap would go unseen. Below 8 bytes the highest bit of a word is far from 2**63.
 torch and the standard library only.
 """
 
@@ -10,8 +12,9 @@ from __future__ import annotations
 
 import torch
 
-CHUNK = 1 << 20
-_INTEGERS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+CHUNK = 1 << 16  # small enough that what is computed on the way stays in the processor's cache
+_KEPT = 1 << 20
+_WORDS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int32}
 _cached: dict[torch.device, torch.Tensor] = {}
 
 
@@ -34,19 +37,24 @@ def scrambled(index: torch.Tensor) -> torch.Tensor:
 def weights(start: int, count: int, device: torch.device | str = "cpu") -> torch.Tensor:
     """The odd weights of `count` elements from index `start` on, int64 of shape (count,)."""
     device = torch.device(device)
-    if start == 0 and count <= CHUNK:
-        if device not in _cached or len(_cached[device]) < count:
-            _cached[device] = scrambled(torch.arange(count, device=device)) | 1
-        return _cached[device][:count]
+    if start + count <= _KEPT:
+        if device not in _cached or len(_cached[device]) < start + count:
+            _cached[device] = scrambled(torch.arange(start + count, device=device)) | 1
+        return _cached[device][start : start + count]
     return scrambled(torch.arange(start, start + count, device=device)) | 1
 
 
 def bits(tensor: torch.Tensor) -> torch.Tensor:
-    """The elements' bits as integers of their own width, flat, without copying where the layout allows it."""
-    flat = tensor.detach().reshape(-1)
+    """The elements' bits as words of at most 4 bytes, flat, without copying where the layout allows it."""
+    flat = tensor.detach().reshape(-1).contiguous()
     if flat.is_complex():
         flat = torch.view_as_real(flat).reshape(-1)
-    return flat.view(_INTEGERS[flat.element_size()])
+    return flat.view(_WORDS[flat.element_size()])
+
+
+def words_per_element(dtype: torch.dtype) -> int:
+    """How many words `bits` makes of one element: more than one where an element is longer than 4 bytes."""
+    return max(1, torch.empty(0, dtype=dtype).element_size() // 4)
 
 
 def fingerprint(tensor: torch.Tensor, start: int = 0) -> int:
@@ -55,6 +63,7 @@ def fingerprint(tensor: torch.Tensor, start: int = 0) -> int:
     `start` is the flat index of its first element in the whole it is a shard of: shards add up modulo 2**64.
     """
     flat, total = bits(tensor), 0
+    start *= words_per_element(tensor.dtype)
     for at in range(0, flat.numel(), CHUNK):
         piece = flat[at : at + CHUNK].to(torch.int64)
         total += int((piece * weights(start + at, len(piece), flat.device)).sum())
