@@ -40,7 +40,7 @@ def main() -> None:
 def status_of(arguments: list[str]) -> int:
     """Run one command and return its exit status."""
     try:
-        status = app(arguments or ["--help"], standalone_mode=False)
+        status = app(arguments or ["--help"], prog_name="harness", standalone_mode=False)
         return status if isinstance(status, int) else 0
     except Refused as refused:
         print(f"harness: {refused}", file=sys.stderr)
