@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import re
 from functools import cached_property, lru_cache
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, PositiveInt, field_validator
 
 from harness.frozen import Frozen
 from harness.recipe.components import Component
+from harness.recipe.values import Regex, RegexPart, valid_regex
 from harness.trace.naming import Naming
 
-Patterns = tuple[str, ...]
+Patterns = tuple[Regex, ...]
 Dtype = Literal["float32", "bfloat16", "float16"]
+
+
+def _valid_rename(rename: tuple[str, str]) -> tuple[str, str]:
+    """Return the rename, or raise ValueError for a replacement that names a group which the pattern has not."""
+    try:
+        re.sub(*rename, "")
+    except (re.error, IndexError) as error:
+        raise ValueError(f"{rename[1]!r} replaces nothing of {rename[0]!r}: {error}") from None
+    return rename
 
 
 class AdapterIntent(Frozen):
@@ -27,15 +37,20 @@ class AdapterIntent(Frozen):
     components: tuple[Component, ...] = ("language",)
     targets: str | tuple[str, ...] = "all-linear"
     exclude: str | tuple[str, ...] = ()
-    rank: int | None = None
+    rank: PositiveInt | None = None
     alpha: float | None = None
     dropout: float = 0.0
     bias: Literal["none", "all", "lora_only"] = "none"
     rslora: bool = False
-    rank_pattern: dict[str, int] = Field(default_factory=dict)
-    alpha_pattern: dict[str, float] = Field(default_factory=dict)
+    rank_pattern: dict[RegexPart, PositiveInt] = Field(default_factory=dict)
+    alpha_pattern: dict[RegexPart, float] = Field(default_factory=dict)
     layers_to_transform: tuple[int, ...] = ()
-    layers_pattern: str | None = None
+    layers_pattern: RegexPart | None = None
+
+    @field_validator("targets", "exclude")
+    @classmethod
+    def _regular_expression(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        return valid_regex(value) if isinstance(value, str) else value
 
 
 class SaveIntent(Frozen):
@@ -65,8 +80,8 @@ class Intent(Frozen):
     matches from the start. `out_of_reach` marks parameters that train by declaration and yet get no gradient.
     """
 
-    renames: tuple[tuple[str, str], ...] = ()
-    components: tuple[tuple[str, str], ...] = ()
+    renames: tuple[Annotated[tuple[Regex, str], AfterValidator(_valid_rename)], ...] = ()
+    components: tuple[tuple[Regex, str], ...] = ()
     trains: Patterns = ()
     out_of_reach: Patterns = ()
     adapter: AdapterIntent | None = None

@@ -43,24 +43,20 @@ def check(
 
 def _intent_of(header: dict[str, Any], trace: Path, file: Path | None) -> Intent:
     """The intent in a file, or the one that the trace was recorded with."""
-    import yaml
     from pydantic import ValidationError
 
     from harness.intent import Intent
     from harness.recipe.suite import refusal_of
+    from harness.recipe.yaml_file import read_yaml
 
     where = str(file or trace / "header.json")
+    value = read_yaml(file, "intent") if file else header.get("intent")
+    if not isinstance(value, dict):
+        raise Refused("there is no intent", where=where, do="give one with --intent FILE")
     try:
-        value = yaml.safe_load(file.read_text(encoding="utf-8")) if file else header.get("intent")
-        if not isinstance(value, dict):
-            raise Refused("there is no intent", where=where, do="give one with --intent FILE")
         return Intent.model_validate(value)
     except ValidationError as error:
         raise refusal_of(error, where) from None
-    except OSError as error:
-        raise Refused(f"cannot be read: {error.strerror}", where=where, do="name an intent file") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise Refused(f"is not YAML: {error}", where=where, do="mend the file") from None
 
 
 def report(

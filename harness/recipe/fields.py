@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, field_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    StringConstraints,
+    WithJsonSchema,
+    field_validator,
+)
 
 from harness.frozen import Frozen
 from harness.recipe.components import UNIONS, Component, expand
+from harness.recipe.values import Name, Names, OneOrMore, RegexPart, valid_regex
 
-Names = tuple[str, ...]
 SampleKind = Literal["image", "text", "blank", "several"]
-
-
-def _as_tuple(value: Any) -> Any:
-    return (value,) if isinstance(value, str) else value
+Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 
 def _as_scaler(value: Any) -> Any:
+    """A word or a boolean is the scaler's `enabled`."""
+    return {"enabled": value} if isinstance(value, (str, bool)) else value
+
+
+def _as_word(value: Any) -> Any:
     """YAML reads a bare `on` or `off` as a boolean; here they are words."""
-    if isinstance(value, bool):
-        return {"enabled": "on" if value else "off"}
-    return {"enabled": value} if isinstance(value, str) else value
-
-
-NameList = Annotated[Names, BeforeValidator(_as_tuple)]
+    return ("on" if value else "off") if isinstance(value, bool) else value
 
 
 class Tune(Frozen):
@@ -33,23 +38,26 @@ class Tune(Frozen):
 
     component: Component
     last: PositiveInt | None = None
-    named: NameList = ()
+    named: Annotated[tuple[RegexPart, ...], OneOrMore()] = ()
     if_present: bool = Field(default=False, description="named through a union: a family may lack the component")
 
     @field_validator("named")
     @classmethod
-    def _regular_expressions(cls, value: Names) -> Names:
-        return tuple(valid_regex(pattern) for pattern in value)
+    def _one_expression(cls, value: Names) -> Names:
+        valid_regex("|".join(value))
+        return value
 
 
 def tunes_from(value: Any) -> Any:
     """Read `[vision, connector]`, `llm`, or `{connector: all, language: {last: 1}}` as a tuple of Tune."""
-    if isinstance(value, str):
+    if value is None:
+        return ()
+    if isinstance(value, (str, dict)):
         value = [value]
-    if isinstance(value, dict):
-        value = [{name: extent} for name, extent in value.items()]
+    if not isinstance(value, (list, tuple)):
+        raise ValueError("no component is named; write a component, a list of them, or {component: all}")
     entries: list[Any] = []
-    for item in value or ():
+    for item in value:
         if isinstance(item, str):
             entries.extend(_members(item, {}))
         elif isinstance(item, dict) and "component" not in item:
@@ -67,10 +75,14 @@ def _members(name: str, layers: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _layers(name: str, extent: Any) -> dict[str, Any]:
-    layers = {} if extent in ("all", None, True) else extent
-    if not isinstance(layers, dict):
+    """The settings of one component; only `all` and nothing mean the whole of it."""
+    if extent is None or extent is True or extent == "all":
+        return {}
+    if not isinstance(extent, dict):
         raise ValueError(f"{name}: {extent!r} is no extent; write all, or {{last: N}} or {{named: [...]}}")
-    return layers
+    if "component" in extent or extent.get("named") == []:
+        raise ValueError(f"{name}: {extent!r} names no part of it; write all, or {{last: N}} or {{named: [...]}}")
+    return extent
 
 
 Tunes = Annotated[tuple[Tune, ...], BeforeValidator(tunes_from)]
@@ -83,19 +95,19 @@ class Adapter(Frozen):
     exactly when a run goes wrong unnoticed: `q_proj` also names a layer of the vision tower.
     """
 
-    method: str = "lora"
-    components: Annotated[tuple[Component, ...], BeforeValidator(_as_tuple)] = ("language",)
+    method: Annotated[str, StringConstraints(to_lower=True)] = "lora"
+    components: Annotated[tuple[Component, ...], Field(min_length=1), OneOrMore()] = ("language",)
     targets: str | Names = Field(default="all-linear", description="a regular expression, a list, or all-linear")
     exclude: str | Names = ()
     rank: PositiveInt = 8
     alpha: PositiveFloat = 16
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    dropout: Fraction = 0.0
     bias: Literal["none", "all", "lora_only"] = "none"
-    modules_to_save: NameList = ()
-    layers_to_transform: tuple[int, ...] = ()
-    layers_pattern: str | None = None
-    rank_pattern: dict[str, int] = Field(default_factory=dict)
-    alpha_pattern: dict[str, float] = Field(default_factory=dict)
+    modules_to_save: Annotated[tuple[Name, ...], OneOrMore()] = ()
+    layers_to_transform: tuple[NonNegativeInt, ...] = ()
+    layers_pattern: RegexPart | None = None
+    rank_pattern: dict[RegexPart, PositiveInt] = Field(default_factory=dict)
+    alpha_pattern: dict[RegexPart, PositiveFloat] = Field(default_factory=dict)
     dora: bool = False
     rslora: bool = False
     init: bool | str = True
@@ -104,15 +116,24 @@ class Adapter(Frozen):
     @field_validator("targets", "exclude")
     @classmethod
     def _regular_expression(cls, value: str | Names) -> str | Names:
-        if isinstance(value, str) and value != "all-linear":
-            valid_regex(value)
+        return valid_regex(value) if isinstance(value, str) else value
+
+    @field_validator("targets")
+    @classmethod
+    def _something(cls, value: str | Names) -> str | Names:
+        if not value or not all(value):
+            raise ValueError("a target is empty; name modules, or write all-linear")
         return value
 
 
 class LossScaler(Frozen):
     """The gradient scaler. `auto` is on exactly for fp16 autocast over fp32 weights."""
 
-    enabled: Literal["auto", "on", "off"] = "auto"
+    enabled: Annotated[
+        Literal["auto", "on", "off"],
+        BeforeValidator(_as_word),
+        WithJsonSchema({"enum": ["auto", "on", "off", True, False]}),
+    ] = "auto"
     init_scale: PositiveFloat | None = None
     growth_interval: PositiveInt = 2000
     backoff_factor: Annotated[float, Field(gt=0, lt=1)] | None = None
@@ -127,7 +148,7 @@ class Optimizer(Frozen):
     learning_rate: PositiveFloat = 1e-3
     component_rates: dict[Component, PositiveFloat] = Field(default_factory=dict)
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    betas: tuple[float, float] = (0.9, 0.999)
+    betas: tuple[Fraction, Fraction] = (0.9, 0.999)
     eps: PositiveFloat = Field(default=1e-8, description="AdamW's; below 6e-8 it is zero in pure fp16")
     schedule: Literal["constant", "linear", "cosine"] = "constant"
     warmup_steps: Annotated[int, Field(ge=0)] = 0
@@ -139,7 +160,7 @@ class Data(Frozen):
     """Which samples a run sees: a file in LLaVA's or MiniCPM-V's JSON format, and a mix of kinds."""
 
     source: str = Field(default="shipped", description="shipped, or the path of a JSON file of conversations")
-    mix: tuple[SampleKind, ...] = ("image", "text", "blank", "several")
+    mix: Annotated[tuple[SampleKind, ...], Field(min_length=1)] = ("image", "text", "blank", "several")
     batch_size: PositiveInt = 2
     max_length: PositiveInt = 2048
 
@@ -157,12 +178,3 @@ class Limits(Frozen):
 
     seconds: PositiveFloat = 600
     memory_gb: PositiveFloat | None = None
-
-
-def valid_regex(pattern: str) -> str:
-    """Return the pattern, or raise ValueError naming the place where it breaks."""
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        raise ValueError(f"{pattern!r} is not a regular expression: {error}") from None
-    return pattern

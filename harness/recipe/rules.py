@@ -23,6 +23,7 @@ class Broken:
 
 
 ENGINES = ("torch",)
+OF_EVERY_METHOD = {"method", "components", "targets", "modules_to_save", "options"}
 
 Rule = Callable[["Recipe"], "tuple[str, str] | None"]
 RULES: dict[str, Rule] = {}
@@ -40,6 +41,11 @@ def broken_rule(recipe: Recipe) -> Broken | None:
         if found := check(recipe):
             return Broken(name, *found)
     return None
+
+
+def _field(recipe: Recipe) -> str:
+    """The name under which the recipe gives its adapter."""
+    return "lora" if recipe.lora else "adapter"
 
 
 @rule
@@ -64,7 +70,7 @@ def lora_not_on_tuned_component(recipe: Recipe) -> tuple[str, str] | None:
     """MiniCPM-V raises only after a multi-gigabyte load: language weights cannot train and carry LoRA."""
     both = [t.component for t in recipe.tune if recipe.peft and t.component in recipe.peft.components]
     if both:
-        field = "lora" if recipe.lora else "adapter"
+        field = _field(recipe)
         names = ", ".join(both)
         return (
             f"tune and {field}.components both name {names}: a component cannot be fully tuned and carry an adapter",
@@ -161,9 +167,38 @@ def full_size_is_planned_only(recipe: Recipe) -> tuple[str, str] | None:
 
 
 @rule
-def dora_needs_lora(recipe: Recipe) -> tuple[str, str] | None:
-    if recipe.adapter and recipe.adapter.method != "lora" and (recipe.adapter.dora or recipe.adapter.rslora):
-        return f"dora and rslora are options of lora, not of {recipe.adapter.method}", "set method: lora"
+def options_of_lora_need_lora(recipe: Recipe) -> tuple[str, str] | None:
+    """Another method is given its targets, its modules_to_save and its own options alone."""
+    adapter = recipe.adapter
+    if adapter is None or adapter.method == "lora":
+        return None
+    lost = set(adapter.model_dump(exclude_defaults=True)) - OF_EVERY_METHOD
+    if lost:
+        names = ", ".join(sorted(lost))
+        return f"adapter: {names} is for lora, not for {adapter.method}", "write it in options, by peft's name"
+    return None
+
+
+@rule
+def layers_of_listed_targets(recipe: Recipe) -> tuple[str, str] | None:
+    """peft raises: it chooses layers among names, not among what a regular expression or all-linear meets."""
+    if recipe.peft and recipe.peft.layers_to_transform and isinstance(recipe.peft.targets, str):
+        field = _field(recipe)
+        return (
+            f"{field}.layers_to_transform beside {field}.targets {recipe.peft.targets!r}: it goes with a list of names",
+            f"give {field}.targets as a list, or name the layers in the regular expression",
+        )
+    return None
+
+
+@rule
+def layers_pattern_of_layers(recipe: Recipe) -> tuple[str, str] | None:
+    if recipe.peft and recipe.peft.layers_pattern and not recipe.peft.layers_to_transform:
+        field = _field(recipe)
+        return (
+            f"{field}.layers_pattern without {field}.layers_to_transform: it says where the layers' numbers are",
+            f"add {field}.layers_to_transform, or remove {field}.layers_pattern",
+        )
     return None
 
 

@@ -13,11 +13,12 @@ def suite_schema() -> dict[str, Any]:
     definitions = recipe.pop("$defs", {})
     recipe.pop("required", None)
     tune = {"description": "components or unions; or a mapping to all, {last: N} or {named: [...]}"}
-    tune["anyOf"] = [{"type": "string"}, {"type": "array"}, {"type": "object"}]  # type: ignore[assignment]
+    tune["anyOf"] = [{"type": kind} for kind in ("string", "array", "object", "null")]  # type: ignore[assignment]
     recipe["properties"]["tune"] = tune
     recipe["properties"]["loss_scaler"] = {
         "anyOf": [{"enum": ["auto", "on", "off"]}, {"type": "boolean"}, {"$ref": "#/$defs/LossScaler"}]
     }
+    settings = {"anyOf": [{"$ref": "#/$defs/Recipe"}, {"type": "null"}]}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "harness suite",
@@ -26,13 +27,13 @@ def suite_schema() -> dict[str, Any]:
         "required": ["recipes"],
         "properties": {
             "family": {"type": "string"},
-            "description": {"type": "string"},
-            "defaults": {"$ref": "#/$defs/Recipe"},
-            "matrix": {"type": "object", "additionalProperties": {"type": "array", "minItems": 1}},
+            "description": {"type": ["string", "null"]},
+            "defaults": settings,
+            "matrix": {"type": ["object", "null"], "additionalProperties": {"type": "array", "minItems": 1}},
             "recipes": {
                 "type": "object",
                 "minProperties": 1,
-                "additionalProperties": {"$ref": "#/$defs/Recipe"},
+                "additionalProperties": settings,
             },
         },
         "$defs": {**definitions, "Recipe": recipe},

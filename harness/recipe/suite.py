@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
+from harness.recipe import fields
 from harness.recipe.model import Recipe
+from harness.recipe.yaml_file import read_yaml
 from harness.refusal import Refused
 
+SHOWN = 80  # characters of a value that is refused
 SUITE_KEYS = ("family", "description", "defaults", "matrix", "recipes")
 
 
@@ -31,48 +33,32 @@ class Suite:
         return self.path.stem
 
 
-class _UniqueKeys(yaml.SafeLoader):
-    """A safe loader that refuses a key given twice: YAML itself would keep the last, silently."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"{key!r} is given twice", node.start_mark)
-        return super().construct_mapping(node, deep)
-
-
 def read_suite(path: Path) -> Suite:
     """Read and check a suite. Raises Refused, in one line, for anything that cannot work."""
-    document = _read_yaml(path)
+    document = read_yaml(path, "suite")
+    if not isinstance(document, dict):
+        raise Refused("is not a suite: the top level is not a mapping", where=str(path), do="see harness schema")
     _known_keys(document, SUITE_KEYS, where=str(path))
+    description = document.get("description") or ""
+    if not isinstance(description, str):
+        raise Refused("description is not text", where=str(path), do="put it in quotes")
+    try:
+        return Suite(path, description, _recipes(document, path))
+    except RecursionError:
+        raise Refused("a mapping holds itself", where=str(path), do="write it out without the alias") from None
+
+
+def _recipes(document: dict[str, Any], path: Path) -> dict[str, Recipe]:
     recipes = document.get("recipes")
     if not isinstance(recipes, dict) or not recipes:
         raise Refused("there are no recipes", where=str(path), do="add recipes: {name: {tune: [connector]}}")
     built: dict[str, Recipe] = {}
     for name, settings in recipes.items():
         for recipe_id, merged in _expanded(document, str(name), settings, path):
+            if recipe_id in built:
+                raise Refused(f"recipe id {recipe_id!r} is given twice", where=str(path), do="rename or remove one")
             built[recipe_id] = _recipe(merged, path, recipe_id)
-    return Suite(path, str(document.get("description", "")), built)
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise Refused(f"cannot be read: {error.strerror}", where=str(path), do="name an existing suite file") from None
-    except UnicodeDecodeError:
-        raise Refused("is not text", where=str(path), do="name a YAML file") from None
-    try:
-        document = yaml.load(text, Loader=_UniqueKeys)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or error
-        raise Refused(f"is not YAML{line}: {problem}", where=str(path), do="mend the file") from None
-    if not isinstance(document, dict):
-        raise Refused("is not a suite: the top level is not a mapping", where=str(path), do="see harness schema")
-    return document
+    return built
 
 
 def _expanded(document: dict[str, Any], name: str, settings: Any, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -80,11 +66,8 @@ def _expanded(document: dict[str, Any], name: str, settings: Any, path: Path) ->
 
     A recipe that sets a matrix key itself keeps its own value: that axis does not apply to it.
     """
-    own = settings or {}
-    defaults, matrix = document.get("defaults") or {}, document.get("matrix") or {}
-    for title, value in ((f"recipe {name}", own), ("defaults", defaults), ("matrix", matrix)):
-        if not isinstance(value, dict):
-            raise Refused(f"{title} is not a mapping", where=str(path), do="write settings as key: value")
+    own = _mapping(settings, f"recipe {name}", path)
+    defaults, matrix = (_mapping(document.get(title), title, path) for title in ("defaults", "matrix"))
     axes = {key: values for key, values in matrix.items() if not _has(own, key)}
     for key, values in axes.items():
         if not isinstance(values, list) or not values:
@@ -95,6 +78,15 @@ def _expanded(document: dict[str, Any], name: str, settings: Any, path: Path) ->
         for key, value in zip(axes, cell, strict=True):
             merged = _merge(merged, _nested(key, value))
         yield f"{name}[{'-'.join(map(str, cell))}]" if cell else name, merged
+
+
+def _mapping(value: Any, title: str, path: Path) -> dict[str, Any]:
+    """The value, whose keys are words; nothing at all is an empty mapping."""
+    if value is None:
+        return {}
+    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+        raise Refused(f"{title} is not a mapping of settings", where=str(path), do="write settings as key: value")
+    return value
 
 
 def _recipe(settings: dict[str, Any], path: Path, recipe_id: str) -> Recipe:
@@ -111,16 +103,22 @@ def _recipe(settings: dict[str, Any], path: Path, recipe_id: str) -> Recipe:
 def refusal_of(error: ValidationError, where: str) -> Refused:
     """The first error of a validation, in one line: file, recipe, setting, remedy."""
     first = error.errors()[0]
-    setting = ".".join(str(part) for part in first["loc"])
+    setting = ".".join(str(part) for part in first["loc"] if part != "[key]")
     if first["type"] == "extra_forbidden":
         close = difflib.get_close_matches(str(first["loc"][-1]), _field_names(), n=1)
         do = f"did you mean {close[0]}?" if close else "harness schema lists every setting"
         return Refused(f"unknown setting {setting}", where=where, do=do)
-    message = first["msg"].removeprefix("Value error, ")
-    what = f"{setting}: {message}" if setting else message
-    if "input" in first and setting and not isinstance(first["input"], dict):
-        what += f" (got {first['input']!r})"
-    return Refused(what, where=where, do="" if ";" in message else "harness schema lists what is allowed")
+    what, _, do = first["msg"].removeprefix("Value error, ").partition("; ")
+    if setting:
+        what = f"{setting}: {what}"
+        if "input" in first and not isinstance(first["input"], dict):
+            what += f" (got {_short(first['input'])})"
+    return Refused(what, where=where, do=do or "harness schema lists what is allowed")
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."
 
 
 def _paths_resolved(recipe: Recipe, path: Path, where: str) -> Recipe:
@@ -149,10 +147,9 @@ def _known_keys(mapping: dict[str, Any], known: tuple[str, ...], where: str) -> 
 
 
 def _field_names() -> list[str]:
-    from harness.recipe import fields
-
     models = (
         Recipe,
+        fields.Tune,
         fields.Adapter,
         fields.LossScaler,
         fields.Optimizer,
@@ -167,7 +164,8 @@ def _has(settings: dict[str, Any], dotted: str) -> bool:
     head, _, rest = dotted.partition(".")
     if head not in settings:
         return False
-    return not rest or (isinstance(settings[head], dict) and _has(settings[head], rest))
+    inside = settings[head]
+    return not rest or not isinstance(inside, dict) or _has(inside, rest)
 
 
 def _nested(dotted: str, value: Any) -> dict[str, Any]:

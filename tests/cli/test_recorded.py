@@ -143,11 +143,11 @@ def test_check_judges_against_another_intent(call, trace, tmp_path) -> None:
         ("- a\n", "there is no intent"),
         ("", "there is no intent"),
         ("\udcff", "is not YAML"),
-        pytest.param(
-            'trains: ["("]\n', "trains", marks=pytest.mark.xfail(strict=True, reason="patterns of an intent go unread")
-        ),
+        ('trains: ["("]\n', "trains"),
+        ("steps: 3\nsteps: 4\n", "'steps' is given twice"),
+        ("[" * 100_000, "is nested too deep"),
     ],
-    ids=["unknown_key", "wrong_kind", "not_yaml", "a_list", "empty", "not_text", "not_an_expression"],
+    ids=["unknown_key", "wrong_kind", "not_yaml", "a_list", "empty", "not_text", "not_an_expression", "twice", "deep"],
 )
 def test_an_intent_that_cannot_be_read_is_refused(text, said, call, trace, tmp_path) -> None:
     (tmp_path / "intent.yaml").write_bytes(text.encode(errors="surrogateescape"))
