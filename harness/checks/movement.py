@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from harness.checks.expected import gets_gradient, should_train
 from harness.checks.needs import Parameters, Steps
+from harness.checks.optimizer_groups import rates_of
 from harness.checks.registry import check
 from harness.checks.wording import by_component, count, listed
 from harness.result import Finding
@@ -39,6 +40,7 @@ class UpdateLostToRounding(Finding):
     needs=[Parameters, Steps(1, effective=True)],
 )
 def trainable_parameters_moved(intent: Intent, trace: Trace) -> Iterator[Finding]:
+    rates = rates_of(trace)
     still = [p for p in _in_reach(intent, trace) if not p.moved and not _waits_for_second_step(p, trace)]
     unreached = [p for p in still if not _has_gradient(p, trace)]
     for component, keys in by_component((p.component, p.key) for p in unreached).items():
@@ -48,7 +50,7 @@ def trainable_parameters_moved(intent: Intent, trace: Trace) -> Iterator[Finding
             where=listed(keys),
             cause="detached from the loss, run without gradient, or never used by the forward",
         )
-    unmoved = [p for p in still if _has_gradient(p, trace) and not _too_small_a_step(p, trace)]
+    unmoved = [p for p in still if _has_gradient(p, trace) and not _too_small_a_step(p, trace, rates)]
     for component, keys in by_component((p.component, p.key) for p in unmoved).items():
         yield DidNotMove(
             expected=f"{component}: changed by training",
@@ -64,7 +66,8 @@ def trainable_parameters_moved(intent: Intent, trace: Trace) -> Iterator[Finding
     needs=[Parameters, Steps(1, effective=True)],
 )
 def updates_not_lost_to_rounding(intent: Intent, trace: Trace) -> Iterator[Finding]:
-    lost = [p for p in _in_reach(intent, trace) if _held_by_optimizer(p, trace) and _rounded_away(p, trace)]
+    rates = rates_of(trace)
+    lost = [p for p in _in_reach(intent, trace) if rates.get(p.index) and _rounded_away(p, trace)]
     for component, keys in by_component((p.component, p.key) for p in lost).items():
         ours = [p for p in lost if p.component == component]
         elements = sum(p.elements_moved for p in ours)
@@ -73,7 +76,7 @@ def updates_not_lost_to_rounding(intent: Intent, trace: Trace) -> Iterator[Findi
             expected=f"{component}: nearly all elements that have a gradient change at a step",
             seen=f"{elements} of {reached} elements changed ({100 * elements / reached:.2f} %), in {ours[0].dtype}",
             where=listed(keys),
-            cause=f"the learning rate {_rate(ours[0], trace):g} is below half a unit in the last place of the weights",
+            cause=f"the learning rate {rates[ours[0].index]:g} is below half a unit in the last place of the weights",
             do="keep fp32 master weights, or raise the rate",
         )
 
@@ -104,29 +107,10 @@ def _elements_with_gradient(parameter: Parameter, trace: Trace) -> int:
 
 def _rounded_away(parameter: Parameter, trace: Trace) -> bool:
     reached = _elements_with_gradient(parameter, trace)
-    return reached > 0 and _rate(parameter, trace) > 0 and parameter.elements_moved < FEWEST_CHANGED * reached
+    return reached > 0 and parameter.elements_moved < FEWEST_CHANGED * reached
 
 
-def _too_small_a_step(parameter: Parameter, trace: Trace) -> bool:
+def _too_small_a_step(parameter: Parameter, trace: Trace, rates: Mapping[int, float]) -> bool:
     """Whether an optimizer holds the parameter and its rate is below what its precision can show."""
     rms = trace.of("parameters")[0]["rms"][parameter.index]
-    rate = _rate(parameter, trace)
-    return _held_by_optimizer(parameter, trace) and 0 < rate <= HALF_ULP.get(parameter.dtype, 0.0) * float(rms)
-
-
-def _held_by_optimizer(parameter: Parameter, trace: Trace) -> bool:
-    return _group(parameter, trace) is not None
-
-
-def _group(parameter: Parameter, trace: Trace) -> int | None:
-    for event in trace.of("optimizer"):
-        for number, group in enumerate(event["groups"]):
-            if any(place and place[1] == parameter.index for place in group["parameters"]):
-                return number
-    return None
-
-
-def _rate(parameter: Parameter, trace: Trace) -> float:
-    """The largest learning rate the parameter was moved with."""
-    group = _group(parameter, trace)
-    return 0.0 if group is None else max((float(step["lr"][group]) for step in trace.effective_steps), default=0.0)
+    return 0 < rates.get(parameter.index, 0.0) <= HALF_ULP.get(parameter.dtype, 0.0) * float(rms)

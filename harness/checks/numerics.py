@@ -66,9 +66,7 @@ def losses_finite(intent: Intent, trace: Trace) -> Iterator[Finding]:
 def gradients_finite(intent: Intent, trace: Trace) -> Iterator[Finding]:
     effective = {step["step"] for step in trace.effective_steps}
     for event in trace.gradients("optimizer"):
-        bad = [
-            trace.parameters[i].key for i, norm in enumerate(event["norm"]) if norm is not None and not _finite(norm)
-        ]
+        bad = [_key(trace, index) for index, norm in enumerate(event["norm"]) if norm is not None and not _finite(norm)]
         if bad and event["step"] in effective:
             yield GradientNotFinite(
                 expected="finite gradients at the optimizer",
@@ -111,6 +109,11 @@ def _zeroed_before_step(trace: Trace) -> Iterator[dict[str, Any]]:
             pending = False
         elif event["kind"] == "zero_grad" and pending:
             yield event
+
+
+def _key(trace: Trace, index: int) -> str:
+    """The name of a parameter; gradients are listed of all models, the first one's before the others'."""
+    return trace.parameters[index].key if index < len(trace.parameters) else "a parameter of another model"
 
 
 def _finite(value: Any) -> bool:

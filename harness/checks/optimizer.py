@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from harness.checks.needs import Parameters, Steps
+from harness.checks.optimizer_groups import places_of
 from harness.checks.registry import check
 from harness.checks.wording import count, listed
 from harness.result import Finding
@@ -33,13 +34,9 @@ class FrozenInOptimizer(Finding):
     needs=[Parameters, Steps(1)],
 )
 def optimizer_holds_trainables_once(intent: Intent, trace: Trace) -> Iterator[Finding]:
-    last: dict[str, list[int]] = {}
-    for event in trace.of("optimizer"):
-        places = [place for group in event["groups"] for place in group["parameters"] if place]
-        last[event["optimizer"]] = [index for _, index in places]
-    held = [index for indices in last.values() for index in indices]
+    held = places_of(trace)
     absent = [p.key for p in trace.parameters if p.requires_grad and p.index not in held]
-    twice = [p.key for p in trace.parameters if held.count(p.index) > 1]
+    twice = [p.key for p in trace.parameters if len(held.get(p.index, ())) > 1]
     frozen = [p.key for p in trace.parameters if not p.requires_grad and p.index in held]
     if absent:
         yield NotInOptimizer(

@@ -158,6 +158,7 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
     ],
     "optimizer_holds_trainables_once": [
         ("NotInOptimizer", "one", lambda e: optimizer_group(e).pop()),
+        ("NotInOptimizer", "its namesake of a second model", lambda e: optimizer_group(e)[0].__setitem__(0, "n")),
         ("TwiceInOptimizer", "one", lambda e: optimizer_group(e).append(["m", e.index(A0)])),
         ("TwiceInOptimizer", "two optimizers", lambda e: e.events.append(
             {"kind": "optimizer", "optimizer": "p", "groups": [{"parameters": [["m", e.index(A0)]]}]})),
@@ -171,6 +172,7 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
     ],
     "gradients_finite": [
         ("GradientNotFinite", "one", lambda e: e.one("gradients", LAST)["norm"].__setitem__(e.index(A1), NAN)),
+        ("GradientNotFinite", "in a second model", lambda e: e.one("gradients", LAST)["norm"].extend([0.5, NAN])),
         ("GradientNotFinite", "infinite", lambda e: e.put("gradients", "norm", A1, "-inf", moment="optimizer")),
     ],
     "gradients_zeroed_once_per_step": [
@@ -275,12 +277,16 @@ SILENT: dict[str, list[tuple[str, Alteration]]] = {
         ("few elements with a gradient", lambda e: (
             rounds_away(e, 1), e.put("gradients", "nonzero", CONNECTOR, 2, moment="optimizer"))),
         ("a rate of zero", lambda e: (e.stays(CONNECTOR), rates(e, 0.0))),
+        ("a second optimizer of fewer groups", lambda e: (
+            own_group(e, CONNECTOR), rates(e, 0.0, 0.0),
+            e.one("optimizer_step", LAST).update(optimizer="p", lr=[1.0]))),
         ("a rate of zero in its own group", lambda e: (
             e.stays(CONNECTOR), own_group(e, CONNECTOR), rates(e, 0.01, 0.0))),
     ],
     "optimizer_holds_trainables_once": [
         ("described anew", lambda e: e.events.append(dict(e.one("optimizer")))),
-        ("a parameter of another model", lambda e: optimizer_group(e).append(None)),
+        ("a parameter of no model", lambda e: optimizer_group(e).append(None)),
+        ("a parameter of a second model", lambda e: optimizer_group(e).append(["n", e.index(VISION)])),
     ],
     "losses_finite": [("an evaluation", lambda e: e.one("forward").update(training=False, loss=NAN))],
     "gradients_finite": [
