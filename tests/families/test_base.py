@@ -43,6 +43,14 @@ def test_other_keys_have_other_values() -> None:
     assert correlations.abs().max() < 5 / 8
 
 
+def test_no_two_tensors_of_the_base_are_alike(base: Path) -> None:
+    """Not even of one shape: a tensor that lands under the wrong key shows."""
+    tensors = tensors_of(base)
+
+    assert len({fingerprint(tensor) for tensor in tensors.values()}) == len(tensors)
+    assert len({tuple(tensor.shape) for tensor in tensors.values()}) < len(tensors) / 2
+
+
 @pytest.mark.parametrize(("key", "mean"), [("x.layer_norm1.weight", 1), ("x.norm.bias", 0), ("x.fc1.bias", 0)])
 def test_vectors_lie_around_one_or_zero_and_vary(key: str, mean: int) -> None:
     values = filled(key, (4096,))
