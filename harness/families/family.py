@@ -91,7 +91,7 @@ class Family(Protocol):
         ...
 
     def intent(self, recipe: Recipe) -> Intent:
-        """What the recipe promises, from this family's own published tables."""
+        """What the recipe promises, from this family's own published tables; raises Refused where they forbid it."""
         ...
 
     def modes(self) -> dict[str, dict[str, Any]]:
@@ -132,11 +132,13 @@ def check_possible(recipe: Recipe) -> None:
     if recipe.size not in chosen.sizes:
         raise Refused(f"size: {chosen.name} has no size {recipe.size}", do=f"use {' or '.join(chosen.sizes)}")
     for part in recipe.tune:
-        if part.component not in handles.components and not part.if_present:
+        if part.component not in handles.components:
+            if part.if_present:
+                continue
             raise Refused(f"tune: {chosen.name} has no component {part.component}", do=known)
         if part.last and part.component not in handles.layers:
             raise Refused(f"tune: {part.component} of {chosen.name} has no list of layers", do="use named, not last")
-        if recipe.peft and part.component in handles.components and part.component not in handles.saved_with_adapter:
+        if recipe.peft and part.component not in handles.saved_with_adapter:
             raise Refused(
                 f"tune: {part.component} cannot be tuned beside an adapter: peft keeps no copy of it",
                 do="put the adapter on it instead",
@@ -144,6 +146,7 @@ def check_possible(recipe: Recipe) -> None:
     for name in recipe.peft.components if recipe.peft else ():
         if name not in handles.components:
             raise Refused(f"lora.components: {chosen.name} has no component {name}", do=known)
+    chosen.intent(recipe)
 
 
 def components_of(family: Family, path: str) -> Component:

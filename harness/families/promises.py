@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from harness.intent import AdapterIntent, Intent, Mechanisms, SaveIntent
 from harness.recipe import Component, Recipe, Tune
+from harness.refusal import Refused
 
 WEIGHTS = {
     "fp32": "float32",
@@ -60,9 +61,10 @@ def intent_from(recipe: Recipe, tables: Tables) -> Intent:
 
 
 def _trained(tune: Tune, tables: Tables) -> tuple[str, ...]:
-    if tune.last:
-        depth = tables.depth[tune.component]
-        indices = "|".join(str(index) for index in range(max(0, depth - tune.last), depth))
+    if tune.last and (depth := tables.depth.get(tune.component)):
+        if tune.last > depth:
+            raise Refused(f"tune: {tune.component} of this model has {depth} layers, not {tune.last}", do="lower last")
+        indices = "|".join(str(index) for index in range(depth - tune.last, depth))
         return (tables.layers[tune.component].format(layer=f"(?:{indices})"),)
     if tune.named:
         whole = _patterns_of((tune.component,), tables)
