@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.checkpoint.inventory import checkpoint_problems
+from harness.checkpoint.problems import checkpoint_problems
 from harness.checks import CHECKS, Check
 from harness.checks.judging import judge
 from harness.families import check_possible

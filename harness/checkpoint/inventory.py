@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.refusal import Refused
-from harness.trace.arrays import read_header
+from harness.trace.arrays import BITS, read_header, tensors_of
+from harness.trace.json_text import parsed
 
 # peft writes sets into its configuration, in the order of the process's hash seed.
 SET_VALUED = ("target_modules", "modules_to_save", "exclude_modules", "layers_to_transform")
@@ -24,10 +25,15 @@ def inventory(directory: Path) -> dict[str, Any]:
     """
     if not directory.is_dir():
         raise Refused("no such directory", where=str(directory), do="name a saved directory")
-    files = {path.relative_to(directory).as_posix(): _file_facts(path) for path in _files(directory)}
-    tensors = {
-        key: facts for path in _files(directory) if path.suffix == ".safetensors" for key, facts in _tensors(path)
-    }
+    weights = weight_files(directory)
+    files = {path.relative_to(directory).as_posix(): _file_facts(path, path in weights) for path in _files(directory)}
+    tensors: dict[str, dict[str, Any]] = {}
+    for path in weights:
+        for key, facts in _tensors(path):
+            if key in tensors:
+                both = f"{tensors[key]['file']} and {path.name} both hold {key}"
+                raise Refused(both, where=str(directory), do="remove the older file")
+            tensors[key] = facts
     return {"files": files, "tensors": dict(sorted(tensors.items()))}
 
 
@@ -47,49 +53,17 @@ def fingerprints_by_dtype(directory: Path) -> dict[str, dict[str, str]]:
 
 
 def weight_files(directory: Path) -> list[Path]:
-    """The safetensors files of a directory, in order."""
-    return [path for path in _files(directory) if path.suffix == ".safetensors"]
-
-
-def promised_keys(directory: Path) -> set[str] | None:
-    """The keys that an index says are there, or None without an index."""
-    index = directory / "model.safetensors.index.json"
-    if not index.exists():
-        return None
-    try:
-        return set(json.loads(index.read_text(encoding="utf-8"))["weight_map"])
-    except (ValueError, KeyError, TypeError):
-        raise Refused("is damaged: no weight_map", where=str(index), do="save the model again") from None
-
-
-def checkpoint_problems(directory: Path) -> Iterator[str]:
-    """What is wrong with a saved directory, a line each: damaged shards, promised keys that miss, no configuration."""
-    if not directory.is_dir():
-        yield f"{directory}: no such directory; name a saved directory"
-        return
-    if not any((directory / name).is_file() for name in ("config.json", "adapter_config.json")):
-        yield f"{directory}: no configuration (config.json or adapter_config.json); save the model with save_pretrained"
-    found: set[str] = set()
-    for path in weight_files(directory):
-        try:
-            found |= set(read_header(path)) - {"__metadata__"}
-        except Refused as problem:
-            yield str(problem)
-    try:
-        promised = promised_keys(directory)
-    except Refused as problem:
-        yield str(problem)
-        return
-    for key in sorted((promised or set()) - found):
-        yield f"{directory}: the index promises {key}, and no shard holds it; save the model again"
+    """The safetensors files of a directory itself, in order: those in folders inside are other checkpoints."""
+    return sorted(path for path in directory.iterdir() if path.suffix == ".safetensors" and path.is_file())
 
 
 def _files(directory: Path) -> list[Path]:
     return sorted(path for path in directory.rglob("*") if path.is_file())
 
 
-def _file_facts(path: Path) -> dict[str, Any]:
-    if path.suffix == ".safetensors":
+def _file_facts(path: Path, listed: bool) -> dict[str, Any]:
+    """Size and digest; no digest where each tensor in the file is listed with a fingerprint of its own."""
+    if listed:
         return {"bytes": path.stat().st_size}
     data = path.read_bytes()
     if path.suffix == ".json":
@@ -99,7 +73,7 @@ def _file_facts(path: Path) -> dict[str, Any]:
 
 def _canonical_json(data: bytes) -> bytes:
     try:
-        value = json.loads(data)
+        value = parsed(data)
     except ValueError:
         return data
     if isinstance(value, dict):
@@ -118,14 +92,12 @@ def _tensors(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
     from harness.trace.fingerprint import as_hex, fingerprint
 
-    header = read_header(path)
+    tensors = tensors_of(read_header(path))
     data = bytearray(path.read_bytes())
     start = 8 + int.from_bytes(data[:8], "little")
-    for key, entry in header.items():
-        if key == "__metadata__":
-            continue
+    for key, entry in tensors.items():
         first, last = entry["data_offsets"]
-        width = _WIDTHS[entry["dtype"]]
+        width = max(1, BITS[entry["dtype"]] // 8)
         integers = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}[width]
         flat = (
             torch.frombuffer(data, dtype=integers, offset=start + first, count=(last - first) // width)
@@ -141,6 +113,3 @@ def _tensors(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                 "fingerprint": as_hex(0 if flat is None else fingerprint(flat)),
             },
         )
-
-
-_WIDTHS = {"F64": 8, "I64": 8, "F32": 4, "I32": 4, "F16": 2, "BF16": 2, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}

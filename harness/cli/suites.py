@@ -34,7 +34,7 @@ def _files(path: Path) -> list[Path]:
 
 def _buildable(path: Path, name: str, recipe: object) -> None:
     """Refuse an unknown family and a damaged start directory before anything is built."""
-    from harness.checkpoint.inventory import checkpoint_problems
+    from harness.checkpoint.problems import checkpoint_problems
     from harness.families import check_possible
     from harness.recipe import Recipe
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness.checkpoint.inventory import checkpoint_problems
+from harness.checkpoint.problems import checkpoint_problems, promised
 from harness.trace.writer import write_safetensors
 
 ONE, TWO = "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"
@@ -35,6 +35,13 @@ def test_an_adapter_directory_has_no_problem(tmp_path: Path) -> None:
     assert list(checkpoint_problems(tmp_path)) == []
 
 
+def keys_in(directory: Path, file: str, *keys: str) -> None:
+    write_safetensors(directory / file, {key: torch.zeros(1) for key in keys})
+
+
+DAMAGED_INDEX = [f"{INDEX}: is damaged: no weight_map from keys to files"]
+
+
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
@@ -42,34 +49,73 @@ def test_an_adapter_directory_has_no_problem(tmp_path: Path) -> None:
             lambda d: (d / "config.json").unlink(), ["no configuration (config.json or"], id="no configuration"
         ),
         pytest.param(
+            lambda d: (d / "config.json").write_text("{"),
+            ["config.json: is damaged: it is no JSON object"],
+            id="configuration not JSON",
+        ),
+        pytest.param(
+            lambda d: (d / "config.json").write_text("[]"),
+            ["config.json: is damaged: it is no JSON object"],
+            id="configuration a list",
+        ),
+        pytest.param(
+            lambda d: [(d / name).unlink() for name in (ONE, TWO, INDEX)],
+            ["no weights (no .safetensors file)"],
+            id="no weights at all",
+        ),
+        pytest.param(
             lambda d: promise(d, "c.weight", TWO),
             ["the index promises c.weight, and no shard holds it"],
             id="key absent",
         ),
         pytest.param(
-            lambda d: (d / TWO).unlink(),
-            ["the index promises b.weight, and", "the index promises empty, and"],
-            id="shard absent",
+            lambda d: [promise(d, f"c.{i}", TWO) for i in range(9)],
+            ["the index promises c.0, c.1, c.2 and 6 more, and no shard holds them"],
+            id="many keys absent",
+        ),
+        pytest.param(
+            lambda d: (promise(d, "a.weight", TWO), promise(d, "a.bias", TWO)),
+            ["the index looks for a.bias, a.weight in another shard than holds them"],
+            id="keys in another shard than promised",
+        ),
+        pytest.param(
+            lambda d: (d / TWO).unlink(), [f"the index names {TWO}, and there is no such file"], id="shard absent"
+        ),
+        pytest.param(
+            lambda d: promise(d, "a.weight", f"../saved/{ONE}"),
+            [f"the index names ../saved/{ONE}, and there is no such file"],
+            id="shard by a path",
         ),
         pytest.param(
             lambda d: cut(d / TWO),
-            [f"{TWO}: is damaged: it holds 3 bytes of data, its header says 4", "promises b.weight", "promises empty"],
+            [f"{TWO}: is damaged: it holds 3 bytes of data, its header says 4"],
             id="shard truncated in its data",
         ),
         pytest.param(
-            lambda d: cut(d / TWO, 20),
-            [f"{TWO}: is damaged: it is truncated", "promises b.weight", "promises empty"],
-            id="shard truncated in its header",
+            lambda d: cut(d / TWO, 20), [f"{TWO}: is damaged: it is truncated"], id="shard truncated in its header"
         ),
         pytest.param(
-            lambda d: (d / INDEX).write_text("{"), [f"{INDEX}: is damaged: no weight_map"], id="index not JSON"
-        ),
-        pytest.param(lambda d: (d / INDEX).write_text("{}"), [f"{INDEX}: is damaged: no weight_map"], id="index empty"),
-        pytest.param(
-            lambda d: (d / INDEX).write_text("[]"), [f"{INDEX}: is damaged: no weight_map"], id="index a list"
+            lambda d: [(d / f"z{i}.safetensors").write_bytes(b"") for i in range(5)],
+            ["z0.safetensors: is damaged", "z1.safetensors: ", "z2.safetensors: ", "2 more files are damaged"],
+            id="many shards damaged",
         ),
         pytest.param(
-            lambda d: (d / INDEX).write_bytes(b"\xff\xfe"), [f"{INDEX}: is damaged: no weight_map"], id="index binary"
+            lambda d: keys_in(d, "model.safetensors", "a.weight", "b.weight", "more"),
+            ["model.safetensors holds a.weight, b.weight, and so does another file"],
+            id="left over from an earlier save",
+        ),
+        pytest.param(lambda d: (d / INDEX).write_text("{"), DAMAGED_INDEX, id="index not JSON"),
+        pytest.param(lambda d: (d / INDEX).write_text("[" * 100_000), DAMAGED_INDEX, id="index nested too deep"),
+        pytest.param(lambda d: (d / INDEX).write_text("{}"), DAMAGED_INDEX, id="index empty"),
+        pytest.param(lambda d: (d / INDEX).write_text("[]"), DAMAGED_INDEX, id="index a list"),
+        pytest.param(lambda d: (d / INDEX).write_bytes(b"\xff\xfe"), DAMAGED_INDEX, id="index binary"),
+        pytest.param(
+            lambda d: (d / INDEX).write_text('{"weight_map": ["a.weight"]}'), DAMAGED_INDEX, id="index maps to nothing"
+        ),
+        pytest.param(
+            lambda d: (d / INDEX).write_text('{"weight_map": {"a.weight": 1}}'),
+            DAMAGED_INDEX,
+            id="index maps to number",
         ),
         pytest.param(
             lambda d: (cut(d / ONE, 0), (d / "config.json").unlink(), (d / INDEX).unlink()),
@@ -93,32 +139,7 @@ def test_a_missing_directory_is_one_line(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [
-        pytest.param(
-            lambda d: promise(d, "a.weight", TWO),
-            id="key in another shard than promised",
-            marks=pytest.mark.xfail(reason="only the union of the shards is compared with the index"),
-        ),
-        pytest.param(
-            lambda d: (d / INDEX).write_text('{"weight_map": ["a.weight"]}'),
-            id="index maps to no files",
-            marks=pytest.mark.xfail(reason="a list of keys is taken for a weight_map"),
-        ),
-        pytest.param(
-            lambda d: [(d / name).unlink() for name in (ONE, TWO, INDEX)],
-            id="no weights at all",
-            marks=pytest.mark.xfail(reason="a directory of configuration alone is taken for a checkpoint"),
-        ),
-        pytest.param(
-            lambda d: (d / "config.json").write_text("{"),
-            id="configuration not JSON",
-            marks=pytest.mark.xfail(reason="the configuration is not read"),
-        ),
-    ],
-)
-def test_a_directory_that_will_not_load_has_a_problem(saved: Path, damage: Callable[[Path], object]) -> None:
-    damage(saved)
-
-    assert list(checkpoint_problems(saved))
+def test_an_index_promises_each_key_in_a_shard(saved: Path) -> None:
+    assert promised(saved) == {"a.weight": ONE, "a.bias": ONE, "b.weight": TWO, "empty": TWO}
+    (saved / INDEX).unlink()
+    assert promised(saved) is None
