@@ -57,3 +57,10 @@ def bench(session: nox.Session) -> None:
     """Measure what the project promises, write benchmarks/results.json, and fail where a bound is missed."""
     _install(session, "train,dev")
     session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Write the generated parts of the documents anew: the table of checks, the measured figures."""
+    _install(session, "train")
+    session.run("python", "docs/tables.py")

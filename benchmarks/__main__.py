@@ -1,4 +1,4 @@
-"""Run every benchmark, write benchmarks/results.json, and exit with 1 if a bound is missed.
+"""Run every benchmark (or those named), write benchmarks/results.json, and exit with 1 if a bound is missed.
 
 Timings are ratios within one run wherever they can be: machines are shared and noisy.
 """
@@ -12,26 +12,36 @@ from pathlib import Path
 
 from benchmarks.collecting import collect_many
 from benchmarks.cycle import recipe_against_bare_cycle
-from benchmarks.figure import Figure
 from benchmarks.recording import recording_overhead
+from benchmarks.repeating import repeated_gates
 from benchmarks.start import list_checks
 
 RESULTS = Path(__file__).parent / "results.json"
-BENCHMARKS = (list_checks, collect_many, recording_overhead, recipe_against_bare_cycle)
+BENCHMARKS = {
+    "start": list_checks,
+    "collecting": collect_many,
+    "recording": recording_overhead,
+    "cycle": recipe_against_bare_cycle,
+    "repeating": repeated_gates,
+}
 
 
-def main() -> int:
-    figures: list[Figure] = []
-    for benchmark in BENCHMARKS:
-        for figure in benchmark():
+def main(names: list[str]) -> int:
+    if unknown := [name for name in names if name not in BENCHMARKS]:
+        print(f"no benchmark {unknown[0]!r}; there are {', '.join(BENCHMARKS)}", file=sys.stderr)
+        return 2
+    figures = []
+    for name in names or BENCHMARKS:
+        for figure in BENCHMARKS[name]():
             print(figure.line(), flush=True)
             figures.append(figure)
-    record = {"machine": platform.machine(), "figures": [figure.to_json() for figure in figures]}
-    RESULTS.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    if not names:
+        record = {"machine": platform.machine(), "figures": [figure.to_json() for figure in figures]}
+        RESULTS.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     missed = [figure for figure in figures if not figure.holds]
     print(f"{len(figures)} figures, {len(missed)} bounds missed")
     return int(bool(missed))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,58 @@
+"""Write the generated parts of the documents: `python docs/tables.py`, or `nox -s docs`.
+
+A generated part stands between `<!-- generated: NAME -->` and `<!-- end -->`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = (ROOT / "README.md",)
+
+
+def checks() -> str:
+    """The table of checks, from the registry."""
+    from harness.checks import CHECKS
+
+    rows = [(f"`{check.name}`", check.title, check.source) for check in CHECKS]
+    return _table(("check", "promise", "because"), rows)
+
+
+def figures() -> str:
+    """The table of measured figures, from the benchmarks' last results."""
+    results = json.loads((ROOT / "benchmarks" / "results.json").read_text(encoding="utf-8"))
+    rows = [
+        (one["name"], f"{one['median']:.3g} {one['unit']}", f"{one['bound']:g} {one['unit']}")
+        for one in results["figures"]
+    ]
+    return _table(("measured", "median", "at most"), rows)
+
+
+PARTS: dict[str, Callable[[], str]] = {"checks": checks, "figures": figures}
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+
+
+def current(text: str) -> str:
+    """The document with each generated part written anew."""
+
+    def part(found: re.Match[str]) -> str:
+        return f"{found[1]}\n{PARTS[found[2]]()}\n{found[3]}"
+
+    return re.sub(r"(<!-- generated: (\w+) -->).*?(<!-- end -->)", part, text, flags=re.DOTALL)
+
+
+def main() -> None:
+    for document in DOCUMENTS:
+        document.write_text(current(document.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
