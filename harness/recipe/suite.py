@@ -39,11 +39,11 @@ def read_suite(path: Path) -> Suite:
     if not isinstance(document, dict):
         raise Refused("is not a suite: the top level is not a mapping", where=str(path), do="see harness schema")
     _known_keys(document, SUITE_KEYS, where=str(path))
-    description = document.get("description") or ""
-    if not isinstance(description, str):
+    description = document.get("description")
+    if not isinstance(description, str | None):
         raise Refused("description is not text", where=str(path), do="put it in quotes")
     try:
-        return Suite(path, description, _recipes(document, path))
+        return Suite(path, description or "", _recipes(document, path))
     except RecursionError:
         raise Refused("a mapping holds itself", where=str(path), do="write it out without the alias") from None
 

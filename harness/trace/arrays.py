@@ -26,6 +26,7 @@ _DTYPES: dict[str, Any] = {
     "U64": np.uint64, "U32": np.uint32, "U16": np.uint16, "U8": np.uint8, "BOOL": np.bool_,
     **{name: np.uint8 for name in BITS if name.startswith("F8")},
 }  # fmt: skip
+_DIMENSIONS = 32  # of an array of numpy before version 2
 _METADATA = "__metadata__"
 _HEADER_LIMIT = 100_000_000  # the format's own limit
 
@@ -43,7 +44,8 @@ def read_header(path: Path) -> dict[str, Any]:
             if size < 8 or length > min(size - 8, _HEADER_LIMIT):
                 raise _damaged(path, "it is truncated or no safetensors file")
             header = parsed(file.read(length))
-        if not all(isinstance(value, str) for value in (header.get(_METADATA) or {}).values()):
+        metadata = header.get(_METADATA)
+        if metadata is not None and not all(isinstance(value, str) for value in metadata.values()):
             raise TypeError
         entries = sorted(tensors_of(header).items(), key=lambda entry: tuple(entry[1]["data_offsets"]))
         end = max((entry["data_offsets"][1] for _, entry in entries), default=0)
@@ -81,7 +83,7 @@ def _contradiction(entry: dict[str, Any], at: int) -> str | None:
 
 
 def _counts(values: Any) -> TypeGuard[list[int]]:
-    return isinstance(values, list) and all(type(value) is int and value >= 0 for value in values)
+    return isinstance(values, list) and all(type(value) is int and 0 <= value < 1 << 63 for value in values)
 
 
 def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
@@ -96,13 +98,14 @@ def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
 
 
 def _array(path: Path, name: str, entry: dict[str, Any], data: bytes, start: int) -> npt.NDArray[Any]:
-    dtype, (first, last) = entry["dtype"], entry["data_offsets"]
-    if dtype not in _DTYPES:
-        raise Refused(f"{name} has dtype {dtype}, which numpy cannot hold", where=str(path), do="save it in another")
+    dtype, shape, (first, last) = entry["dtype"], entry["shape"], entry["data_offsets"]
+    if dtype not in _DTYPES or len(shape) > _DIMENSIONS:
+        what = f"{name} has dtype {dtype} and {len(shape)} dimensions, which numpy cannot hold"
+        raise Refused(what, where=str(path), do="save it as another")
     flat = np.frombuffer(data[start + first : start + last], dtype=_DTYPES[dtype])
     if dtype == "BF16":
         flat = (flat.astype(np.uint32) << 16).view(np.float32)
-    return flat.reshape(entry["shape"])
+    return flat.reshape(shape)
 
 
 def _damaged(path: Path, how: str) -> Refused:

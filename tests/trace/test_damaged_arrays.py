@@ -84,6 +84,8 @@ def test_a_damaged_file_is_refused(tmp_path: Path, content: bytes, said: str) ->
         pytest.param(file_of(one(data_offsets=[8, 16]), bytes(16)), id="gap before a tensor"),
         pytest.param(file_of(one(dtype="F6_E2M3", shape=[3], data_offsets=[0, 2]), bytes(2)), id="half a byte"),
         pytest.param(file_of({**one(), "__metadata__": {"format": 3}}, bytes(8)), id="metadata that is no text"),
+        pytest.param(file_of({**one(), "__metadata__": []}, bytes(8)), id="metadata that is a list"),
+        pytest.param(file_of(one(shape=[2**64, 0], data_offsets=[0, 0])), id="length beyond all bounds"),
         pytest.param(file_of(b"[" * 100_000), id="nested too deep"),
     ],
 )
@@ -114,6 +116,12 @@ def test_a_dtype_that_numpy_has_not_is_refused_by_its_name(tmp_path: Path, dtype
 
     assert dtype in refused(read_arrays, tmp_path / "a")
     assert read_header(tmp_path / "a")["a"]["shape"] == [8]
+
+
+def test_more_dimensions_than_numpy_has_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(file_of(one(shape=[2] + [1] * 99), bytes(8)))
+
+    assert "100 dimensions, which numpy cannot hold" in refused(read_arrays, tmp_path / "a")
 
 
 @pytest.mark.parametrize("read", [read_header, read_arrays], ids=["header", "arrays"])
