@@ -17,7 +17,7 @@ from pydantic import (
 
 from harness.frozen import Frozen
 from harness.recipe.components import UNIONS, Component, expand
-from harness.recipe.values import Name, Names, OneOrMore, RegexPart, valid_regex
+from harness.recipe.values import Names, OneOrMore, RegexPart, valid_regex
 
 SampleKind = Literal["image", "text", "blank", "several"]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
@@ -103,7 +103,9 @@ class Adapter(Frozen):
     alpha: PositiveFloat = 16
     dropout: Fraction = 0.0
     bias: Literal["none", "all", "lora_only"] = "none"
-    modules_to_save: Annotated[tuple[Name, ...], OneOrMore()] = ()
+    modules_to_save: Annotated[tuple[RegexPart, ...], OneOrMore()] = Field(
+        default=(), description="names; to peft each is a part of a regular expression"
+    )
     layers_to_transform: tuple[NonNegativeInt, ...] = ()
     layers_pattern: RegexPart | None = None
     rank_pattern: dict[RegexPart, PositiveInt] = Field(default_factory=dict)

@@ -129,6 +129,7 @@ def test_a_value_that_cannot_be_is_refused_by_its_name(
         pytest.param({"lora": {"targets": ""}}, "lora.targets: a target is empty", id="empty target"),
         pytest.param({"lora": {"rank_pattern": {"(": 4}}}, "lora.rank_pattern.(: '(' is not", id="rank_pattern"),
         pytest.param({"lora": {"alpha_pattern": {"*": 4}}}, "lora.alpha_pattern.*: '*' is not", id="alpha_pattern"),
+        pytest.param({"lora": {"modules_to_save": "("}}, "lora.modules_to_save.0: '(' is not", id="modules_to_save"),
         pytest.param({"lora": {"rank_pattern": {"q": 0}}}, "lora.rank_pattern.q: ", id="rank of a pattern"),
         pytest.param(
             {"lora": {"layers_to_transform": [0], "targets": ".*q_proj"}},
