@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.intent import Intent
+from harness.refusal import Refused
 from harness.result import Result
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ class Results(list[Result]):
     def __str__(self) -> str:
         from harness.report import Summary, closing_lines, failure_block
 
-        shown = [result for result in self if result.status.value in ("failed", "blocked", "warned")]
+        shown = [result for result in self if result.status.value in ("failed", "fixed", "blocked", "warned")]
         return "\n\n".join([*map(failure_block, shown), closing_lines(Summary.of(self))])
 
 
@@ -51,7 +53,7 @@ def record(
     from harness.trace.schema import FORMAT_VERSION
 
     directory = Path(directory)
-    promised = Intent.model_validate(intent or {}).model_copy(update={"probed": probe is not None})
+    promised = _intent(intent or {}, directory).model_copy(update={"probed": probe is not None})
     with Recorder(directory) as recorder:
         header = {
             "format": FORMAT_VERSION,
@@ -68,7 +70,7 @@ def record(
             recorder.failed(error)
             raise
         recorder.finish()
-        if probe is not None:
+        if probe is not None and recorder.models:  # without one, the checks say that nothing was trained
             _probe(recorder, probe)
 
 
@@ -88,24 +90,47 @@ def check(trace: Path | str, intent: Intent | dict[str, Any] | None = None) -> R
     from harness.trace.reader import read_trace
 
     recorded = read_trace(Path(trace))
-    promised = Intent.model_validate(intent if intent is not None else recorded.header["intent"])
+    promised = _intent(intent if intent is not None else recorded.header.get("intent"), recorded.directory)
     name = str(recorded.header.get("recipe_id", Path(trace).name))
     return Results(judge_all([one for one in CHECKS if not one.partners], name, promised, recorded))
 
 
+def _intent(given: Any, where: Path) -> Intent:
+    from pydantic import ValidationError
+
+    from harness.recipe.suite import refusal_of
+
+    if given is None:
+        raise Refused("there is no intent", where=str(where), do="give one")
+    try:
+        return Intent.model_validate(given)
+    except ValidationError as error:
+        raise refusal_of(error, f"{where}: intent") from None
+
+
 def run(suite: Path | str, out: Path | str = "harness-out", recipes: Sequence[str] = ()) -> Results:
-    """Fine-tune and judge the recipes of a suite (all, or the named ones), here and now."""
+    """Fine-tune and judge the recipes of a suite (all, or the named ones), here and now.
+
+    Known failures that lie beside the suite are marked. What cannot work is refused before anything is touched.
+    """
     from harness.checks import CHECKS
     from harness.recipe import read_suite
-    from harness.session import Session, WarmParents, prepare_out
+    from harness.session import Session, WarmParents, check_buildable, prepare_out
+    from harness.verdict import KNOWN_FAILURES, read_known_failures, with_known_failures
 
     read = read_suite(Path(suite))
+    if unknown := [name for name in recipes if name not in read.recipes]:
+        there = ", ".join(list(read.recipes)[:8])
+        raise Refused(f"no recipe {unknown[0]!r}", where=str(suite), do=f"there are {there}")
+    check_buildable(read)
+    known = read_known_failures(read.path.with_name(KNOWN_FAILURES))
     chosen = {name: recipe for name, recipe in read.recipes.items() if not recipes or name in recipes}
     parents = WarmParents(sorted({recipe.family for recipe in chosen.values()}))
     try:
         session = Session(parents.sockets, prepare_out(Path(out)))
         names = [one.name for one in CHECKS]
         made = [session.results(f"{read.name}/{name}", recipe, names) for name, recipe in chosen.items()]
-        return Results(result for results in made for result in results.values())
+        judged = [result for results in made for result in results.values()]
+        return Results(with_known_failures(judged, known, datetime.date.today()))
     finally:
         parents.stop()

@@ -5,17 +5,19 @@ Collecting imports neither torch nor transformers. A suite is collected when it 
 
 from __future__ import annotations
 
+import difflib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from harness.pytest_session import PytestSession
-    from harness.recipe import Recipe
+    from harness.pytest_session import NamedSuite, PytestSession
+    from harness.recipe import Recipe, Suite
     from harness.result import Result
+    from harness.verdict import KnownFailure
 
 SESSION: pytest.StashKey[PytestSession] = pytest.StashKey()
 SUFFIXES = (".yaml", ".yml")
@@ -28,41 +30,90 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--harness-report", action="store_true", help="print recipe by recipe, as harness run does")
 
 
-def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> SuiteFile | None:
-    if file_path.suffix in SUFFIXES and parent.session.isinitpath(file_path):
-        file: SuiteFile = SuiteFile.from_parent(parent, path=file_path)
-        return file
-    return None
+def pytest_configure(config: pytest.Config) -> None:
+    """Take the suites out of pytest's arguments: it would split them, and their folders, at the first bracket."""
+    arguments = {argument: _suite_of(config, argument) for argument in getattr(config, "args", ())}
+    if any(arguments.values()):
+        from harness.pytest_session import PytestSession, named_suites
+        from harness.refusal import Refused
+
+        config.args[:] = [argument for argument, path in arguments.items() if path is None]
+        try:
+            suites = named_suites([(path, arg) for arg, path in arguments.items() if path], config.rootpath)
+        except Refused as refused:
+            raise pytest.UsageError(str(refused)) from None
+        config.stash[SESSION] = session = PytestSession(config, suites)
+        config.pluginmanager.register(session, "harness-suites")
+
+
+def _suite_of(config: pytest.Config, argument: str) -> Path | None:
+    """The suite that an argument names, whole or in part."""
+    path = config.invocation_params.dir / argument.split("::", maxsplit=1)[0]
+    return path if path.suffix in SUFFIXES and path.is_file() else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Collect the suites, before -k and the like choose among the items."""
+    if SESSION in config.stash:
+        for suite in config.stash[SESSION].suites:
+            file: SuiteFile = SuiteFile.from_parent(
+                session, path=suite.path, name=suite.path.name, nodeid=suite.node, suite=suite
+            )
+            items.extend(session.genitems(file))
 
 
 class SuiteFile(pytest.File):
     """A suite: one node per recipe."""
 
+    def __init__(self, *, suite: NamedSuite, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.suite = suite
+
     def collect(self) -> Iterator[RecipeNode]:
         from harness.recipe import read_suite
         from harness.refusal import Refused
+        from harness.session import check_buildable
 
         try:
-            suite = read_suite(self.path)
+            read = read_suite(self.path)
+            check_buildable(read)
+            known = self.suite.known_failures()
         except Refused as refused:
             raise self.CollectError(str(refused)) from None
-        for name, recipe in suite.recipes.items():
-            yield RecipeNode.from_parent(self, name=name, recipe=recipe, suite=suite.name)
+        if self.suite.wanted:
+            self._refuse_unknown(read)
+        for name, recipe in read.recipes.items():
+            if self.suite.wants(name):
+                yield RecipeNode.from_parent(self, name=name, recipe=recipe, suite=self.suite, known=known)
+
+    def _refuse_unknown(self, read: Suite) -> None:
+        from harness.checks import CHECKS
+
+        there = {f"{recipe}{check}" for recipe in read.recipes for check in ("", *(f"::{one.name}" for one in CHECKS))}
+        for wanted in self.suite.wanted:
+            if wanted not in there:
+                close = difflib.get_close_matches(wanted, there, n=1)
+                do = f"did you mean {close[0]}?" if close else f"there are {', '.join([*read.recipes][:8])}"
+                raise self.CollectError(f"{self.path}: no recipe or check {wanted!r}; {do}")
 
 
 class RecipeNode(pytest.Collector):
     """A recipe: one item per check."""
 
-    def __init__(self, *, recipe: Recipe, suite: str, **kwargs: Any) -> None:
+    def __init__(self, *, recipe: Recipe, suite: NamedSuite, known: Sequence[KnownFailure], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.recipe = recipe
-        self.recipe_id = f"{suite}/{self.name}"
+        self.suite = suite
+        self.known = known
+        self.recipe_id = f"{suite.name}/{self.name}"
 
     def collect(self) -> Iterator[CheckItem]:
         from harness.checks import CHECKS
 
         for check in CHECKS:
-            yield CheckItem.from_parent(self, name=check.name)
+            if self.suite.wants(self.name, check.name):
+                yield CheckItem.from_parent(self, name=check.name)
 
 
 class CheckItem(pytest.Item):
@@ -71,17 +122,18 @@ class CheckItem(pytest.Item):
     parent: RecipeNode
 
     def runtest(self) -> None:
-        from harness.pytest_session import PROPERTY, REFUSED
+        from harness.pytest_session import PROPERTY, REFUSED, SECONDS
         from harness.refusal import Refused
 
-        session = self.config.stash[SESSION]
+        session, node = self.config.stash[SESSION], self.parent
         try:
-            results = session.results(self.parent.recipe_id, self.parent.recipe, _selected(self), self.path)
+            results = session.results(node.recipe_id, node.recipe, _selected(self), node.known)
         except Refused as refused:
             self.user_properties.append((REFUSED, str(refused)))
+            self.session.shouldstop = str(refused)
             raise
         result = results[self.name]
-        self.user_properties.append((PROPERTY, json.dumps(result.to_json())))
+        self.user_properties += [(PROPERTY, json.dumps(result.to_json())), (SECONDS, session.seconds(node.recipe_id))]
         outcome = session.outcome(result, results.values())
         if outcome == "failed":
             raise CheckFailed(result)
@@ -92,7 +144,7 @@ class CheckItem(pytest.Item):
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         from harness.refusal import Refused
-        from harness.report.terminal import failure_block
+        from harness.report import failure_block
 
         if isinstance(excinfo.value, CheckFailed):
             return failure_block(excinfo.value.result, self.again)
@@ -106,9 +158,9 @@ class CheckItem(pytest.Item):
     @property
     def again(self) -> str:
         """The command that repeats this check alone."""
-        from harness.pytest_session import again_command
+        from harness.report import again_command
 
-        return again_command(self.nodeid)
+        return again_command(self.parent.suite.seen, self.parent.name, self.name)
 
 
 class CheckFailed(Exception):
@@ -122,16 +174,3 @@ class CheckFailed(Exception):
 def _selected(item: CheckItem) -> list[str]:
     """The checks of the item's recipe that this session was asked for: -k does less work, not only shows less."""
     return [other.name for other in item.session.items if isinstance(other, CheckItem) and other.parent is item.parent]
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    if _suites_in(config):
-        from harness.pytest_session import PytestSession
-
-        config.stash[SESSION] = session = PytestSession(config, _suites_in(config))
-        config.pluginmanager.register(session, "harness-suites")
-
-
-def _suites_in(config: pytest.Config) -> list[Path]:
-    paths = (Path(argument.split("::")[0]) for argument in getattr(config, "args", ()))
-    return [path for path in paths if path.suffix in SUFFIXES]

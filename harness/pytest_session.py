@@ -5,71 +5,131 @@ With pytest-xdist the controller owns the processes and the results file; its wo
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import json
 import os
-import shlex
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import pytest
 
-from harness.recipe import Recipe
+from harness.recipe import Recipe, read_suite
 from harness.refusal import Refused
+from harness.report import AboutRun, seen_from_here
+from harness.report.progress import Arrivals, Screen
 from harness.result import Result
-from harness.session import Session, Sockets, WarmParents, prepare_out
-from harness.store import append_result, result_from, write_results
-from harness.verdict import KnownFailure, Outcome, outcome, read_known_failures, with_known_failures
+from harness.session import Session, Sockets, WarmParents, prepare_out, suite_names, unused_known_failures
+from harness.store import ResultsFile, result_from, write_results
+from harness.verdict import KNOWN_FAILURES, KnownFailure, Outcome, outcome, read_known_failures, with_known_failures
 
 RESULTS = "results.jsonl"
-PROPERTY, REFUSED = "harness_result", "harness_refused"
+PROPERTY, SECONDS, REFUSED = "harness_result", "harness_seconds", "harness_refused"
+
+
+@dataclass(frozen=True)
+class NamedSuite:
+    """A suite that was named on the command line: its path, its name, its node id, and what of it is wanted if not all.
+
+    What is wanted is written as in a node id: `recipe`, or `recipe::check`.
+    """
+
+    path: Path
+    name: str
+    node: str
+    wanted: tuple[str, ...] = ()
+
+    @property
+    def seen(self) -> str:
+        return seen_from_here(self.path)
+
+    def wants(self, recipe: str, check: str = "") -> bool:
+        whole = not self.wanted or recipe in self.wanted
+        if check:
+            return whole or f"{recipe}::{check}" in self.wanted
+        return whole or any(wanted.startswith(f"{recipe}::") for wanted in self.wanted)
+
+    def known_failures(self) -> list[KnownFailure]:
+        """Those that lie beside it. They know it by the name of its file, whatever it takes to tell it from others."""
+        folders = self.name.removesuffix(self.path.stem)
+        known = read_known_failures(self.path.with_name(KNOWN_FAILURES))
+        return [entry.model_copy(update={"recipe": f"{folders}{entry.recipe}"}) for entry in known]
+
+
+def named_suites(named: Sequence[tuple[Path, str]], root: Path) -> list[NamedSuite]:
+    """The suites of a command line, each once, from paths and the arguments that name them, whole or in part."""
+    wanted: dict[Path, list[str]] = {}
+    for path, argument in named:
+        if path.name != KNOWN_FAILURES:  # as in suites/*.yaml
+            whole = Path(os.path.abspath(path))  # noqa: PTH100 - a link is a file of its own
+            wanted.setdefault(whole, []).append(argument.partition("::")[2])
+    names = suite_names(wanted)
+    return [
+        NamedSuite(path, names[path], _node(path, root), () if "" in parts else tuple(parts))
+        for path, parts in wanted.items()
+    ]
+
+
+def _node(path: Path, root: Path) -> str:
+    """A node id for a suite wherever it lies; pytest has none for a file outside its root directory."""
+    try:
+        return Path(os.path.relpath(path, root)).as_posix()
+    except ValueError:  # on another drive
+        return path.as_posix()
+
+
+def _unused_in(folder: Path) -> list[str]:
+    file = seen_from_here(folder / KNOWN_FAILURES)
+    return [f"{file}: {entry.check} of {entry.recipe}" for entry in unused_known_failures(folder)]
 
 
 class PytestSession:
     """Registered as a plugin where suites are run."""
 
-    def __init__(self, config: pytest.Config, suites: Sequence[Path]) -> None:
+    def __init__(self, config: pytest.Config, suites: Sequence[NamedSuite]) -> None:
         self.config = config
         self.suites = suites
         self.strict = bool(config.getoption("harness_strict"))
-        self.out = Path(config.getoption("harness_out"))
-        self.results_seen: list[Result] = []
+        self.out = Path(self._from_controller("harness_out", config.getoption("harness_out")))
+        self.arrivals = Arrivals()
+        self.interrupted = False
         self.refused = ""  # the first thing that could not be done at all, such as writing to a full disk
-        self._session: Session | None = None
+        self.broken: dict[str, str] = {}  # recipe to traceback, where a check raised
+        self.unused: list[str] = []
         self._parents: WarmParents | None = None
-        self._file: TextIO | None = None
-        self._progress = Progress(config)
-        self._known: dict[Path, tuple[KnownFailure, ...]] = {}
+        self._file: ResultsFile | None = None
+        self._by_node = {suite.node: suite for suite in suites}
 
     @property
     def is_worker(self) -> bool:
         return hasattr(self.config, "workerinput")
 
+    def _from_controller(self, name: str, otherwise: Any) -> Any:
+        return getattr(self.config, "workerinput", {}).get(name, otherwise)
+
     # -- running, in the process that holds the items ---------------------------------------------------------------
 
-    def results(self, recipe_id: str, recipe: Recipe, checks: Iterable[str], suite: Path) -> dict[str, Result]:
+    def results(
+        self, recipe_id: str, recipe: Recipe, checks: Iterable[str], known: Sequence[KnownFailure]
+    ) -> dict[str, Result]:
         """The results of a recipe's selected checks, known failures marked."""
-        if self._session is None:
-            self._session = Session(self._sockets(), self.out)
-        known = self._known_beside(suite)
         found = self._session.results(recipe_id, recipe, checks)
         return {one.check: one for one in with_known_failures(found.values(), known, datetime.date.today())}
 
+    @cached_property
+    def _session(self) -> Session:
+        sockets = Sockets(*self._from_controller("harness_sockets", ())) if self.is_worker else self._start()
+        return Session(sockets, self.out)
+
+    def seconds(self, recipe_id: str) -> float:
+        return self._session.seconds[recipe_id]
+
     def outcome(self, result: Result, of_recipe: Iterable[Result]) -> Outcome:
         return outcome(result, of_recipe, strict=self.strict)
-
-    def _sockets(self) -> Sockets:
-        if self.is_worker:
-            return Sockets(*self.config.workerinput["harness_sockets"])  # type: ignore[attr-defined]
-        return self._start()
-
-    def _known_beside(self, suite: Path) -> tuple[KnownFailure, ...]:
-        if suite not in self._known:
-            self._known[suite] = read_known_failures(suite.with_name("known_failures.yaml"))
-        return self._known[suite]
 
     # -- the controller ---------------------------------------------------------------------------------------------
 
@@ -77,28 +137,26 @@ class PytestSession:
         """Start the warm parents and open the results, once, when there is something to run."""
         if self._parents is None:
             self.out = prepare_out(self.out)
-            self._file = (self.out / RESULTS).open("w", encoding="utf-8")
+            self.unused = [line for folder in self._folders() for line in _unused_in(folder)]
+            self._file = ResultsFile(self.out / RESULTS)
             self._parents = WarmParents(self._families())
         return self._parents.sockets
 
+    def _folders(self) -> list[Path]:
+        return sorted({suite.path.parent for suite in self.suites})
+
     def _families(self) -> list[str]:
-        from harness.recipe import read_suite
-
-        return sorted({recipe.family for path in self.suites for recipe in read_suite(path).recipes.values()})
-
-    @pytest.hookimpl(optionalhook=True, tryfirst=True)
-    def pytest_xdist_setupnodes(self) -> None:
-        """xdist: its own status lines say nothing about recipes."""
-        status = self.config.pluginmanager.get_plugin("terminaldistreporter")
-        if status is not None and self._progress.on:
-            status.write_line = status.rewrite = lambda *_, **__: None
+        return sorted({recipe.family for suite in self.suites for recipe in read_suite(suite.path).recipes.values()})
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
         """xdist: hand a new worker the addresses it needs."""
-        sockets = self._start()
+        try:
+            sockets = self._start()
+        except Refused as refused:
+            raise pytest.UsageError(str(refused)) from None
         node.workerinput["harness_sockets"] = (sockets.makers, sockets.reloaders)
-        node.config.option.harness_out = str(self.out)
+        node.workerinput["harness_out"] = str(self.out)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
@@ -109,92 +167,107 @@ class PytestSession:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
-        self._progress.expect(ids)
+        self._expect(ids)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         if not self.is_worker:
-            self._progress.expect([item.nodeid for item in session.items])
+            self._expect([item.nodeid for item in session.items])
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed and report.nodeid in self._by_node:
+            self.refused = self.refused or report.longreprtext
+
+    def _expect(self, ids: Iterable[str]) -> None:
+        recipes = (self._recipe_of(node) for node in ids)
+        self.arrivals.expect(Counter(recipe for recipe in recipes if recipe))
+
+    def _recipe_of(self, node: str) -> str:
+        """The recipe of an item; nothing for one that is not ours."""
+        path, _, rest = node.partition("::")
+        recipe = rest.rpartition("::")[0]
+        return f"{self._by_node[path].name}/{recipe}" if path in self._by_node and recipe else ""
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        if self._screen is not None and (recipe := self._recipe_of(nodeid)):
+            self._screen.begun(recipe, self.arrivals.total)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if self.is_worker:
+        recipe = self._recipe_of(report.nodeid)
+        if self.is_worker or not recipe:
             return
-        self.refused = self.refused or str(dict(report.user_properties).get(REFUSED, ""))
-        if report.when == "teardown" or (result := carried(report)) is None:
-            return
-        self.results_seen.append(result)
-        self._progress.arrived(report.nodeid, result)
-        if self._file is not None:
-            self._kept(append_result, self._file, result)
+        carried = dict(report.user_properties)
+        if REFUSED in carried:
+            self._stop(str(carried[REFUSED]))
+        elif PROPERTY not in carried and report.failed:
+            self.broken.setdefault(recipe, report.longreprtext)
+        elif PROPERTY in carried and report.when == "call":
+            self._arrived(result_from(json.loads(str(carried[PROPERTY]))), float(str(carried[SECONDS])))
 
-    def pytest_sessionfinish(self) -> None:
-        """Keep what was finished, sorted, whether the session was interrupted or not."""
-        if self._parents is not None:
-            self._parents.stop()
-        if self._file is not None:
-            self._kept(write_results, self.out / RESULTS, self.results_seen)
-            with contextlib.suppress(OSError):
-                self._file.close()
+    def _arrived(self, result: Result, seconds: float) -> None:
+        """A recipe is shown when its last result is there, and not before all of them are written."""
+        finished = self.arrivals.add(result, seconds)
+        if finished and self._file is not None and self._kept(self._file.append, finished) and self._screen is not None:
+            self._screen.finished(finished, seconds, self.arrivals.total, self._again, strict=self.strict)
 
-    def _kept(self, write: Callable[..., None], *arguments: Any) -> None:
-        """Write, and remember what kept it from being written."""
+    def _again(self, result: Result) -> str:
+        return self.about.command_for(result.recipe, result.check)
+
+    def _kept(self, write: Callable[..., None], *arguments: Any) -> bool:
+        """Write; or, where that cannot be done, stop the session and remember why."""
         try:
             write(*arguments)
         except Refused as refused:
-            self.refused = self.refused or str(refused)
+            self._stop(str(refused))
+            return False
+        return True
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
-        """With --harness-report a recipe is one line, printed when its last check has arrived."""
-        if not self._progress.on or carried(report) is None:
-            return None
-        return (report.outcome if report.when == "call" else ""), "", ""
+    def _stop(self, reason: str) -> None:
+        """Make no more runs."""
+        self.refused = self.refused or reason
+        for running in (self.config.pluginmanager.get_plugin(name) for name in ("session", "dsession")):
+            if running is not None:
+                running.shouldstop = reason
 
+    @property
+    def about(self) -> AboutRun:
+        """What the results do not say themselves."""
+        return AboutRun(
+            suites={suite.name: suite.seen for suite in self.suites},
+            seconds=dict(sorted(self.arrivals.seconds.items())),
+            strict=self.strict,
+            interrupted=self.interrupted,
+            not_judged=self.arrivals.unfinished,
+            unused=tuple(self.unused),
+        )
 
-def carried(report: pytest.TestReport) -> Result | None:
-    """The result that a report brings along, from this process or from a worker."""
-    return next(
-        (result_from(json.loads(str(value))) for name, value in report.user_properties if name == PROPERTY),
-        None,
-    )
+    @property
+    def kept(self) -> list[Result]:
+        """The results of this session; an interrupted one keeps no part of an unfinished recipe."""
+        return self.arrivals.all(finished_only=self.interrupted)
 
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Keep what was finished, sorted, whether the session was interrupted or not."""
+        if self.is_worker:
+            return
+        self.interrupted = exitstatus == pytest.ExitCode.INTERRUPTED and not self.refused
+        if self._screen is not None:
+            self._screen.erase()
+        if self._parents is not None:
+            self._parents.stop()
+        if self._file is not None:
+            self._file.close()
+            self._kept(write_results, self.out / RESULTS, self.kept)
+            self._kept(self.about.write, self.out)
+        if self.unused and exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
-class Progress:
-    """Prints each recipe as soon as all its checks have arrived."""
+    # -- what is printed --------------------------------------------------------------------------------------------
 
-    def __init__(self, config: pytest.Config) -> None:
-        self.on = bool(config.getoption("harness_report"))
-        self._config = config
-        self._expected: Counter[str] = Counter()
-        self._arrived: dict[str, list[tuple[str, Result]]] = {}
+    @cached_property
+    def _screen(self) -> Screen | None:
+        """`harness run` has this in the place of pytest's own terminal reporter."""
+        return Screen(sys.stdout) if self.config.getoption("harness_report") and not self.is_worker else None
 
-    def expect(self, ids: Sequence[str]) -> None:
-        self._expected = Counter(node.rpartition("::")[0] for node in ids)
-
-    def arrived(self, node: str, result: Result) -> None:
-        recipe = node.rpartition("::")[0]
-        self._arrived.setdefault(recipe, []).append((node, result))
-        if self.on and len(self._arrived[recipe]) == self._expected[recipe]:
-            self._print(self._arrived[recipe])
-
-    def _print(self, nodes: list[tuple[str, Result]]) -> None:
-        from harness.report.terminal import failure_block, recipe_line
-
-        terminal = self._config.pluginmanager.get_plugin("terminalreporter")
-        colour = terminal is not None and terminal.hasmarkup
-        results = [result for _, result in nodes]
-        lines = [recipe_line(results[0].recipe, results, None, colour=colour)]
-        for node, result in nodes:
-            if result.status.value in ("failed", "fixed") or (
-                result.status.value == "blocked" and outcome(result, results) == "failed"
-            ):
-                lines += ["", failure_block(result, again_command(node), colour=colour), ""]
-        if terminal is not None:
-            terminal.ensure_newline()
-            terminal.write_line("\n".join(lines))
-
-
-def again_command(node: str) -> str:
-    """The command that repeats one item alone."""
-    path, recipe, check = node.split("::", 2)
-    short = os.path.relpath(path) if Path(path).is_absolute() else path
-    return f"harness run {shlex.quote(short)} --recipe {shlex.quote(recipe)} -k {shlex.quote(check)}"
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        for entry in self.unused:
+            terminalreporter.write_line(f"UNUSED  {entry}", red=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,10 +15,11 @@ from harness.checks.judging import judge
 from harness.families import check_possible
 from harness.launch import Launcher, WarmParent, can_fork
 from harness.planner import plan
-from harness.recipe import Recipe, Suite
+from harness.recipe import Recipe, Suite, read_suite
 from harness.refusal import Refused
 from harness.result import Result
 from harness.runner import JOURNAL, Runner, Workers, disk_errors, worker_modules
+from harness.verdict import KNOWN_FAILURES, KnownFailure, read_known_failures, unused
 
 MARKER = ".harness-out"
 FOLDERS = ("runs", "bases", "faults")
@@ -50,12 +52,16 @@ class WarmParents:
 
 @dataclass
 class Session:
-    """Carries out and judges recipes, each once, whichever of its checks is asked for first."""
+    """Carries out and judges recipes, each once, whichever of its checks is asked for first.
+
+    `seconds` is what the runs of a recipe took, without the start of the session's processes.
+    """
 
     sockets: Sockets
     out: Path
     faults: tuple[str, ...] = ()
     bases: Path | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
     _made: dict[str, dict[str, Result] | Exception] = field(default_factory=dict)
     _refused: Refused | None = None
 
@@ -80,6 +86,8 @@ class Session:
         planned = plan(recipe_id, recipe, checks)
         evidence = self.runner.carry_out(planned, self.faults)
         main, intent = evidence.traces["main"], planned.runs["main"].intent
+        stages = [evidence.traces[name].measured.get("seconds", {}) for name in planned.runs]
+        self.seconds[recipe_id] = round(sum(sum(seconds.values()) for seconds in stages), 3)
         return {check.name: judge(check, recipe_id, intent, main, evidence.traces) for check in checks}
 
     @property
@@ -106,7 +114,8 @@ def _shortest_end(parts: tuple[str, ...], others: set[tuple[str, ...]]) -> str:
 
 
 def check_buildable(suite: Suite) -> None:
-    """Refuse what no run could be made of, an unknown family or a damaged start, before anything is built."""
+    """Refuse what no run could be made of, such as an unknown family or a damaged start, before anything is built."""
+    read_known_failures(suite.path.with_name(KNOWN_FAILURES))
     for name, recipe in suite.recipes.items():
         try:
             check_possible(recipe)
@@ -115,6 +124,20 @@ def check_buildable(suite: Suite) -> None:
         if recipe.start_from != "fresh":
             for problem in checkpoint_problems(Path(recipe.start_from)):
                 raise Refused(problem, where=f"{suite.path}: {name}: start_from")
+
+
+def unused_known_failures(folder: Path) -> list[KnownFailure]:
+    """The known failures in a folder that match no recipe and check of any suite beside them."""
+    known = read_known_failures(folder / KNOWN_FAILURES)
+    recipes = list(_recipes_in(folder)) if known else []
+    return unused(known, [(recipe, check.name) for recipe in recipes for check in CHECKS])
+
+
+def _recipes_in(folder: Path) -> Iterator[str]:
+    for path in sorted(folder.iterdir()):
+        if path.suffix in (".yaml", ".yml") and path.name != KNOWN_FAILURES:
+            with contextlib.suppress(Refused):  # a file that is no suite; one that is run and broken is refused there
+                yield from (f"{path.stem}/{name}" for name in read_suite(path).recipes)
 
 
 def prepare_out(out: Path) -> Path:

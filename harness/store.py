@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from harness.refusal import Refused
 from harness.result import Finding, Result, Severity, Status
@@ -17,17 +18,34 @@ if TYPE_CHECKING:
 
 def write_results(path: Path, results: Iterable[Result]) -> None:
     """Write all results, sorted by recipe and check. A reader sees the old file or the new one, whole."""
-    in_order = sorted(results, key=lambda result: (result.recipe, result.check))
-    write_text(path, "".join(_line(result) for result in in_order))
+    write_text(path, _lines(results))
 
 
-def append_result(file: TextIO, result: Result) -> None:
-    """Append one result to an open file and flush, so that a crash loses nothing that was judged."""
-    try:
-        file.write(_line(result))
-        file.flush()
-    except OSError as error:
-        raise _unwritable(file.name, error) from error
+class ResultsFile:
+    """A new file that results are appended to, recipe by recipe: a crash loses none, and a full disk halves none."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._file = path.open("wb", buffering=0)
+        except OSError as error:
+            raise _unwritable(str(path), error) from error
+
+    def append(self, results: Iterable[Result]) -> None:
+        """Append results, all or none of them."""
+        before = self._file.tell()
+        rest = _lines(results).encode()
+        try:
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                self._file.truncate(before)
+                self._file.seek(before)
+            raise _unwritable(str(self.path), error) from error
+
+    def close(self) -> None:
+        self._file.close()
 
 
 def read_results(path: Path) -> list[Result]:
@@ -73,8 +91,9 @@ def _why(error: OSError) -> str:
     return error.strerror or type(error).__name__
 
 
-def _line(result: Result) -> str:
-    return json.dumps(result.to_json()) + "\n"
+def _lines(results: Iterable[Result]) -> str:
+    in_order = sorted(results, key=lambda result: (result.recipe, result.check))
+    return "".join(json.dumps(result.to_json()) + "\n" for result in in_order)
 
 
 def _result_on(path: Path, number: int, line: bytes) -> Result:

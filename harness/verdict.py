@@ -22,6 +22,7 @@ from harness.result import Result, Status
 from harness.trace.atomic import write_atomically
 
 Outcome = Literal["passed", "failed", "skipped", "xfailed"]
+KNOWN_FAILURES = "known_failures.yaml"  # lies beside the suites that it is about
 NOT_APPLIED = (Status.NOT_APPLICABLE, Status.BLOCKED, Status.NOT_COMPARABLE)
 
 

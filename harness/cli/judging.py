@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,8 +12,6 @@ from harness.refusal import Refused
 
 if TYPE_CHECKING:
     from harness.intent import Intent
-    from harness.report import RunReport
-    from harness.result import Result
 
 
 def check(
@@ -63,33 +60,16 @@ def report(
     results: Annotated[list[Path], typer.Argument(help="results.jsonl files", show_default=False)],
     out: Annotated[Path, typer.Option("--out", help="where report.md and report.html go")] = Path(),
 ) -> int:
-    """Write the Markdown and HTML reports of results again."""
-    from harness.report import closing_lines
+    """Write the Markdown and HTML reports, and the JUnit file, of results again."""
+    from harness.report import AboutRun, closing_lines, write_reports
     from harness.store import read_results
     from harness.verdict import exit_status
 
     read = tuple(result for path in results for result in read_results(path))
     if not read:
         raise Refused("there are no results", where=", ".join(map(str, results)), do="run the suite again")
-    folders = [path.parent for path in results]
-    print(closing_lines(write_reports(out, read, folders=folders).summary, colour=colour()))
-    return exit_status(read)
-
-
-def write_reports(
-    out: Path, results: tuple[Result, ...], missing: tuple[str, ...] = (), folders: Sequence[Path] = ()
-) -> RunReport:
-    """Write report.md and report.html, and hand back what they were made from.
-
-    `folders` are those of the runs, where they are not `out` itself.
-    """
-    from harness.cli.beside import commands_again, measured
-    from harness.report import RunReport, to_html, to_markdown
-    from harness.store import write_text
-
-    seconds, environment = measured(folders or [out])
-    again = commands_again(folders or [out], results)
-    made = RunReport(results, seconds=seconds, environment=environment, again=again, missing=missing)
-    write_text(out / "report.md", to_markdown(made))
-    write_text(out / "report.html", to_html(made))
-    return made
+    folders = list(dict.fromkeys(path.parent for path in results))
+    about = AboutRun.of(folders)
+    summary = write_reports(out, read, about, folders).summary
+    print(closing_lines(summary, colour=colour()))
+    return int(summary.failed) or exit_status(read, strict=about.strict)

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from harness.cli.shown import AsJson, colour, print_columns, print_json
 
+if TYPE_CHECKING:
+    from harness.pytest_session import PytestSession
+    from harness.verdict import Baseline
+
 Suites = Annotated[list[Path], typer.Argument(help="suite files, or folders of them", show_default=False)]
 Out = Annotated[Path, typer.Option("--out", help="where runs, results and reports go")]
-PYTEST_INTERRUPTED, PYTEST_INTERNAL, PYTEST_USAGE, PYTEST_NOTHING = 2, 3, 4, 5
-INTERRUPTED = 130
+BROKEN, INTERRUPTED = 3, 130
 
 
 def run(
@@ -27,12 +33,8 @@ def run(
     write_baseline: Annotated[Path | None, typer.Option(help="write the checks that applied to this file")] = None,
 ) -> int:
     """Fine-tune every recipe of the suites, judge the runs, and report."""
-    import pytest
-
-    from harness.cli.beside import note_suites
     from harness.cli.refusals import refuse_keyword, refuse_unwritable
     from harness.cli.suites import chosen, suites_at
-    from harness.refusal import Refused
     from harness.session import prepare_out
     from harness.verdict import Baseline
 
@@ -40,89 +42,108 @@ def run(
     refuse_keyword(keyword)
     if write_baseline:
         refuse_unwritable(write_baseline)
-    found = suites_at(suites)
-    arguments = chosen(found, recipe or [])
-    note_suites(prepare_out(out), found)
-    outcome = _Outcome()
-    status = pytest.main([*arguments, *_pytest_options(out, keyword, workers, strict)], plugins=[outcome])
-    if outcome.refused:
-        raise Refused(outcome.refused)
-    if status == PYTEST_INTERNAL:
-        return 3
-    if status == PYTEST_USAGE:
+    arguments = chosen(suites_at(suites), recipe or [])
+    prepare_out(out)
+    session = _session([*arguments, *_pytest_options(out, keyword, workers, strict)], keyword)
+    verdict = _report(session, before if not (recipe or keyword) else None, write_baseline)
+    if session.broken:
+        return _say_broken(session.broken)
+    return INTERRUPTED if session.interrupted else verdict
+
+
+def _session(arguments: list[str], keyword: str) -> PytestSession:
+    """Run pytest. Returns the session it had, or raises what kept it from having one."""
+    import pytest
+
+    from harness.refusal import Refused
+
+    sessions = _Sessions()
+    with _no_other_plugins():
+        status = pytest.main(arguments, plugins=[sessions])
+    session = sessions.found
+    if session is not None and session.refused:
+        raise Refused(session.refused)
+    if status == pytest.ExitCode.USAGE_ERROR:
         raise Refused("pytest refused these options", do="see the line above")
-    if status == PYTEST_NOTHING:
+    if status == pytest.ExitCode.NO_TESTS_COLLECTED:
         raise Refused(f"no check matches {keyword!r}", do="harness list checks shows them")
-    verdict = _report(out, before if not (recipe or keyword) else None, write_baseline, strict)
-    return INTERRUPTED if status == PYTEST_INTERRUPTED else verdict
+    if session is None and status == pytest.ExitCode.INTERRUPTED:
+        raise KeyboardInterrupt
+    if session is None or status == pytest.ExitCode.INTERNAL_ERROR:
+        raise RuntimeError("pytest ended with an internal error")
+    return session
 
 
-class _Outcome:
-    """Learns from the session what could not be done at all."""
+@contextlib.contextmanager
+def _no_other_plugins() -> Iterator[None]:
+    """Plugins that somebody has installed for tests of their own, and options meant for those, stay out of a run."""
+    before = dict(os.environ)
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    os.environ.pop("PYTEST_ADDOPTS", None)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
-    refused = ""
 
-    def pytest_sessionfinish(self, session: Any) -> None:
+class _Sessions:
+    """A pytest plugin that finds the harness's own session."""
+
+    found: PytestSession | None = None
+
+    def pytest_unconfigure(self, config: Any) -> None:
         from harness.pytest_plugin import SESSION
 
-        if SESSION in session.config.stash:
-            self.refused = session.config.stash[SESSION].refused
+        self.found = config.stash.get(SESSION, None)
 
 
 def _pytest_options(out: Path, keyword: str, workers: int, strict: bool) -> list[str]:
     """pytest without the configuration of the directory it happens to run in, printing only what the plugin prints."""
-    options = [
-        "-c",
-        os.devnull,
-        "--rootdir",
-        os.curdir,
-        "-p",
-        "no:cacheprovider",
-        "-qq",
-        "--no-header",
-        "--no-summary",
-    ]
-    options += [
-        "-o",
-        "console_output_style=classic",
-        "--tb=no",
-        "--harness-report",
-        "--harness-out",
-        str(out),
-    ]
-    options += ["--junitxml", str(out / "junit.xml"), "-o", "junit_family=xunit2"]
+    options = ["-c", os.devnull, "--rootdir", os.curdir, "-p", "no:cacheprovider", "-p", "no:terminal"]
+    options += ["-p", "harness.pytest_plugin", "--harness-report", "--harness-out", str(out)]
     options += ["-k", keyword] if keyword else []
-    options += ["-n", str(workers), "--dist", "load"] if workers else ["-p", "no:xdist"]
+    options += ["-p", "xdist", "-n", str(workers), "--dist", "load"] if workers else []
     options += ["--harness-strict"] if strict else []
     return options
 
 
-def _report(out: Path, before: Any, write_baseline: Path | None, strict: bool) -> int:
+def _report(session: PytestSession, before: Baseline | None, write_baseline: Path | None) -> int:
     """Write the reports, print the counts, and say how it ended."""
-    from harness.cli.judging import write_reports
-    from harness.report import closing_lines
-    from harness.store import read_results
+    from harness.report import closing_lines, seen_from_here, write_reports
     from harness.verdict import Baseline, exit_status
 
-    results = read_results(out / "results.jsonl")
-    missing = before.missing(results) if before else ()
-    if write_baseline:
+    results = tuple(session.kept)
+    about = session.about.model_copy(update={"missing": before.missing(results) if before else ()})
+    about.write(session.out)
+    if write_baseline and not about.not_judged:
         Baseline.of(results).write(write_baseline)
-    report = write_reports(out, tuple(results), missing)
-    print()
-    print(closing_lines(report.summary, colour=colour()))
-    print(f"Report: {out / 'report.html'}")
-    return int(bool(missing)) or exit_status(results, strict=strict) or int(not results)
+    summary = write_reports(session.out, results, about, [session.out]).summary
+    print(f"\n{closing_lines(summary, colour=colour())}")
+    print(f"Report: {seen_from_here(session.out / 'report.html')}")
+    return int(summary.failed) or exit_status(results, strict=session.strict)
+
+
+def _say_broken(broken: Mapping[str, str]) -> int:
+    """Show what was raised where a check should have been judged."""
+    print(next(iter(broken.values())), file=sys.stderr)
+    print(
+        f"harness: {', '.join(broken)} could not be judged; this is a defect of the harness or of a check, "
+        "please report it with the lines above",
+        file=sys.stderr,
+    )
+    return BROKEN
 
 
 def faults(suites: Suites, out: Out = Path("harness-out"), as_json: AsJson = False) -> int:
     """Inject every fault that applies into the suites' recipes, and print which checks caught it."""
     from harness.cli.suites import suites_at
     from harness.fault_table import fault_rows
-    from harness.session import WarmParents, prepare_out
+    from harness.session import WarmParents, prepare_out, suite_names
 
     found = suites_at(suites)
-    recipes = {f"{suite.name}/{name}": recipe for suite in found for name, recipe in suite.recipes.items()}
+    names = suite_names(suite.path for suite in found)
+    recipes = {f"{names[suite.path]}/{name}": recipe for suite in found for name, recipe in suite.recipes.items()}
     out = prepare_out(out)
     parents = WarmParents(sorted({recipe.family for recipe in recipes.values()}))
     rows = []

@@ -8,51 +8,36 @@ from pathlib import Path
 
 from harness.recipe import Suite, read_suite
 from harness.refusal import Refused
+from harness.verdict import KNOWN_FAILURES
 
 SUFFIXES = (".yaml", ".yml")
-NOT_SUITES = ("known_failures.yaml",)
 
 
 def suites_at(paths: Sequence[Path]) -> list[Suite]:
     """Read every suite named, and every one in a folder named. Refuses the first that cannot work."""
-    files = [file for path in paths for file in _files(path)]
-    suites = [read_suite(file) for file in files]
+    from harness.session import check_buildable, suite_names
+
+    suites = [read_suite(file) for file in _files(paths)]
+    suite_names(suite.path for suite in suites)
     for suite in suites:
-        for name, recipe in suite.recipes.items():
-            _buildable(suite.path, name, recipe)
+        check_buildable(suite)
     return suites
 
 
-def _files(path: Path) -> list[Path]:
-    if not path.is_dir():
-        return [path]
-    found = sorted(file for file in path.iterdir() if file.suffix in SUFFIXES and file.name not in NOT_SUITES)
-    if not found:
-        raise Refused("holds no suite", where=str(path), do="name a suite file, or a folder with some")
-    return found
-
-
-def _buildable(path: Path, name: str, recipe: object) -> None:
-    """Refuse an unknown family and a damaged start directory before anything is built."""
-    from harness.checkpoint.problems import checkpoint_problems
-    from harness.families import check_possible
-    from harness.recipe import Recipe
-
-    assert isinstance(recipe, Recipe)
-    try:
-        check_possible(recipe)
-    except Refused as refused:
-        raise Refused(refused.what, where=f"{path}: {name}", do=refused.do) from None
-    if recipe.start_from != "fresh":
-        for problem in checkpoint_problems(Path(recipe.start_from)):
-            raise Refused(problem, where=f"{path}: {name}: start_from")
+def _files(paths: Sequence[Path]) -> list[Path]:
+    """The files named, and those in the folders named; known failures, which suites/*.yaml names too, are no suite."""
+    files = []
+    for path in paths:
+        found = sorted(file for file in path.iterdir() if file.suffix in SUFFIXES) if path.is_dir() else [path]
+        suites = [file for file in found if file.name != KNOWN_FAILURES]
+        if not suites and (path.is_dir() or len(paths) == 1):
+            raise Refused("holds no suite", where=str(path), do="name a suite file, or a folder with some")
+        files += suites
+    return files
 
 
 def chosen(suites: Sequence[Suite], names: Sequence[str]) -> list[str]:
     """The pytest arguments for whole suites, or for the named recipes of them."""
-    for suite in suites:
-        if "[" in str(suite.path):
-            raise Refused("pytest takes no path with a [ in it", where=str(suite.path), do="run from inside the folder")
     if not names:
         return [str(suite.path) for suite in suites]
     arguments = []

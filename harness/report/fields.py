@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 SHOWN = 5
 _INDENT = "  "
 _NAME_WIDTH = 10
+_COUNT = re.compile(r"(\d+ findings?)?")  # the reason of a result that only has its findings
 
 
 def fields_of(finding: Finding) -> list[tuple[str, str]]:
@@ -43,9 +45,11 @@ def more_of(findings: Sequence[Finding], shown: int) -> list[str]:
 
 
 def result_lines(result: Result, again: str, name_style: Callable[[str], str] = str) -> list[str]:
-    """The findings of a result, or its reason where there is none, and the command that reproduces it."""
+    """The findings of a result, its reason if that says more, and the command that reproduces it."""
     findings = errors_first(result.findings)
-    paragraphs = [fields_of(finding) for finding in findings[:SHOWN]] or [[("reason", result.reason)]]
+    paragraphs = [fields_of(finding) for finding in findings[:SHOWN]]
+    if not (findings and _COUNT.fullmatch(result.reason)):
+        paragraphs.append([("reason", result.reason)])
     sections = [[line for field in fields for line in _lines(*field, name_style)] for fields in paragraphs]
     if more := more_of(findings, SHOWN):
         sections.append([_INDENT + line for line in more])

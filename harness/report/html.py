@@ -32,6 +32,9 @@ def to_html(run: RunReport) -> str:
         checks=sorted({result.check for result in run.results}),
         legend=[_Mark.of(status) for status in BY_URGENCY if run.summary.overall[status]],
         comparison=run.comparison,
+        not_judged=run.not_judged,
+        interrupted=run.interrupted,
+        unused=run.unused,
         environment=[(name, fact(value)) for name, value in run.environment.items()],
     )
 

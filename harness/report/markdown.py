@@ -33,6 +33,8 @@ def to_markdown(run: RunReport) -> str:
         *_results(run, "Failures", FAILING),
         *_results(run, "Warnings", (Status.WARNED,)),
         *_reasons(run),
+        *_names(2, f"Recipes {'not run' if run.interrupted else 'that could not be judged'}", run.not_judged),
+        *_names(2, "Known failures that match nothing", run.unused),
         *(_comparison(run.comparison) if run.comparison else ()),
         *_environment(run),
     ]
@@ -81,14 +83,14 @@ def _comparison(comparison: Comparison) -> list[str]:
     return [
         "## Compared with the baseline",
         _table(["recipe", "before", "after"], rows, numbers=True) if rows else "",
-        *_names("Newly failing", comparison.newly_failing),
-        *_names("Vanished: judged in the baseline, not in this run", comparison.vanished),
+        *_names(3, "Newly failing", comparison.newly_failing),
+        *_names(3, "Vanished: judged in the baseline, not in this run", comparison.vanished),
     ]
 
 
-def _names(title: str, names: Iterable[str]) -> list[str]:
+def _names(level: int, title: str, names: Iterable[str]) -> list[str]:
     items = "\n".join(f"- {_code(name)}" for name in names)
-    return [f"### {title}", items] if items else []
+    return [f"{'#' * level} {title}", items] if items else []
 
 
 def _environment(run: RunReport) -> list[str]:

@@ -20,7 +20,8 @@ class RunReport:
     """The results of a run and what is needed to read them.
 
     `seconds` is keyed by recipe; `again`, the command that reproduces a result, by recipe and check.
-    `missing` names vanished checks as "recipe: check". With a `baseline`, the run is compared with it.
+    `missing` names vanished checks as "recipe: check", `unused` known failures that match nothing, `not_judged`
+    recipes without all their results. With a `baseline`, the run is compared with it.
     """
 
     results: tuple[Result, ...]
@@ -29,6 +30,10 @@ class RunReport:
     environment: Mapping[str, Any] = field(default_factory=dict)
     again: Mapping[tuple[str, str], str] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
+    not_judged: tuple[str, ...] = ()
+    interrupted: bool = False
+    strict: bool = False
     baseline: tuple[Result, ...] = ()
 
     @cached_property
@@ -43,7 +48,13 @@ class RunReport:
 
     @cached_property
     def summary(self) -> Summary:
-        return Summary.of(self.results, self.comparison.vanished if self.comparison else ())
+        return Summary.of(
+            self.results,
+            self.comparison.vanished if self.comparison else (),
+            unused=self.unused,
+            not_judged=self.not_judged,
+            interrupted=self.interrupted,
+        )
 
     def command_for(self, result: Result) -> str:
         return self.again.get((result.recipe, result.check), "")

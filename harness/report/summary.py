@@ -53,29 +53,54 @@ class Counts:
 
 @dataclass(frozen=True)
 class Summary:
-    """What the results of a run amount to. `missing` names checks that only the baseline holds."""
+    """What the results of a run amount to, and what else fails it.
+
+    `missing` names checks that only the baseline holds, `unused` known failures that match nothing, `not_judged`
+    recipes without all their results.
+    """
 
     overall: Counts
     recipes: Mapping[str, Counts]
     missing: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
+    not_judged: tuple[str, ...] = ()
+    interrupted: bool = False
 
     @classmethod
-    def of(cls, results: Iterable[Result], missing: Iterable[str] = ()) -> Summary:
+    def of(
+        cls,
+        results: Iterable[Result],
+        missing: Iterable[str] = (),
+        *,
+        unused: Iterable[str] = (),
+        not_judged: Iterable[str] = (),
+        interrupted: bool = False,
+    ) -> Summary:
         by_recipe = group_by_recipe(results)
         return cls(
             overall=Counts.of(result for group in by_recipe.values() for result in group),
             recipes={recipe: Counts.of(group) for recipe, group in by_recipe.items()},
             missing=tuple(missing),
+            unused=tuple(unused),
+            not_judged=tuple(not_judged),
+            interrupted=interrupted,
         )
 
     @property
     def failed(self) -> bool:
-        """Whether anything failed, was blocked, is fixed or missing, or nothing was run at all."""
-        return bool(self.overall.failing or self.missing or not self.overall.total)
+        """Whether anything failed, was blocked, is fixed, missing or unfinished, or nothing was run at all."""
+        besides = self.missing or self.unused or self.not_judged or self.interrupted
+        return bool(self.overall.failing or besides or not self.overall.total)
 
     @property
     def verdict(self) -> str:
-        return f"{self._what_happened()}{self._what_is_missing()}."
+        return f"{self._how_far_it_came()}{self._what_happened()}{self._what_else_is_wrong()}."
+
+    def _how_far_it_came(self) -> str:
+        recipes = plural(len({*self.recipes, *self.not_judged}), "recipe")
+        if self.interrupted:
+            return f"Interrupted, {len(self.not_judged)} of {recipes} not run. "
+        return f"{len(self.not_judged)} of {recipes} could not be judged. " if self.not_judged else ""
 
     def _what_happened(self) -> str:
         if not self.overall.total:
@@ -101,12 +126,16 @@ class Summary:
             return f"{'All ' if judged > 1 else ''}{checks} passed{self._besides()}"
         return f"{passed} of {checks} passed and none failed{self._besides()}"
 
-    def _what_is_missing(self) -> str:
-        if not self.missing:
-            return ""
+    def _what_else_is_wrong(self) -> str:
+        wrong = []
+        if self.missing:
+            verb = "is" if len(self.missing) == 1 else "are"
+            wrong.append(f"{plural(len(self.missing), 'check')} of the baseline {verb} missing")
+        if self.unused:
+            verb = "matches" if len(self.unused) == 1 else "match"
+            wrong.append(f"{plural(len(self.unused), 'known failure')} {verb} nothing")
         joint = ", and" if self.overall.failing or not self.overall.judged else ", but"
-        verb = "is" if len(self.missing) == 1 else "are"
-        return f"{joint} {plural(len(self.missing), 'check')} of the baseline {verb} missing"
+        return f"{joint} {_listed(wrong)}" if wrong else ""
 
     def _besides(self) -> str:
         rest = Counts({status: n for status, n in self.overall.by_status.items() if status is not Status.PASSED})

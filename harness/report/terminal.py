@@ -49,8 +49,10 @@ def failure_block(result: Result, again: str = "", *, colour: bool = False) -> s
 
 
 def closing_lines(summary: Summary, *, colour: bool = False) -> str:
-    """The end of a run: checks that vanished, all counts, the verdict."""
-    lines = [f"{_painted('MISSING', _BOLD_RED, colour)}  {one_line(name)}" for name in summary.missing]
+    """The end of a run: what failed it and is no result, all counts, the verdict."""
+    unfinished = () if summary.interrupted else summary.not_judged
+    wrong = (("MISSING", summary.missing), ("UNUSED", summary.unused), ("NOT JUDGED", unfinished))
+    lines = [f"{_painted(title, _BOLD_RED, colour)}  {one_line(name)}" for title, names in wrong for name in names]
     if summary.overall.total:
         where = f"{plural(summary.overall.total, 'check')} of {plural(len(summary.recipes), 'recipe')}"
         lines.append(f"{where}: {_coloured_counts(summary.overall, colour)}")

@@ -94,17 +94,15 @@ def test_a_keyword_that_is_no_expression_is_refused_in_one_line(run_harness, sui
     assert "and" in ran.refusal
 
 
-def test_a_bracket_in_the_path_of_a_suite_is_refused_and_a_folder_of_such_a_name_is_not(run_harness, tmp_path) -> None:
+def test_a_folder_with_a_bracket_in_its_name_is_like_any_other(run_harness, tmp_path) -> None:
     folder = tmp_path / "runs[1]"
     folder.mkdir()
     (folder / "suite.yaml").write_text(GOOD)
 
-    outside = run_harness("run", folder / "suite.yaml", folder=tmp_path)
+    outside = run_harness("run", folder / "suite.yaml", "-k", "no_such_check", folder=tmp_path)
     inside = run_harness("run", "suite.yaml", "-k", "no_such_check", folder=folder)
 
-    assert (
-        outside.refusal == f"{folder / 'suite.yaml'}: pytest takes no path with a [ in it; run from inside the folder"
-    )
+    assert outside.refusal.startswith("no check matches")
     assert inside.refusal.startswith("no check matches")
 
 
@@ -288,7 +286,7 @@ def test_report_of_no_results_at_all_is_refused(call, tmp_path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("damaged", ["runs/a_b/trace/header.json", "runs/a_b/trace/measured.json", "suites.json"])
+@pytest.mark.parametrize("damaged", ["runs/a_b/trace/header.json", "run.json"])
 @pytest.mark.parametrize("text", ["{", "[]", "\udcff"], ids=["not_json", "a_list", "not_text"])
 def test_report_refuses_a_damaged_file_beside_the_results(damaged, text, call, tmp_path) -> None:
     (tmp_path / "results.jsonl").write_text('{"recipe": "a/b", "check": "a", "status": "passed"}\n')

@@ -75,8 +75,8 @@ def test_each_recipe_is_a_line_of_counts_and_the_run_ends_with_all_counts_and_a_
     lines = [line for line in ran.out.splitlines() if line]
     count = len(results) // 2
 
-    assert re.fullmatch(rf"two/sound    {count} checks: \d+ passed, \d+ not applicable", lines[0])
-    assert re.fullmatch(rf"two/everywhere    {count} checks: \d+ passed, 1 failed", lines[1])
+    assert re.fullmatch(rf"two/sound    {count} checks: \d+ passed, \d+ not applicable    \d+\.\d s", lines[0])
+    assert re.fullmatch(rf"two/everywhere    {count} checks: \d+ passed, 1 failed    \d+\.\d s", lines[1])
     assert lines[-3].startswith(f"{2 * count} checks of 2 recipes: ")
     assert re.fullmatch(r"1 of \d+ checks failed in 1 of 2 recipes\.", lines[-2])
     assert lines[-1].startswith("Report: ")

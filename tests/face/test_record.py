@@ -177,10 +177,7 @@ def test_a_model_that_nobody_named_is_no_success(model, training, intent, tmp_pa
 
 
 @pytest.mark.parametrize("probe", [False, True])
-def test_a_block_in_which_nothing_is_trained_is_no_success(probe, batch_of, tmp_path, request) -> None:
-    if probe:
-        request.applymarker(pytest.mark.xfail(strict=True, reason="a probe takes the first model, and there is none"))
-
+def test_a_block_in_which_nothing_is_trained_is_no_success(probe, batch_of, tmp_path) -> None:
     with harness.record(tmp_path / "trace", {}, probe=batch_of(0) if probe else None):
         pass
 
@@ -313,6 +310,27 @@ def test_no_results_are_no_success() -> None:
 def test_a_directory_that_is_no_trace_is_refused(tmp_path) -> None:
     with pytest.raises(Refused, match="is not a trace"):
         harness.check(tmp_path)
+
+
+def test_an_intent_that_is_none_is_refused(training, recorded, intent, tmp_path) -> None:
+    with (
+        pytest.raises(Refused, match=r"trace: intent: unknown setting tranis"),
+        harness.record(tmp_path / "trace", {"tranis": [".*"]}),
+    ):
+        pytest.fail("the block was entered")
+    recorded(training())
+    with pytest.raises(Refused, match="steps"):
+        harness.check(tmp_path / "trace", {**intent, "steps": "many"})
+
+
+def test_a_trace_without_an_intent_is_refused_where_none_is_given(recorded, training, intent, tmp_path) -> None:
+    recorded(training())
+    header = tmp_path / "trace" / "header.json"
+    header.write_text(json.dumps({**json.loads(header.read_text()), "intent": None}))
+
+    with pytest.raises(Refused, match="there is no intent; give one"):
+        harness.check(tmp_path / "trace")
+    assert harness.check(tmp_path / "trace", intent).ok
 
 
 def events(trace: Path) -> list[dict]:

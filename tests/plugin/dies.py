@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from typing import Any
 
-from harness.pytest_session import Progress
+from harness.report.progress import Screen
 
-_print = Progress._print
+_finished = Screen.finished
 
 
-def printed_and_killed(self: Any, nodes: Any) -> None:
-    _print(self, nodes)
-    sys.stdout.flush()
+def printed_and_killed(self: Any, *arguments: Any, **options: Any) -> None:
+    _finished(self, *arguments, **options)
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-Progress._print = printed_and_killed  # type: ignore[method-assign]
+Screen.finished = printed_and_killed  # type: ignore[method-assign]

@@ -14,8 +14,6 @@ recipes:
 """
 COMPOSE = "services: {web: {image: nginx}}\n"
 TEST = "def test_of_somebody_else():\n    assert True\n"
-OUTSIDE = "pytest gives a suite outside its rootdir an empty node id, and `again` and xdist go by node ids"
-OTHER_FOLDER = "`again` has the suite's path from the rootdir, not from the folder in which it will be typed"
 
 
 @pytest.fixture
@@ -89,10 +87,7 @@ def test_the_command_to_repeat_an_item_names_the_suite_from_here(folder, run_pyt
 
 @pytest.mark.parametrize(
     "rootdir",
-    [
-        pytest.param("--rootdir=..", marks=pytest.mark.xfail(strict=True, reason=OTHER_FOLDER)),
-        pytest.param("--rootdir=.", marks=pytest.mark.xfail(strict=True, reason=OUTSIDE)),
-    ],
+    ["--rootdir=..", "--rootdir=."],
     ids=["below_the_rootdir", "outside_the_rootdir"],
 )
 def test_the_command_to_repeat_an_item_works_from_another_folder_than_the_suites(rootdir, folder, run_pytest) -> None:
@@ -107,7 +102,6 @@ def test_the_command_to_repeat_an_item_works_from_another_folder_than_the_suites
     assert (here / suite).is_file(), command
 
 
-@pytest.mark.xfail(strict=True, reason=OUTSIDE)
 def test_items_of_two_suites_outside_the_rootdir_have_different_node_ids(folder, run_pytest) -> None:
     here = folder / "elsewhere"
 
@@ -117,7 +111,6 @@ def test_items_of_two_suites_outside_the_rootdir_have_different_node_ids(folder,
     assert len(nodes(ran)) == len(set(nodes(ran)))
 
 
-@pytest.mark.xfail(strict=True, reason="a session keeps results by suite name and recipe: the second gets the first's")
 def test_two_suites_of_the_same_name_are_told_apart_or_refused(folder, train) -> None:
     (folder / "second" / "suite.yaml").write_text(SUITE.replace("tune: [connector]", "tune: [vision]"))
 

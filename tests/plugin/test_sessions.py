@@ -24,9 +24,6 @@ recipes:
   never-asked-for: {tune: [llm], steps: 1}
 """
 ONE_CHECK = "frozen_parameters_unchanged"
-BRACKETS = (
-    "pytest takes the first [ of an argument for a parametrization, and looks for a recipe without its matrix cell"
-)
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +148,6 @@ def test_one_node_id_runs_one_check_of_one_recipe(by_node_id) -> None:
     ]
 
 
-@pytest.mark.xfail(strict=True, reason=BRACKETS)
 def test_a_node_id_as_pytest_prints_it_selects_that_item_for_a_recipe_of_a_matrix_too(folder, run_pytest) -> None:
     node = "small.yaml::words[bf16]::losses_finite"
 

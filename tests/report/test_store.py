@@ -1,13 +1,14 @@
 import errno
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
 from harness.refusal import Refused
 from harness.result import Finding, Reason, Result, Severity, Status
-from harness.store import append_result, read_results, write_results, write_text
+from harness.store import ResultsFile, read_results, write_results, write_text
 
 
 class ParameterMoved(Finding):
@@ -59,14 +60,14 @@ def test_a_missing_folder_is_made(tmp_path: Path) -> None:
 
 
 def test_appended_results_can_be_read_while_the_file_is_open(tmp_path: Path) -> None:
-    with (tmp_path / "results.jsonl").open("w") as file:
-        append_result(file, FAILED)
-        append_result(file, PASSED)
+    file = ResultsFile(tmp_path / "results.jsonl")
+    file.append([FAILED, SKIPPED])
+    file.append([PASSED])
 
-        assert [result.recipe for result in read_results(tmp_path / "results.jsonl")] == [
-            "b[bf16]",
-            "a[fp32]",
-        ]
+    recipes = [result.recipe for result in read_results(tmp_path / "results.jsonl")]
+    file.close()
+
+    assert recipes == ["b[bf16]", "b[bf16]", "a[fp32]"]
 
 
 def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,11 +88,35 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkey
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no device that is always full")
 def test_appending_to_a_full_disk_is_refused() -> None:
-    file = Path("/dev/full").open("w")  # noqa: SIM115 - closing it fails as well
+    file = ResultsFile(Path("/dev/full"))
     with pytest.raises(Refused, match=r"^/dev/full: cannot be written: No space left on device"):
-        append_result(file, PASSED)
-    with pytest.raises(OSError, match="No space left"):
-        file.close()
+        file.append([PASSED])
+    file.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX limits")
+def test_what_did_not_fit_leaves_no_part_behind(tmp_path: Path) -> None:
+    import resource
+
+    file = ResultsFile(tmp_path / "results.jsonl")
+    file.append([PASSED])
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, ((tmp_path / "results.jsonl").stat().st_size + 100, limit[1]))
+    try:
+        with pytest.raises(Refused, match="cannot be written: File too large"):
+            file.append([PASSED, FAILED])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+
+    assert read_results(tmp_path / "results.jsonl") == [PASSED]
+    file.append([SKIPPED])
+    file.close()
+    assert [result.recipe for result in read_results(tmp_path / "results.jsonl")] == ["a[fp32]", "b[bf16]"]
+
+
+def test_results_that_cannot_be_opened_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="cannot be written: No such file"):
+        ResultsFile(tmp_path / "nowhere" / "results.jsonl")
 
 
 @pytest.mark.skipif(not Path(os.devnull).is_char_device(), reason="the system has no device files")

@@ -95,7 +95,7 @@ def test_with_neither_findings_nor_reason_the_title_is_all() -> None:
 def test_empty_fields_are_left_out_and_long_ones_aligned() -> None:
     finding = Finding("an end", "Traceback:\n  File\n\n    boom\n", cause="one\rtwo")
 
-    assert failure_block(Result("r", "run.completed", Status.WARNED, "x", (finding,))) == (
+    assert failure_block(Result("r", "run.completed", Status.WARNED, "1 finding", (finding,))) == (
         """\
 WARNED  run.completed
   expected  an end

@@ -1,0 +1,76 @@
+"""What the results of a run do not say themselves. It lies beside them, so that reports can be written again."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from harness.frozen import Frozen
+from harness.refusal import Refused
+from harness.store import write_text
+
+ABOUT = "run.json"
+
+
+class AboutRun(Frozen):
+    """Where the suites lie by name, seen from where the run was started; seconds by recipe; and how it ended.
+
+    `not_judged` are recipes without all their results, `missing` checks of the baseline, as "recipe: check", and
+    `unused` known failures that match nothing.
+    """
+
+    suites: Mapping[str, str] = {}
+    seconds: Mapping[str, float] = {}
+    strict: bool = False
+    interrupted: bool = False
+    not_judged: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
+
+    def command_for(self, recipe_id: str, check: str) -> str:
+        """The command that repeats a check alone, or nothing if nobody knows where its suite lies."""
+        name = max((name for name in self.suites if recipe_id.startswith(f"{name}/")), key=len, default=None)
+        return again_command(self.suites[name], recipe_id.removeprefix(f"{name}/"), check) if name else ""
+
+    def write(self, out: Path) -> None:
+        write_text(out / ABOUT, self.model_dump_json(indent=1) + "\n")
+
+    @classmethod
+    def of(cls, folders: Iterable[Path]) -> AboutRun:
+        """Of one run, or of several whose results are read together. Nothing is known where there is no file."""
+        found = [_read(path) for folder in folders if (path := folder / ABOUT).exists()]
+        return cls(
+            suites={name: path for one in found for name, path in one.suites.items()},
+            seconds={recipe: seconds for one in found for recipe, seconds in one.seconds.items()},
+            strict=any(one.strict for one in found),
+            interrupted=any(one.interrupted for one in found),
+            not_judged=tuple(recipe for one in found for recipe in one.not_judged),
+            missing=tuple(name for one in found for name in one.missing),
+            unused=tuple(entry for one in found for entry in one.unused),
+        )
+
+
+def _read(path: Path) -> AboutRun:
+    try:
+        return AboutRun.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise Refused(f"cannot be read: {error.strerror}", where=str(path), do="make it readable") from None
+    except ValidationError:
+        raise Refused("is damaged", where=str(path), do="remove it, or run again") from None
+
+
+def again_command(suite: str, recipe: str, check: str) -> str:
+    """The command that repeats one check of one recipe."""
+    return shlex.join(["harness", "run", suite, "--recipe", recipe, "-k", check])
+
+
+def seen_from_here(path: Path) -> str:
+    """A path as somebody would type it in this folder."""
+    try:
+        return min(os.path.relpath(path), str(path), key=len)
+    except ValueError:  # on another drive
+        return str(path)

@@ -1,0 +1,54 @@
+"""The files of a report: Markdown, one HTML page, and JUnit XML for the service that runs the suites."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from harness.refusal import Refused
+from harness.report.about import AboutRun
+from harness.report.html import to_html
+from harness.report.junit import to_junit
+from harness.report.markdown import to_markdown
+from harness.report.model import RunReport
+from harness.result import Result
+from harness.store import write_text
+
+
+def write_reports(out: Path, results: tuple[Result, ...], about: AboutRun, folders: Iterable[Path]) -> RunReport:
+    """Write every report, and hand back what they were made from. The traces of the runs lie in the folders."""
+    made = RunReport(
+        results,
+        seconds=about.seconds,
+        environment=environment(folders),
+        again={(one.recipe, one.check): about.command_for(one.recipe, one.check) for one in results},
+        missing=about.missing,
+        unused=about.unused,
+        not_judged=about.not_judged,
+        interrupted=about.interrupted,
+        strict=about.strict,
+    )
+    for name, written_as in (("report.md", to_markdown), ("report.html", to_html), ("junit.xml", to_junit)):
+        write_text(out / name, written_as(made))
+    return made
+
+
+def environment(folders: Iterable[Path]) -> dict[str, Any]:
+    """The environment of the first run that recorded one."""
+    headers = (path for folder in folders for path in sorted(folder.glob("runs/*/trace/header.json")))
+    return next((found for header in headers if (found := _recorded(header))), {})
+
+
+def _recorded(header: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(header.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise Refused(f"cannot be read: {error.strerror}", where=str(header), do="make it readable") from None
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise Refused("is damaged", where=str(header), do="remove it, or run again")
+    found = value.get("environment")
+    return found if isinstance(found, dict) else {}

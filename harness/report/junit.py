@@ -1,0 +1,60 @@
+"""A report as JUnit XML: a test case per recipe and check, and one for everything else that fails a run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as Xml
+
+from harness.report.statuses import label
+from harness.report.terminal import failure_block
+from harness.report.text import one_line, printable
+from harness.verdict import outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from harness.report.model import RunReport
+    from harness.result import Result
+
+NOT_XML = str.maketrans("", "", "\ufffe\uffff")
+
+
+def to_junit(run: RunReport) -> str:
+    """The whole report; an unfinished recipe is an error, so that half a run never reads as a whole one."""
+    suites = Xml.Element("testsuites", name=_clean(run.title))
+    for recipe, results in run.recipes.items():
+        suite = Xml.SubElement(suites, "testsuite", name=_clean(recipe), time=f"{run.seconds.get(recipe, 0):.3f}")
+        for result in results:
+            _add_result(suite, result, results, run)
+    why = "not run: interrupted" if run.interrupted else "could not be judged"
+    _add_others(suites, "recipes", run.not_judged, "error", why)
+    _add_others(suites, "baseline", run.summary.missing, "failure", "judged in the baseline, not in this run")
+    _add_others(suites, "known failures", run.unused, "failure", "matches nothing")
+    for element in (*suites, suites):
+        for name, tag in (("tests", "testcase"), ("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+            element.set(name, str(sum(1 for _ in element.iter(tag))))
+    Xml.indent(suites, " ")
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{Xml.tostring(suites, encoding="unicode")}\n'
+
+
+def _add_result(suite: Xml.Element, result: Result, of_recipe: Iterable[Result], run: RunReport) -> None:
+    case = Xml.SubElement(suite, "testcase", classname=_clean(result.recipe), name=_clean(result.check))
+    came_out = outcome(result, of_recipe, strict=run.strict)
+    message = _clean(f"{label(result.status)}: {result.reason}" if result.reason else label(result.status))
+    if came_out == "failed":
+        block = failure_block(result, run.command_for(result))
+        Xml.SubElement(case, "failure", message=message).text = printable(block).translate(NOT_XML)
+    elif came_out != "passed":
+        Xml.SubElement(case, "skipped", message=message, type=came_out)
+
+
+def _add_others(suites: Xml.Element, title: str, names: Iterable[str], tag: str, message: str) -> None:
+    """What fails a run and is no result, a test case each."""
+    names = list(names)
+    suite = Xml.SubElement(suites, "testsuite", name=title) if names else suites
+    for name in names:
+        Xml.SubElement(Xml.SubElement(suite, "testcase", classname=title, name=_clean(name)), tag, message=message)
+
+
+def _clean(text: str) -> str:
+    return one_line(text).translate(NOT_XML)
