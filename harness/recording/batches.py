@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 
-from harness.trace.fingerprint import as_hex, bits, fingerprint, weights
+from harness.recording.digests import Digest
+from harness.trace.fingerprint import as_hex, bits, weights
 
 IGNORED_LABEL = -100
 
@@ -17,24 +18,25 @@ def batch_facts(inputs: Mapping[str, Any]) -> dict[str, Any]:
     facts: dict[str, Any] = {}
     labels, ids = inputs.get("labels"), inputs.get("input_ids")
     if isinstance(labels, torch.Tensor):
-        facts["labels"] = int((labels != IGNORED_LABEL).sum())
+        facts["labels"] = int(torch.count_nonzero(labels != IGNORED_LABEL))
     if isinstance(ids, torch.Tensor) and ids.dim() == 2:
         facts["samples"] = sample_fingerprints(ids, inputs.get("attention_mask"))
     pixels = inputs.get("pixel_values")
     if isinstance(pixels, torch.Tensor):
-        facts["pixels"] = as_hex(fingerprint(pixels))
+        facts["pixels"] = Digest()([pixels])
     facts["shapes"] = {name: list(value.shape) for name, value in sorted(inputs.items()) if _is_tensor(value)}
     return facts
 
 
 def sample_fingerprints(ids: torch.Tensor, mask: Any | None = None) -> list[str]:
     """One fingerprint per row of token ids (batch, length), without its padding."""
-    keep = mask.bool() if isinstance(mask, torch.Tensor) and mask.shape == ids.shape else torch.ones_like(ids).bool()
-    low, high = bits(ids.to(torch.int64)).view(*ids.shape, 2).to(torch.int64).unbind(-1)
-    places = (keep.cumsum(1) - 1).clamp_(min=0)
-    odd = weights(0, 2 * ids.shape[1], ids.device).view(-1, 2)[places]
-    sums = (keep * (low * odd[..., 0] + high * odd[..., 1])).sum(1)
-    return [as_hex(value) for value in sums.tolist()]
+    words = bits(ids.to(torch.int64)).view(len(ids), -1)
+    odd = weights(0, words.shape[1], ids.device)
+    if isinstance(mask, torch.Tensor) and mask.shape == ids.shape and not bool(mask.all()):
+        keep = mask.bool()
+        places = (keep.cumsum(1) - 1).clamp_(min=0)
+        odd = (odd.view(-1, 2)[places] * keep[..., None]).view(len(ids), -1)
+    return [as_hex(value) for value in (words * odd).sum(1).tolist()]
 
 
 def loss_of(output: Any) -> torch.Tensor | None:

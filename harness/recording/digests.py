@@ -1,4 +1,4 @@
-"""One number over many tensors: whether an optimizer's state is what it was."""
+"""One number over many tensors: whether an optimizer's state, or a batch's pixels, are what they were."""
 
 from __future__ import annotations
 
@@ -9,40 +9,51 @@ import torch
 
 from harness.trace.fingerprint import as_hex, weights
 
+LINE = 256  # 64-bit words
+
 
 class Digest:
-    """The sum of 64-bit words times the fingerprint's weights, over tensors laid end to end by dtype.
+    """Weighted sums over the lines and over the columns of a table of 64-bit words: tensors end to end, by dtype.
 
-    Half the work of a fingerprint, and as sensitive but for two words that differ in their highest bit alone and change
-    places. What can be kept for tensors that stay where they are is kept.
+    For a fraction of a fingerprint's work it notices any word that differs, and any two that change places, for no two
+    share line and column. What can be kept for tensors that stay where they are is kept.
     """
 
     def __init__(self) -> None:
         self._addresses: list[int] = []
-        self._rows: list[_Row] = []
+        self._tables: list[_Table] = []
 
     def __call__(self, tensors: Iterable[torch.Tensor]) -> str:
-        tensors = [tensor.detach() if tensor.requires_grad else tensor for tensor in tensors]
+        tensors = list(tensors)
         addresses = [tensor.data_ptr() for tensor in tensors]
-        if addresses != self._addresses or not all(tensor.is_contiguous() for tensor in tensors):
-            self._addresses = addresses
-            self._rows = [_Row(members) for members in _by_kind(tensors)]
-        return as_hex(sum(row.sum() for row in self._rows))
+        if addresses != self._addresses:
+            self._tables = [_Table(members) for members in _by_kind(tensors)]
+            in_place = all(tensor.is_contiguous() for tensor in tensors)  # elsewhere what is kept are copies
+            self._addresses = addresses if in_place else []
+        return as_hex(sum(table.sum() for table in self._tables))
 
 
-class _Row:
-    """Tensors of one dtype and device, and room to lay them end to end in whole 64-bit words."""
+class _Table:
+    """Tensors of one dtype and device, laid end to end; a single one that is whole words stays in place.
+
+    The words after the last whole line count for themselves.
+    """
 
     def __init__(self, tensors: list[torch.Tensor]) -> None:
-        self._flat = [tensor.reshape(-1) for tensor in tensors]
-        size = sum(map(len, self._flat))
-        room = torch.zeros(-(-size // 8) * 8, dtype=tensors[0].dtype, device=tensors[0].device)
-        self._laid, self._words = room[:size], room.view(torch.int64)
-        self._weights = weights(0, len(self._words), room.device)
+        self._flat = [tensor.detach().reshape(-1) for tensor in tensors]
+        size, first = sum(map(len, self._flat)), self._flat[0]
+        self._in_place = len(tensors) == 1 and size % 8 == 0 and first.storage_offset() % 8 == 0
+        room = first if self._in_place else first.new_zeros(-(-size // 8) * 8)
+        words = room.view(torch.int64)
+        whole = len(words) // LINE * LINE
+        self._laid, self._lines, self._rest = room[:size], words[:whole].view(-1, LINE), words[whole:]
+        self._weights = weights(0, len(self._lines) + LINE + len(self._rest), room.device)
 
     def sum(self) -> int:
-        torch.cat(self._flat, out=self._laid)
-        return int(torch.dot(self._words, self._weights))
+        if not self._in_place:
+            torch.cat(self._flat, out=self._laid)
+        sums = torch.cat([self._lines.sum(1), self._lines.sum(0), self._rest])
+        return int(torch.dot(sums, self._weights))
 
 
 def _by_kind(tensors: list[torch.Tensor]) -> list[list[torch.Tensor]]:

@@ -162,8 +162,10 @@ class Recorder:
             "gradients",
             moment="optimizer",
             norm=gradient_norms(parameters),
-            # Where every element changed at the step before, none is lost to rounding: nobody asks how many could be.
-            nonzero=gradient_nonzeros(parameters, [w for model in self.models for w in model.values.wholly_changed()]),
+            # Where they changed at the step before, none are lost to rounding: nobody asks how many could be.
+            nonzero=gradient_nonzeros(
+                parameters, [changed for model in self.models for changed in model.values.nearly_all_changed()]
+            ),
         )
 
     def step_ends(self, optimizer: torch.optim.Optimizer, skipped: bool = False) -> None:
@@ -171,7 +173,7 @@ class Recorder:
         if self._paused:
             return
         facts = self._facts(optimizer)
-        facts.describe_once(self.stream, self.models)
+        facts.describe_once(self.stream, self.models)  # of a step that a scaler skipped, nothing was seen before
         self.event(
             "optimizer_step",
             optimizer=facts.ident,

@@ -22,20 +22,22 @@ class Segments:
         device = self.tensors[0].device
         words = words_per_element(self.tensors[0].dtype)
         self._words = stretches([tensor.numel() * words for tensor in self.tensors], device)
-        self._elements = stretches([tensor.numel() for tensor in self.tensors], device)
+        self._elements = self._words if words == 1 else stretches([tensor.numel() for tensor in self.tensors], device)
         self._words_each = words
-        self._weights = torch.cat([weights(0, tensor.numel() * words, device) for tensor in self.tensors])
+        self._weights = weights(0, max(tensor.numel() for tensor in self.tensors) * words, device)
         self._addresses: list[int] = []
         self._views: list[torch.Tensor] = []
         self.flat = torch.cat(self._current_views())
         self._spare = torch.empty_like(self.flat)
+        self._wide: torch.Tensor | None = None
 
     def _current_views(self) -> list[torch.Tensor]:
         """The tensors' bits in place, looked up again only where a tensor was given other memory."""
         addresses = [tensor.data_ptr() for tensor in self.tensors]
-        if addresses != self._addresses or not all(tensor.is_contiguous() for tensor in self.tensors):
+        if addresses != self._addresses:
             self._views = [bits(tensor) for tensor in self.tensors]
-            self._addresses = addresses
+            in_place = all(tensor.is_contiguous() for tensor in self.tensors)  # elsewhere the views are copies
+            self._addresses = addresses if in_place else []
         return self._views
 
     def read(self) -> None:
@@ -45,11 +47,9 @@ class Segments:
     def changed(self) -> list[int]:
         """Read the tensors again: how many elements of each differ in any bit from what was read before."""
         self.read()
-        before = self._spare
-        differing = before.bitwise_xor_(self.flat)
-        if self._words_each > 1:
-            differing = (differing != 0).view(-1, self._words_each).any(1)
-        return self._elements.nonzero(differing)
+        if torch.equal(self.flat, self._spare):
+            return [0] * len(self.tensors)
+        return self._words.differing(self.flat, self._spare, self._words_each)
 
     def fingerprints(self) -> list[int]:
         """The fingerprint of each tensor, as trace.fingerprint defines it, signed."""
@@ -58,6 +58,9 @@ class Segments:
     def norms_and_peaks(self) -> tuple[list[float], list[float]]:
         """The 2-norm and the largest magnitude of each tensor."""
         floats = self.flat.view(self.tensors[0].dtype)
+        if floats.element_size() < 4:
+            self._wide = floats.to(torch.float32) if self._wide is None else self._wide.copy_(floats)
+            floats = self._wide
         return self._elements.norms(floats), self._elements.peaks(floats)
 
 
@@ -65,11 +68,10 @@ def norms(tensors: Sequence[torch.Tensor]) -> list[float]:
     """The 2-norm of each tensor, in float32 at least: a norm of float16 overflows where none of its elements does."""
     if not tensors:
         return []
-    wide = [t.detach().float() if t.element_size() < 4 else t.detach() for t in tensors]
-    found = list(torch._foreach_norm(wide))
-    if len({norm.dtype for norm in found}) > 1:
-        found = [norm.double() for norm in found]
-    values: list[float] = torch.stack(found).tolist()
+    if {tensor.dtype for tensor in tensors} - {torch.float32}:
+        tensors = [tensor.double() for tensor in tensors]
+    with torch.no_grad():
+        values: list[float] = torch.stack(torch._foreach_norm(list(tensors))).tolist()
     return values
 
 

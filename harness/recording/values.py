@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,17 +18,12 @@ Columns = dict[str, list[Any]]
 class Values:
     """The values of parameters over a run, as columns in the parameters' order.
 
-    Parameters are grouped by dtype, device and requires_grad: where a whole group of frozen ones is bit-equal to what
-    it was, nothing else needs to be computed.
+    Parameters are grouped by dtype, device and requires_grad, and after the first change by whether they took part in
+    it: where a whole group is bit-equal to what it was, nothing else needs to be computed.
     """
 
     def __init__(self, parameters: Sequence[torch.Tensor]) -> None:
         self.parameters = list(parameters)
-        groups: dict[tuple[Any, ...], list[int]] = {}
-        for index, parameter in enumerate(self.parameters):
-            if parameter.numel():
-                groups.setdefault((parameter.dtype, parameter.device, parameter.requires_grad), []).append(index)
-        self._groups = [(indices, Segments([self.parameters[i] for i in indices])) for indices in groups.values()]
         self._sizes = [parameter.numel() for parameter in self.parameters]
         self._columns: Columns = {
             "fingerprint": [as_hex(0)] * len(self.parameters),
@@ -35,8 +31,18 @@ class Values:
             "rms": [0.0] * len(self.parameters),
             "peak": [0.0] * len(self.parameters),
         }
+        self._groups = self._grouped([parameter.requires_grad for parameter in self.parameters])
+        self._first_change_seen = False
         for indices, segments in self._groups:
             self._measure(indices, segments)
+
+    def _grouped(self, moving: Sequence[bool]) -> list[tuple[list[int], Segments]]:
+        groups: dict[tuple[Any, ...], list[int]] = {}
+        for index in sorted(range(len(self.parameters)), key=self._sizes.__getitem__):
+            parameter = self.parameters[index]
+            if parameter.numel():
+                groups.setdefault((parameter.dtype, parameter.device, moving[index]), []).append(index)
+        return [(indices, Segments([self.parameters[i] for i in indices])) for indices in groups.values()]
 
     def observe(self) -> Columns:
         """Read all values again. `changed` counts the elements that differ from the last observation."""
@@ -45,11 +51,14 @@ class Values:
             self._put("changed", indices, changed)
             if any(changed):
                 self._measure(indices, segments)
+        if not self._first_change_seen and any(self._columns["changed"]):
+            self._first_change_seen = True
+            self._groups = self._grouped([changed > 0 for changed in self._columns["changed"]])
         return self._columns
 
-    def wholly_changed(self) -> list[bool]:
-        """Of each parameter, whether the last observation found every element changed."""
-        return [changed == size for changed, size in zip(self._columns["changed"], self._sizes)]
+    def nearly_all_changed(self) -> list[bool]:
+        """Of each parameter, whether the last observation found all but a hundredth of its elements changed."""
+        return [100 * changed >= 99 * size for changed, size in zip(self._columns["changed"], self._sizes)]
 
     @property
     def columns(self) -> Columns:
@@ -65,9 +74,7 @@ class Values:
             self._put("peak", indices, largest)
 
     def _put(self, column: str, indices: list[int], values: Sequence[Any]) -> None:
-        target = self._columns[column]
-        for index, value in zip(indices, values):
-            target[index] = value
+        deque(map(self._columns[column].__setitem__, indices, values), maxlen=0)
 
 
 def gradient_norms(parameters: Sequence[torch.Tensor]) -> list[float | None]:
@@ -77,13 +84,14 @@ def gradient_norms(parameters: Sequence[torch.Tensor]) -> list[float | None]:
 
 def gradient_nonzeros(parameters: Sequence[torch.Tensor], skip: Sequence[bool]) -> list[int | None]:
     """How many elements of each parameter's gradient are not zero, None where there is no gradient or it is skipped."""
-    wanted = iter(_per_gradient([p for p, left_out in zip(parameters, skip) if not left_out], nonzero))
-    return [None if left_out else next(wanted) for left_out in skip]
+    counted = [index for index, left_out in enumerate(skip) if not left_out]
+    found: list[int | None] = [None] * len(skip)
+    for index, count in zip(counted, _per_gradient([parameters[index] for index in counted], nonzero)):
+        found[index] = count
+    return found
 
 
 def _per_gradient(parameters: Sequence[torch.Tensor], measure: Any) -> list[Any]:
-    there = [(index, p.grad) for index, p in enumerate(parameters) if p.grad is not None]
-    found: list[Any] = [None] * len(parameters)
-    for (index, _), value in zip(there, measure([gradient for _, gradient in there])):
-        found[index] = value
-    return found
+    gradients = [parameter.grad for parameter in parameters]
+    found = iter(measure([gradient for gradient in gradients if gradient is not None]))
+    return [None if gradient is None else next(found) for gradient in gradients]

@@ -6,7 +6,7 @@ import ctypes
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,9 @@ _DTYPES = {
     torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16",
     torch.int64: "I64", torch.int32: "I32", torch.int16: "I16", torch.int8: "I8", torch.uint8: "U8", torch.bool: "BOOL",
 }  # fmt: skip
+
+_FLOATS = {float, type(None)}
+_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 
 
 class StreamWriter:
@@ -47,11 +50,30 @@ class StreamWriter:
 
 
 def encoded(record: Mapping[str, Any]) -> str:
-    """One record as a JSON line without its line break."""
+    """One record as a JSON line without its line break.
+
+    A column of floats is written with nine digits, which tell any two of float32 apart: a fraction of the work, and of
+    the size, of the seventeen of float64.
+    """
+    return "{" + ",".join([f"{_ENCODER.encode(name)}:{_text(value)}" for name, value in record.items()]) + "}"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, dict):
+        return encoded(value)
+    if isinstance(value, list) and len(value) > 1 and {type(item) for item in value} <= _FLOATS:
+        text = _columns_text(value)
+        if "n" not in text.replace("null", ""):  # nan, inf
+            return text
     try:
-        return json.dumps(record, separators=(",", ":"), allow_nan=False)
+        return _ENCODER.encode(value)
     except ValueError:
-        return json.dumps(_finite(record), separators=(",", ":"), allow_nan=False)
+        return _ENCODER.encode(_finite(value))
+
+
+def _columns_text(column: Sequence[float | None]) -> str:
+    form = ",".join(["null" if item is None else "%.9g" for item in column])
+    return f"[{form % tuple([item for item in column if item is not None])}]"
 
 
 def _finite(value: Any) -> Any:

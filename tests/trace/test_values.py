@@ -126,6 +126,33 @@ def test_frozen_and_trained_of_one_dtype_are_told_apart() -> None:
     assert columns["rms"] == pytest.approx([1.0, 2.0])
 
 
+@both_ways
+def test_a_table_larger_than_the_cache_is_several(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stretches, "CACHED", 6)
+    parameters = [torch.nn.Parameter(filled((size,), torch.float32, size)) for size in (3, 7, 2, 3, 3, 3, 3)]
+    values = Values(parameters)
+    for p in parameters[::2]:
+        p.data[1] += 1
+
+    columns = values.observe()
+
+    assert columns["changed"] == [1, 0, 1, 0, 1, 0, 1]
+    assert columns["fingerprint"] == [as_hex(fingerprint(p)) for p in parameters]
+    assert columns["peak"] == [float(p.detach().abs().max()) for p in parameters]
+
+
+@both_ways
+def test_parameters_are_followed_that_move_later_than_others() -> None:
+    first, later = torch.nn.Parameter(torch.zeros(3)), torch.nn.Parameter(torch.zeros(3))
+    values = Values([later, first])
+    seen = []
+    for moved in (first, later, first):
+        moved.data.add_(1)
+        seen.append((list(values.observe()["changed"]), list(values.columns["peak"])))
+
+    assert seen == [([0, 3], [0.0, 1.0]), ([3, 0], [1.0, 1.0]), ([0, 3], [1.0, 2.0])]
+
+
 def test_values_that_are_no_numbers_are_kept() -> None:
     columns = Values([torch.tensor([math.nan, 1.0]), torch.tensor([-math.inf, 1.0]), torch.tensor([-2.0])]).columns
 
@@ -189,13 +216,13 @@ def test_gradients_keep_their_places() -> None:
     assert gradient_nonzeros([with_one, zero, without], skip=[True, False, True]) == [None, 0, None]
 
 
-def test_which_parameters_changed_in_every_element() -> None:
-    some, every = torch.nn.Parameter(torch.zeros(2)), torch.nn.Parameter(torch.zeros(2))
-    values = Values([some, every])
-    some.data[0], every.data[:] = 1, 1
+def test_which_parameters_changed_in_nearly_every_element() -> None:
+    some, nearly, every = (torch.nn.Parameter(torch.zeros(200)) for _ in range(3))
+    values = Values([some, nearly, every])
+    some.data[:197], nearly.data[:198], every.data[:] = 1, 1, 1
     values.observe()
 
-    assert values.wholly_changed() == [False, True]
+    assert values.nearly_all_changed() == [False, True, True]
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
@@ -208,6 +235,15 @@ def test_a_digest_notices_one_element_and_the_order(dtype: torch.dtype) -> None:
 
     assert found[0] == found[3]
     assert len(set(found)) == 3
+
+
+@pytest.mark.parametrize("other", [1, 256, 257, 511], ids=["one line", "one column", "neither", "after the last line"])
+def test_a_digest_notices_words_that_change_places(other: int) -> None:
+    words = torch.arange(600, dtype=torch.int64)
+    moved = words.clone()
+    moved[[0, other]] = words[[other, 0]]
+
+    assert Digest()([moved]) != Digest()([words])
 
 
 def test_a_digest_is_over_all_dtypes() -> None:

@@ -2,12 +2,15 @@
 
 import json
 import math
+import struct
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import load_file
 
@@ -85,6 +88,24 @@ def test_floats_that_json_cannot_hold_become_words(value: Any, written: Any) -> 
 
     assert json.loads(line, parse_constant=pytest.fail) == {"kind": "x", "value": written}
     assert "\n" not in line
+
+
+FLOAT32 = st.floats(allow_nan=False, allow_infinity=False, width=32)
+
+
+@given(st.lists(st.one_of(st.none(), FLOAT32), min_size=2, max_size=9))
+def test_a_column_of_floats_keeps_what_float32_can_tell_apart(column: list[float | None]) -> None:
+    read = json.loads(encoded({"column": column}))["column"]
+
+    assert [None if item is None else struct.unpack("f", struct.pack("f", item))[0] for item in read] == column
+
+
+def test_a_column_of_floats_and_words_is_read_back() -> None:
+    assert json.loads(encoded({"column": [0.5, math.inf, None]})) == {"column": [0.5, "inf", None]}
+    assert json.loads(encoded({"column": [None, None], "numbers": [1, 0.1]})) == {
+        "column": [None] * 2,
+        "numbers": [1, 0.1],
+    }
 
 
 def test_words_of_floats_read_back_as_floats() -> None:

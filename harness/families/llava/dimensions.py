@@ -48,7 +48,7 @@ TINY = Dimensions(
     vision_feed_forward=256,
     vision_layers=3,
     vision_heads=2,
-    image_size=56,
+    image_size=140,
     positions=512,
 )
 
