@@ -15,7 +15,7 @@ from pathlib import Path
 from benchmarks.figure import Figure
 
 BATCH, LENGTH = 4, 128
-ROUNDS, BLOCKS, STEPS, QUICKEST = 8, 5, 7, 5
+ROUNDS, BLOCKS, STEPS, QUICKEST = 9, 6, 7, 6
 
 
 def recording_overhead() -> Iterator[Figure]:

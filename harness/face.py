@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 
 class Results(list[Result]):
-    """Results of checks. `assert results.ok, results` shows each failure with what was expected and what was seen."""
+    """Results of checks. `assert results.ok, str(results)` shows each failure with what was expected and was seen.
+
+    The `str`, for pytest cuts other messages short.
+    """
 
     @property
     def ok(self) -> bool:
@@ -26,6 +29,11 @@ class Results(list[Result]):
         from harness.verdict import exit_status
 
         return bool(self) and exit_status(self) == 0
+
+    def __repr__(self) -> str:
+        from harness.report import Summary, closing_lines
+
+        return f"<Results: {closing_lines(Summary.of(self)).splitlines()[0]}>"
 
     def __str__(self) -> str:
         from harness.report import Summary, closing_lines, failure_block

@@ -11,12 +11,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from pydantic import ValidationError, field_validator
 
 from harness.frozen import Frozen
 from harness.recipe.suite import refusal_of
+from harness.recipe.yaml_file import read_yaml
 from harness.refusal import Refused
 from harness.result import Result, Status
 from harness.trace.atomic import write_atomically
@@ -100,12 +100,7 @@ def read_known_failures(path: Path) -> tuple[KnownFailure, ...]:
 
 
 def _entries(path: Path) -> list[Any]:
-    try:
-        entries = yaml.safe_load(path.read_text(encoding="utf-8")) or []
-    except OSError as error:
-        raise Refused(f"cannot be read: {error.strerror}", where=str(path), do="make it a readable file") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise Refused(f"is not YAML: {error}", where=str(path), do="mend the file") from None
+    entries = read_yaml(path, "known failures") or []
     if not isinstance(entries, list):
         raise Refused("is not a list of known failures", where=str(path), do="begin each entry with '- check:'")
     return entries

@@ -90,6 +90,12 @@ def _load_shipped() -> None:
         point.load()
 
 
+def _place(one: Check) -> int:
+    """The shipped modules in their order, whichever was imported first; then whatever else there is."""
+    package, _, module = one.judge.__module__.rpartition(".")
+    return MODULES.index(module) if package == "harness.checks" and module in MODULES else len(MODULES)
+
+
 class _Checks:
     """All checks by name: the shipped ones, those of entry points, and what the process itself has registered."""
 
@@ -102,7 +108,7 @@ class _Checks:
 
     def __iter__(self) -> Iterator[Check]:
         _load_shipped()
-        return iter(tuple(_registered.values()))
+        return iter(sorted(_registered.values(), key=_place))
 
     def named(self, names: Sequence[str]) -> tuple[Check, ...]:
         return tuple(self[name] for name in names)

@@ -64,6 +64,11 @@ def _loaded() -> dict[str, Fault]:
     return _registered
 
 
+def _place(one: Fault) -> int:
+    """The modules in their order, whichever was imported first."""
+    return MODULES.index(one.alteration.__module__.rpartition(".")[2])
+
+
 class _Faults:
     """The registered faults by name, imported when first looked at."""
 
@@ -74,7 +79,7 @@ class _Faults:
             raise Refused(f"unknown fault {name!r}", do="harness list faults shows them") from None
 
     def values(self) -> tuple[Fault, ...]:
-        return tuple(_loaded().values())
+        return tuple(sorted(_loaded().values(), key=_place))
 
 
 FAULTS = _Faults()

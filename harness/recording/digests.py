@@ -16,10 +16,12 @@ class Digest:
     """Weighted sums over the lines and over the columns of a table of 64-bit words: tensors end to end, by dtype.
 
     For a fraction of a fingerprint's work it notices any word that differs, and any two that change places, for no two
-    share line and column. What can be kept for tensors that stay where they are is kept.
+    share line and column. What can be kept for tensors that stay where they are is kept. With `first`, it is over so
+    many elements of each tensor alone.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, first: int | None = None) -> None:
+        self._first = first
         self._addresses: list[int] = []
         self._tables: list[_Table] = []
 
@@ -27,7 +29,7 @@ class Digest:
         tensors = list(tensors)
         addresses = [tensor.data_ptr() for tensor in tensors]
         if addresses != self._addresses:
-            self._tables = [_Table(members) for members in _by_kind(tensors)]
+            self._tables = [_Table([tensor[: self._first] for tensor in flat]) for flat in _by_kind(tensors)]
             in_place = all(tensor.is_contiguous() for tensor in tensors)  # elsewhere what is kept are copies
             self._addresses = addresses if in_place else []
         return as_hex(sum(table.sum() for table in self._tables))
@@ -39,10 +41,10 @@ class _Table:
     The words after the last whole line count for themselves.
     """
 
-    def __init__(self, tensors: list[torch.Tensor]) -> None:
-        self._flat = [tensor.detach().reshape(-1) for tensor in tensors]
-        size, first = sum(map(len, self._flat)), self._flat[0]
-        self._in_place = len(tensors) == 1 and size % 8 == 0 and first.storage_offset() % 8 == 0
+    def __init__(self, flat: list[torch.Tensor]) -> None:
+        self._flat = flat
+        size, first = sum(map(len, flat)), flat[0]
+        self._in_place = len(flat) == 1 and size % 8 == 0 and first.storage_offset() % 8 == 0
         room = first if self._in_place else first.new_zeros(-(-size // 8) * 8)
         words = room.view(torch.int64)
         whole = len(words) // LINE * LINE
@@ -57,7 +59,8 @@ class _Table:
 
 
 def _by_kind(tensors: list[torch.Tensor]) -> list[list[torch.Tensor]]:
+    """Flat, apart by dtype and device."""
     kinds: dict[Any, list[torch.Tensor]] = {}
     for tensor in tensors:
-        kinds.setdefault((tensor.dtype, tensor.device), []).append(tensor)
+        kinds.setdefault((tensor.dtype, tensor.device), []).append(tensor.detach().reshape(-1))
     return list(kinds.values())

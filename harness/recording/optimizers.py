@@ -10,6 +10,7 @@ from harness.recording.digests import Digest
 from harness.recording.found import FoundModel, kind_of
 from harness.trace.writer import StreamWriter
 
+PER_STEP = 256  # elements of each tensor
 _NUMBERS = ("lr", "weight_decay", "betas", "eps", "momentum")
 
 
@@ -20,7 +21,7 @@ class OptimizerFacts:
         self.ident = ident
         self._optimizer = optimizer
         self._described: tuple[Any, ...] | None = None
-        self._digest = Digest()
+        self._digest = Digest(first=PER_STEP)
 
     def describe_once(self, stream: StreamWriter, models: list[FoundModel]) -> None:
         membership = tuple(tuple(id(p) for p in group["params"]) for group in self._optimizer.param_groups)
@@ -45,6 +46,17 @@ class OptimizerFacts:
         return [float(group["lr"]) for group in self._optimizer.param_groups]
 
     def state_digest(self) -> str:
-        """One fingerprint over the optimizer's tensors, in the order in which they were made."""
+        """One number over the beginning of each of the optimizer's tensors, in the order in which they were made.
+
+        Over all of it, it would cost more than anything else at a step; and what a step does to a state, it does to
+        every element.
+        """
+        return self._digest(self._state())
+
+    def whole_state_digest(self) -> str:
+        """One number over all elements of the optimizer's tensors."""
+        return Digest()(self._state())
+
+    def _state(self) -> list[torch.Tensor]:
         states = self._optimizer.state.values()
-        return self._digest(value for state in states for value in state.values() if isinstance(value, torch.Tensor))
+        return [value for state in states for value in state.values() if isinstance(value, torch.Tensor)]

@@ -173,7 +173,8 @@ class Recorder:
         if self._paused:
             return
         facts = self._facts(optimizer)
-        facts.describe_once(self.stream, self.models)  # of a step that a scaler skipped, nothing was seen before
+        if skipped:  # then nothing was seen before
+            facts.describe_once(self.stream, self.models)
         self.event(
             "optimizer_step",
             optimizer=facts.ident,
@@ -206,7 +207,8 @@ class Recorder:
                 requires_grad=[p.requires_grad for p in model.parameters],
                 arrays=self._first_and_last(model),
             )
-        self.stream.emit("closing", steps=self.clock.steps_done)
+        states = {facts.ident: facts.whole_state_digest() for facts in self._optimizers.values()}
+        self.stream.emit("closing", steps=self.clock.steps_done, optimizer_states=states)
         self.stream.flush()
 
     def _first_and_last(self, model: FoundModel) -> str | None:

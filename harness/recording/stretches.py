@@ -64,7 +64,10 @@ class NumpyStretches:
         for (table, room), (before, _) in zip(self._tables(flat, "bool"), self._tables(other, "bool")):
             found = self._numpy.not_equal(table, before, room)
             found = found if words == 1 else found.reshape(len(found), -1, words).any(2)
-            counts += [int(self._numpy.count_nonzero(row)) for row in found]
+            if self._numpy.count_nonzero(found) == found.size:
+                counts += [found.shape[1]] * len(found)
+            else:
+                counts += [int(self._numpy.count_nonzero(row)) for row in found]
         return counts
 
     def norms(self, flat: torch.Tensor) -> list[float]:

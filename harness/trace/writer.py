@@ -29,13 +29,17 @@ class StreamWriter:
         directory.mkdir(parents=True, exist_ok=True)
         self._file = (directory / "events.jsonl").open("w", encoding="utf-8")
         self._arrays = 0
+        self._pending: list[Mapping[str, Any]] = []
 
     def emit(self, kind: str, **record: Any) -> None:
-        """Append one record."""
-        self._file.write(encoded({"kind": kind, **record}) + "\n")
+        """Append one record. Its lists are read when it is flushed: encoding a step's records at once is quicker."""
+        self._pending.append({"kind": kind, **record})
 
     def flush(self) -> None:
         """Hand what was emitted to the operating system, so that a killed process loses nothing of it."""
+        lines = [encoded(record) + "\n" for record in self._pending]
+        self._pending = []
+        self._file.write("".join(lines))
         self._file.flush()
 
     def arrays(self, tensors: Mapping[str, torch.Tensor]) -> str:
@@ -46,6 +50,7 @@ class StreamWriter:
         return name
 
     def close(self) -> None:
+        self.flush()
         self._file.close()
 
 
@@ -55,25 +60,29 @@ def encoded(record: Mapping[str, Any]) -> str:
     A column of floats is written with nine digits, which tell any two of float32 apart: a fraction of the work, and of
     the size, of the seventeen of float64.
     """
-    return "{" + ",".join([f"{_ENCODER.encode(name)}:{_text(value)}" for name, value in record.items()]) + "}"
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, dict):
-        return encoded(value)
-    if isinstance(value, list) and len(value) > 1 and {type(item) for item in value} <= _FLOATS:
-        text = _columns_text(value)
-        if "n" not in text.replace("null", ""):  # nan, inf
-            return text
+    apart = {name: value for name, value in record.items() if isinstance(value, dict) or _is_column(value)}
     try:
-        return _ENCODER.encode(value)
+        text = _ENCODER.encode({name: value for name, value in record.items() if name not in apart})
     except ValueError:
-        return _ENCODER.encode(_finite(value))
+        text = _ENCODER.encode({name: _finite(value) for name, value in record.items() if name not in apart})
+    parts = [f"{_ENCODER.encode(str(name))}:{_nested(value)}" for name, value in apart.items()]
+    return "{" + ",".join([part for part in (text[1:-1], *parts) if part]) + "}"
 
 
-def _columns_text(column: Sequence[float | None]) -> str:
+def _nested(value: Any) -> str:
+    return encoded(value) if isinstance(value, dict) else _column(value)
+
+
+def _is_column(value: Any) -> bool:
+    return isinstance(value, list) and len(value) > 1 and set(map(type, value)) <= _FLOATS
+
+
+def _column(column: Sequence[float | None]) -> str:
     form = ",".join(["null" if item is None else "%.9g" for item in column])
-    return f"[{form % tuple([item for item in column if item is not None])}]"
+    text = form % tuple([item for item in column if item is not None])
+    if "n" in text.replace("null", ""):  # nan, inf
+        return _ENCODER.encode(_finite(column))
+    return f"[{text}]"
 
 
 def _finite(value: Any) -> Any:

@@ -297,10 +297,13 @@ def test_results_read_as_text_show_each_failure_and_the_counts(recorded, trainin
 
 
 def test_results_of_a_healthy_training_read_as_one_sentence(recorded, training) -> None:
-    *_, last = str(recorded(training())).splitlines()
+    results = recorded(training())
+    *_, last = str(results).splitlines()
 
     assert last.startswith("All ")
     assert "passed" in last
+    assert repr(results).startswith("<Results: ")
+    assert len(repr(results).splitlines()) == 1
 
 
 def test_no_results_are_no_success() -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from harness.data import SHIPPED, Sample, Turn, read_samples
 from harness.data.sample import MARKER
+from harness.families.llava.dimensions import TINY
 from harness.families.supervision import IGNORED_LABEL, Piece, labels_for, spans
 from harness.refusal import Refused
 
@@ -59,7 +60,7 @@ def expected(sample: Sample, tokens_of_an_image: int) -> list[tuple[bool, str]]:
 def test_the_shipped_answers_are_learned_and_nothing_else(llava: Any, loaded: Any, sample: Sample) -> None:
     encoded = llava.encode(sample, loaded.processor, 2048)
 
-    assert stretches(encoded, loaded.processor.tokenizer) == expected(sample, 16)
+    assert stretches(encoded, loaded.processor.tokenizer) == expected(sample, TINY.image_tokens)
 
 
 @settings(deadline=None, max_examples=120)
@@ -67,7 +68,7 @@ def test_the_shipped_answers_are_learned_and_nothing_else(llava: Any, loaded: An
 def test_any_answers_are_learned_and_nothing_else(llava: Any, loaded: Any, sample: Sample) -> None:
     encoded = llava.encode(sample, loaded.processor, 100_000)
 
-    assert stretches(encoded, loaded.processor.tokenizer) == expected(sample, 16)
+    assert stretches(encoded, loaded.processor.tokenizer) == expected(sample, TINY.image_tokens)
     learned = encoded["labels"] != IGNORED_LABEL
     assert torch.equal(encoded["labels"][learned], encoded["input_ids"][learned])
     assert loaded.processor.image_token_id not in encoded["labels"]

@@ -1,5 +1,7 @@
 """One word per check: not applicable from the intent, blocked from the evidence, else from the findings."""
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -231,6 +233,18 @@ def test_a_check_can_be_added_and_taken_out_again(evidence: Evidence, temporary:
     assert temporary not in [one.name for one in CHECKS]
     with pytest.raises(Refused, match="unknown check 'temporary'; harness list checks"):
         CHECKS[temporary]
+
+
+@pytest.mark.parametrize(("kind", "last"), [("checks", "saved"), ("faults", "mechanisms")])
+def test_the_order_does_not_depend_on_what_was_imported_first(kind: str, last: str) -> None:
+    names = f"[one.name for one in {{'checks': list, 'faults': lambda all: all.values()}}['{kind}']({kind.upper()})]"
+    shown = f"from harness.{kind} import {kind.upper()}; print({names})"
+    usual, odd = (
+        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+        for code in (shown, f"import harness.{kind}.{last}; {shown}")
+    )
+
+    assert odd == usual
 
 
 def test_checks_of_other_people_come_in_by_entry_points(monkeypatch: pytest.MonkeyPatch) -> None:

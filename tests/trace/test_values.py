@@ -246,6 +246,15 @@ def test_a_digest_notices_words_that_change_places(other: int) -> None:
     assert Digest()([moved]) != Digest()([words])
 
 
+def test_a_digest_of_the_beginnings_alone() -> None:
+    one, two = torch.zeros(5), torch.zeros(5)
+    before = Digest(first=2)([one, two])
+    two[2] = 1
+    assert Digest(first=2)([one, two]) == before != Digest()([one, two])
+    two[1] = 1
+    assert Digest(first=2)([one, two]) != before
+
+
 def test_a_digest_is_over_all_dtypes() -> None:
     floats, integers = torch.ones(2), torch.ones(2, dtype=torch.int64)
 
