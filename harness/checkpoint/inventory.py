@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Iterator
@@ -21,12 +22,16 @@ PATH_VALUED = ("base_model_name_or_path", "_name_or_path")
 def inventory(directory: Path) -> dict[str, Any]:
     """Files with size and digest, and tensors with file, dtype, shape and fingerprint. Needs torch for the last.
 
-    JSON files are digested in canonical form: keys and set-valued fields sorted.
+    JSON files are digested in canonical form: keys and set-valued fields sorted. Of the paths in them, and of the same
+    paths in model cards, only the last name counts.
     """
     if not directory.is_dir():
         raise Refused("no such directory", where=str(directory), do="name a saved directory")
     weights = weight_files(directory)
-    files = {path.relative_to(directory).as_posix(): _file_facts(path, path in weights) for path in _files(directory)}
+    places = _places(directory)
+    files = {
+        path.relative_to(directory).as_posix(): _file_facts(path, path in weights, places) for path in _files(directory)
+    }
     tensors: dict[str, dict[str, Any]] = {}
     for path in weights:
         for key, facts in _tensors(path):
@@ -61,13 +66,26 @@ def _files(directory: Path) -> list[Path]:
     return sorted(path for path in directory.rglob("*") if path.is_file())
 
 
-def _file_facts(path: Path, listed: bool) -> dict[str, Any]:
+def _places(directory: Path) -> set[str]:
+    """The paths that the directory's configurations name."""
+    found: list[Any] = []
+    for path in directory.glob("*.json"):
+        with contextlib.suppress(ValueError, OSError):
+            value = parsed(path.read_bytes())
+            found += [value.get(name) for name in PATH_VALUED] if isinstance(value, dict) else []
+    return {place for place in found if isinstance(place, str) and "/" in place}
+
+
+def _file_facts(path: Path, listed: bool, places: set[str]) -> dict[str, Any]:
     """Size and digest; no digest where each tensor in the file is listed with a fingerprint of its own."""
     if listed:
         return {"bytes": path.stat().st_size}
     data = path.read_bytes()
     if path.suffix == ".json":
         data = _canonical_json(data)
+    if path.suffix == ".md":
+        for place in sorted(places, key=len, reverse=True):
+            data = data.replace(place.encode(), Path(place).name.encode())
     return {"bytes": len(data), "digest": hashlib.blake2b(data, digest_size=16).hexdigest()}
 
 

@@ -146,6 +146,18 @@ def test_json_that_says_something_else_has_another_digest(tmp_path: Path, one: A
     assert digest_of(tmp_path / "one", one) != digest_of(tmp_path / "two", other)
 
 
+@pytest.mark.parametrize(("base", "same"), [("/two/base", True), ("/two/other", False)])
+def test_where_the_base_lies_does_not_matter_in_model_cards_either(tmp_path: Path, base: str, same: bool) -> None:
+    found = []
+    for name, place in (("one", "/one/base"), ("other", base)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": place}))
+        (tmp_path / name / "README.md").write_text(f"base_model: {place}\ntags: [base_model:adapter:{place}]\n")
+        found.append(inventory(tmp_path / name)["files"]["README.md"])
+
+    assert (found[0] == found[1]) is same
+
+
 def test_text_is_digested_byte_by_byte(tmp_path: Path) -> None:
     assert digest_of(tmp_path / "one", {"a": 1}, "a.txt") != digest_of(tmp_path / "two", '{"a":1}', "a.txt")
 
