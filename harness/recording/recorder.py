@@ -143,10 +143,16 @@ class Recorder:
         left = [p.grad for p in self._parameters() if p.grad is not None]
         return sum(1 for gradient in left if bool(gradient.any()))
 
-    def gradients(self, moment: str) -> None:
-        """Emit each parameter's gradient norm, once after backward however many operations follow."""
-        if not self._paused and self.clock.take_new_gradients():
-            self.event("gradients", moment=moment, norm=gradient_norms(self._parameters()))
+    def gradients(self, moment: str) -> list[float | None] | None:
+        """Emit each parameter's gradient norm, once after backward however many operations follow.
+
+        Returns them if they were not emitted before.
+        """
+        if self._paused or not self.clock.take_new_gradients():
+            return None
+        norms = gradient_norms(self._parameters())
+        self.event("gradients", moment=moment, norm=norms)
+        return norms
 
     # -- optimizer ------------------------------------------------------------------------------------------------
 
@@ -154,14 +160,14 @@ class Recorder:
         """Before an optimizer moves its parameters: what it holds, at which rate, with which gradients."""
         if self._paused:
             return
-        self.gradients("backward")
+        norms = self.gradients("backward")
         facts = self._facts(optimizer)
         facts.describe_once(self.stream, self.models)
         parameters = self._parameters()
         self.event(
             "gradients",
             moment="optimizer",
-            norm=gradient_norms(parameters),
+            norm=norms or gradient_norms(parameters),
             # Where they changed at the step before, none are lost to rounding: nobody asks how many could be.
             nonzero=gradient_nonzeros(
                 parameters, [changed for model in self.models for changed in model.values.nearly_all_changed()]

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import torch
 
-CACHED = 1 << 15  # elements
+CACHED = 1 << 16  # elements
 
 
 class Stretches(Protocol):
