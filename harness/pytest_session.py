@@ -206,8 +206,13 @@ class PytestSession:
     def _arrived(self, result: Result, seconds: float) -> None:
         """A recipe is shown when its last result is there, and not before all of them are written."""
         finished = self.arrivals.add(result, seconds)
-        if finished and self._file is not None and self._kept(self._file.append, finished) and self._screen is not None:
-            self._screen.finished(finished, seconds, self.arrivals.total, self._again, strict=self.strict)
+        if finished and self._file is not None and self._kept(self._file.append, finished):
+            self._show(finished)
+
+    def _show(self, of_recipe: list[Result]) -> None:
+        if self._screen is not None:
+            seconds = self.arrivals.seconds[of_recipe[0].recipe]
+            self._screen.finished(of_recipe, seconds, self.arrivals.total, self._again, strict=self.strict)
 
     def _again(self, result: Result) -> str:
         return self.about.command_for(result.recipe, result.check)
@@ -252,6 +257,9 @@ class PytestSession:
         self.interrupted = exitstatus == pytest.ExitCode.INTERRUPTED and not self.refused
         if self._screen is not None:
             self._screen.erase()
+            for recipe, results in self.arrivals.finished.items():
+                if recipe not in self._screen.shown and not self.refused:  # interrupted just before
+                    self._show(results)
         if self._parents is not None:
             self._parents.stop()
         if self._file is not None:

@@ -32,10 +32,15 @@ class Arrivals:
 
     def add(self, result: Result, seconds: float) -> list[Result]:
         """Take one in. Returns all results of its recipe if it was the last that was missing."""
+        self.seconds[result.recipe] = seconds
         of_recipe = self.results.setdefault(result.recipe, [])
         of_recipe.append(result)
-        self.seconds[result.recipe] = seconds
         return of_recipe if len(of_recipe) == self._expected.get(result.recipe) else []
+
+    @property
+    def finished(self) -> dict[str, list[Result]]:
+        """The results of each recipe that has all of them."""
+        return {name: self.results[name] for name in self._expected if name not in self.unfinished}
 
     @property
     def total(self) -> int:
@@ -59,7 +64,7 @@ class Screen:
         self._on_terminal = file.isatty() and os.environ.get("TERM") != "dumb"
         self._colour = file.isatty() and "NO_COLOR" not in os.environ
         self._at_work: list[str] = []
-        self._done = 0
+        self.shown: set[str] = set()
 
     def begun(self, recipe: str, total: int) -> None:
         if recipe not in self._at_work:
@@ -76,14 +81,14 @@ class Screen:
         strict: bool = False,
     ) -> None:
         recipe = results[0].recipe
-        self._at_work.remove(recipe)
-        self._done += 1
+        self._at_work = [one for one in self._at_work if one != recipe]
         lines = [recipe_line(recipe, results, seconds or None, colour=self._colour)]
         for result in results:
             if outcome(result, results, strict=strict) == "failed":
                 lines += ["", failure_block(result, again(result), colour=self._colour), ""]
         self.erase()
         self._write("\n".join(lines) + "\n")
+        self.shown.add(recipe)
         if self._at_work:
             self._show(total)
 
@@ -93,7 +98,8 @@ class Screen:
 
     def _show(self, total: int) -> None:
         if self._on_terminal:
-            text = f"{self._done} of {plural(total, 'recipe')} done; running {', '.join(map(one_line, self._at_work))}"
+            running = ", ".join(map(one_line, self._at_work))
+            text = f"{len(self.shown)} of {plural(total, 'recipe')} done; running {running}"
             self._write(f"{_ERASE_LINE}{text[: shutil.get_terminal_size().columns - 1]}")
 
     def _write(self, text: str) -> None:

@@ -45,6 +45,11 @@ def gone(mark: str) -> bool:
     return not processes_marked(mark)
 
 
+def heed_interrupts() -> None:
+    """Where the tests themselves run in a shell's background, what they start would ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Ended:
     """`harness run` on eight recipes that did not come to its end: what it said and what it left."""
 
@@ -78,6 +83,7 @@ def run_until_first_recipe(script, environment, tmp_path_factory) -> Callable[..
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            preexec_fn=heed_interrupts,
         ) as process:
             try:
                 assert process.stdout is not None
@@ -192,6 +198,16 @@ def test_the_results_hold_no_part_of_a_recipe_that_was_not_finished(train, tmp_p
     results = [json.loads(line) for line in (tmp_path / "out" / "results.jsonl").read_text().splitlines()]
     assert ran.status == 130, ran
     assert {result["recipe"] for result in results} == {"many/r0"}
+
+
+def test_a_recipe_that_was_kept_is_also_shown(train, tmp_path) -> None:
+    (tmp_path / "many.yaml").write_text(SUITE)
+
+    ran = train("run", "many.yaml", "--out", tmp_path / "out", folder=tmp_path, plugins=("interrupts_before_showing",))
+
+    assert ran.status == 130, ran
+    assert [recipe for recipe, _ in FINISHED.findall(ran.out)] == ["r0"]
+    assert {json.loads(line)["recipe"] for line in (tmp_path / "out" / "results.jsonl").open()} == {"many/r0"}
 
 
 @pytest.mark.parametrize(
