@@ -83,7 +83,7 @@ def run_until_first_recipe(script, environment, tmp_path_factory) -> Callable[..
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
-            preexec_fn=heed_interrupts,
+            preexec_fn=heed_interrupts,  # noqa: PLW1509 - one system call, and no thread of ours
         ) as process:
             try:
                 assert process.stdout is not None
