@@ -30,6 +30,7 @@ class Segments:
         self.flat = torch.cat(self._current_views())
         self._spare = torch.empty_like(self.flat)
         self._wide: torch.Tensor | None = None
+        self._moving = False  # what moved at one step will move at the next: no need to ask first
 
     def _current_views(self) -> list[torch.Tensor]:
         """The tensors' bits in place, looked up again only where a tensor was given other memory."""
@@ -47,9 +48,11 @@ class Segments:
     def changed(self) -> list[int]:
         """Read the tensors again: how many elements of each differ in any bit from what was read before."""
         self.read()
-        if torch.equal(self.flat, self._spare):
+        if not self._moving and torch.equal(self.flat, self._spare):
             return [0] * len(self.tensors)
-        return self._words.differing(self.flat, self._spare, self._words_each)
+        changed = self._words.differing(self.flat, self._spare, self._words_each)
+        self._moving = any(changed)
+        return changed
 
     def fingerprints(self) -> list[int]:
         """The fingerprint of each tensor, as trace.fingerprint defines it, signed."""
