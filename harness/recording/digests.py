@@ -22,16 +22,16 @@ class Digest:
 
     def __init__(self, first: int | None = None) -> None:
         self._first = first
-        self._addresses: list[int] = []
+        self._places: list[tuple[int, tuple[int, ...]]] = []
         self._tables: list[_Table] = []
 
     def __call__(self, tensors: Iterable[torch.Tensor]) -> str:
         tensors = list(tensors)
-        addresses = [tensor.data_ptr() for tensor in tensors]
-        if addresses != self._addresses:
+        places = [(tensor.data_ptr(), tensor.stride()) for tensor in tensors]
+        if places != self._places:
             self._tables = [_Table([tensor[: self._first] for tensor in flat]) for flat in _by_kind(tensors)]
             in_place = all(tensor.is_contiguous() for tensor in tensors)  # elsewhere what is kept are copies
-            self._addresses = addresses if in_place else []
+            self._places = places if in_place else []
         return as_hex(sum(table.sum() for table in self._tables))
 
 

@@ -25,7 +25,7 @@ class Segments:
         self._elements = self._words if words == 1 else stretches([tensor.numel() for tensor in self.tensors], device)
         self._words_each = words
         self._weights = weights(0, max(tensor.numel() for tensor in self.tensors) * words, device)
-        self._addresses: list[int] = []
+        self._places: list[tuple[int, tuple[int, ...]]] = []
         self._views: list[torch.Tensor] = []
         self.flat = torch.cat(self._current_views())
         self._spare = torch.empty_like(self.flat)
@@ -33,12 +33,12 @@ class Segments:
         self._moving = False  # what moved at one step will move at the next: no need to ask first
 
     def _current_views(self) -> list[torch.Tensor]:
-        """The tensors' bits in place, looked up again only where a tensor was given other memory."""
-        addresses = [tensor.data_ptr() for tensor in self.tensors]
-        if addresses != self._addresses:
+        """The tensors' bits in place, looked up again only where a tensor was given other memory or another layout."""
+        places = [(tensor.data_ptr(), tensor.stride()) for tensor in self.tensors]
+        if places != self._places:
             self._views = [bits(tensor) for tensor in self.tensors]
             in_place = all(tensor.is_contiguous() for tensor in self.tensors)  # elsewhere the views are copies
-            self._addresses = addresses if in_place else []
+            self._places = places if in_place else []
         return self._views
 
     def read(self) -> None:

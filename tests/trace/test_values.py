@@ -203,6 +203,17 @@ def test_values_are_followed_when_a_parameter_gets_other_memory() -> None:
     assert seen == [([4], True), ([3], True), ([2], True), ([3], True)]
 
 
+def test_values_are_followed_when_a_parameter_gets_another_layout_in_place() -> None:
+    parameter = torch.nn.Parameter(torch.arange(4.0).view(2, 2))
+    values, digest = Values([parameter]), Digest()
+    digest([parameter])
+    parameter.data = parameter.data.T
+
+    assert values.observe()["changed"] == [2]
+    assert values.columns["fingerprint"] == [as_hex(fingerprint(parameter))]
+    assert digest([parameter]) == Digest()([parameter.detach().clone(memory_format=torch.contiguous_format)])
+
+
 def test_of_no_tensors_there_are_no_numbers() -> None:
     assert (norms([]), nonzero([]), Values([]).observe()["changed"]) == ([], [], [])
 
