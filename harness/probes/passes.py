@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from harness.checkpoint.decoding import greedy_ids
 from harness.trace.fingerprint import as_hex, fingerprint
+from harness.trace.nested import mapped
 
 Arrays = dict[str, torch.Tensor]
 
 
+Batch = dict[str, Any]
+
+
 @dataclass(frozen=True)
 class Probed:
-    """What probes look at: the trained model, and one collated batch with an image and one of text alone."""
+    """What probes look at: the trained model, and one collated batch with an image and one of text alone.
+
+    `arguments` gives the keyword arguments of a forward pass on a batch, `generation` those of `generate`; `first` the
+    values that parameters had before the first step, by path, where they were kept.
+    """
 
     model: Any
-    batches: dict[str, dict[str, torch.Tensor]]
+    batches: dict[str, Batch]
+    arguments: Callable[[Batch], dict[str, Any]] = dict
+    generation: Callable[[Batch], dict[str, Any]] = dict
+    first: Mapping[str, torch.Tensor] | None = None
 
 
 Probe = Callable[[Probed], "tuple[dict[str, Any], Arrays]"]
@@ -34,7 +46,7 @@ def probe(function: Probe) -> Probe:
 @probe
 def outputs(probed: Probed) -> tuple[dict[str, Any], Arrays]:
     """Logits on each batch: what the model that comes back from disk must give too."""
-    logits = {name: logits_of(probed.model, batch) for name, batch in probed.batches.items()}
+    logits = {name: logits_of(probed, batch) for name, batch in probed.batches.items()}
     return {"fingerprint": {name: as_hex(fingerprint(value)) for name, value in logits.items()}}, logits
 
 
@@ -44,8 +56,9 @@ def other_pixels(probed: Probed) -> tuple[dict[str, Any], Arrays]:
     batch = probed.batches.get("image")
     if batch is None:
         return {"images": False}, {}
-    seen = logits_of(probed.model, batch)
-    other = logits_of(probed.model, {**batch, "pixel_values": -batch["pixel_values"]})
+    seen = logits_of(probed, batch)
+    negated = mapped(batch["pixel_values"], torch.neg)
+    other = logits_of(probed, {**batch, "pixel_values": negated})
     difference = (seen - other).abs().amax()
     return {
         "images": True,
@@ -54,9 +67,17 @@ def other_pixels(probed: Probed) -> tuple[dict[str, Any], Arrays]:
     }, {}
 
 
-def logits_of(model: Any, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+@probe
+def generated(probed: Probed) -> tuple[dict[str, Any], Arrays]:
+    """The ids that greedy decoding adds to each batch's sample."""
+    return {
+        "ids": {name: greedy_ids(probed.model, probed.generation(batch)) for name, batch in probed.batches.items()}
+    }, {}
+
+
+def logits_of(probed: Probed, batch: Batch) -> torch.Tensor:
     """The model's logits on a batch, float32 of shape (batch, length, vocabulary)."""
     inputs = {name: value for name, value in batch.items() if name != "labels"}
-    output = model(**inputs)
+    output = probed.model(**probed.arguments(inputs))
     logits: torch.Tensor = output["logits"] if isinstance(output, dict) else output.logits
     return logits.detach().float()
