@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, PositiveInt, field_validator
 
 from harness.frozen import Frozen
 from harness.recipe.components import Component
+from harness.recipe.fields import SaveKind
 from harness.recipe.values import Regex, RegexPart, valid_regex
 from harness.trace.naming import Naming
 
@@ -42,6 +43,7 @@ class AdapterIntent(Frozen):
     dropout: float = 0.0
     bias: Literal["none", "all", "lora_only"] = "none"
     rslora: bool = False
+    init: bool | str = True
     rank_pattern: dict[RegexPart, PositiveInt] = Field(default_factory=dict)
     alpha_pattern: dict[RegexPart, float] = Field(default_factory=dict)
     layers_to_transform: tuple[int, ...] = ()
@@ -56,10 +58,11 @@ class AdapterIntent(Frozen):
 class SaveIntent(Frozen):
     """What the saved directory must hold. Class names are those a fresh process must get back."""
 
-    what: Literal["full", "adapter", "nothing"] = "full"
+    what: SaveKind = "full"
     at_least_shards: int = 1
     model_class: str | None = None
     processor_class: str | None = None
+    tokenizer: bool = Field(default=False, description="the tokenizer is there, with the processor or by itself")
 
 
 class Mechanisms(Frozen):
@@ -77,13 +80,18 @@ class Intent(Frozen):
     """What should be true of a run.
 
     `trains` holds regular expressions on canonical keys: a parameter of the model itself trains exactly if one
-    matches from the start. `out_of_reach` marks parameters that train by declaration and yet get no gradient.
+    matches from the start. `out_of_reach` marks parameters that train by declaration and yet get no gradient, `fixed`
+    those that never train, in whatever component they are; `resized` those that grow with added tokens; `ties` names
+    the keys that share one tensor.
     """
 
     renames: tuple[Annotated[tuple[Regex, str], AfterValidator(_valid_rename)], ...] = ()
     components: tuple[tuple[Regex, str], ...] = ()
     trains: Patterns = ()
     out_of_reach: Patterns = ()
+    fixed: Patterns = ()
+    resized: Patterns = ()
+    ties: tuple[tuple[str, ...], ...] = ()
     adapter: AdapterIntent | None = None
     weights: Dtype = "float32"
     steps: int | None = None
@@ -104,6 +112,14 @@ class Intent(Frozen):
     def names_as_trained(self, key: str) -> bool:
         """Whether the parameter of the model itself under this canonical key is meant to train."""
         return _matches(self.trains, key)
+
+    def is_fixed(self, key: str) -> bool:
+        """Whether the parameter under this canonical key is meant never to train."""
+        return _matches(self.fixed, key)
+
+    def is_resized(self, key: str) -> bool:
+        """Whether the parameter under this canonical key has grown with added tokens."""
+        return _matches(self.resized, key)
 
     def reaches(self, key: str) -> bool:
         """Whether a gradient can arrive at the parameter under this canonical key."""

@@ -60,6 +60,7 @@ class Family(Protocol):
     description: str
     sizes: tuple[str, ...]
     library_modules: tuple[str, ...]  # what of transformers it imports: paid for once, in warm parents
+    remote_code: bool  # whether its directories carry code files, which run only where a recipe says so
     naming: Naming
     handles: Handles
 
@@ -86,8 +87,20 @@ class Family(Protocol):
         """
         ...
 
-    def collate(self, encoded: list[dict[str, Any]], processor: Any) -> dict[str, torch.Tensor]:
-        """A padded batch of encoded samples."""
+    def collate(self, encoded: list[dict[str, Any]], processor: Any) -> dict[str, Any]:
+        """A padded batch of encoded samples: tensors, or lists of them, by name."""
+        ...
+
+    def arguments(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """The keyword arguments of a forward pass on a batch; labels only where the model computes the loss itself."""
+        ...
+
+    def loss(self, model: Any, batch: dict[str, Any]) -> torch.Tensor:
+        """One training forward on a batch, and its loss: a scalar."""
+        ...
+
+    def generation(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """The keyword arguments of `model.generate` on a batch of one sample, but for the decoding options."""
         ...
 
     def intent(self, recipe: Recipe) -> Intent:
@@ -129,6 +142,11 @@ def check_possible(recipe: Recipe) -> None:
     chosen = family(recipe.family)
     handles = chosen.handles
     known = f"{chosen.name} has {', '.join(handles.components)}"
+    if chosen.remote_code and not recipe.trust_remote_code:
+        raise Refused(
+            f"trust_remote_code: {chosen.name} comes as code files in its directory, and they would run",
+            do="look at the code, then set trust_remote_code: true",
+        )
     if recipe.size not in chosen.sizes:
         raise Refused(f"size: {chosen.name} has no size {recipe.size}", do=f"use {' or '.join(chosen.sizes)}")
     for part in recipe.tune:

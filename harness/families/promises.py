@@ -25,7 +25,8 @@ class Tables:
     """What a family publishes about its keys.
 
     `layers` gives a component's layer keys as a regular expression with {layer} for the index, and `depth` how many
-    there are; `out_of_reach` the keys that no gradient reaches even when they train.
+    there are; `out_of_reach` the keys that no gradient reaches even when they train, `fixed` those that never train,
+    and `ties` those that share one tensor.
     """
 
     components: tuple[tuple[str, str], ...]
@@ -33,6 +34,8 @@ class Tables:
     layers: dict[str, str]
     depth: dict[str, int]
     out_of_reach: tuple[str, ...] = ()
+    fixed: tuple[str, ...] = ()
+    ties: tuple[tuple[str, ...], ...] = ()
     image_components: tuple[Component, ...] = ("vision", "connector")
     model_class: str | None = None
     processor_class: str | None = None
@@ -48,6 +51,9 @@ def intent_from(recipe: Recipe, tables: Tables) -> Intent:
         components=tables.components,
         trains=tuple(pattern for tune in recipe.tune for pattern in _trained(tune, tables)) + _kept_copies(recipe),
         out_of_reach=unreached,
+        fixed=tables.fixed,
+        resized=_patterns_of(("embeddings", "lm_head"), tables) if recipe.add_tokens else (),
+        ties=tables.ties,
         adapter=_adapter(recipe),
         weights=WEIGHTS[recipe.precision],
         steps=recipe.steps,
@@ -97,6 +103,7 @@ def _adapter(recipe: Recipe) -> AdapterIntent | None:
         dropout=adapter.dropout,
         bias=adapter.bias,
         rslora=adapter.rslora,
+        init=adapter.init,
         rank_pattern=adapter.rank_pattern,
         alpha_pattern=adapter.alpha_pattern,
         layers_to_transform=adapter.layers_to_transform,
@@ -121,5 +128,6 @@ def _save(recipe: Recipe, tables: Tables) -> SaveIntent:
         what=recipe.saves,
         at_least_shards=TINY_SHARDS if sharded else 1,
         model_class=tables.model_class,
-        processor_class=tables.processor_class if recipe.save.processor else None,
+        processor_class=tables.processor_class if recipe.saves_processor else None,
+        tokenizer=recipe.saves_processor or recipe.save.tokenizer,
     )

@@ -14,6 +14,7 @@ from pydantic import (
     WithJsonSchema,
     field_validator,
 )
+from pydantic.json_schema import SkipJsonSchema
 
 from harness.frozen import Frozen
 from harness.recipe.components import UNIONS, Component, expand
@@ -167,12 +168,44 @@ class Data(Frozen):
     max_length: PositiveInt = 2048
 
 
-class Save(Frozen):
-    """What the run leaves behind. `auto` is the adapter where there is one, else the whole model."""
+SaveKind = Literal["full", "partial", "adapter", "native", "nothing"]
 
-    what: Literal["auto", "full", "adapter", "nothing"] = "auto"
+
+class Save(Frozen):
+    """What the run leaves behind. `auto` is the adapter where there is one, else the whole model.
+
+    `partial` is what was trained and nothing else, to be laid over the base; `native` a state dict written by
+    torch.save. Trainers differ in what they write beside the weights: hence `processor`, `tokenizer`, `files_from_base`.
+    """
+
+    what: Literal["auto", SaveKind] = "auto"
     max_shard_size: str = Field(default="auto", pattern=r"^(auto|\d+(\.\d+)?[KMG]i?B)$")
     processor: bool = True
+    tokenizer: bool = Field(default=False, description="the tokenizer by itself, as trainers write it")
+    files_from_base: bool = Field(
+        default=False, description="what the base directory has and the save lacks is copied, weights excepted"
+    )
+
+
+class EarlierRecipe(Frozen):
+    """Another recipe of the same suite whose saved directory is where training starts: a stage before this one."""
+
+    recipe: str
+    settings: SkipJsonSchema[Any] = Field(default=None, description="the earlier recipe itself, found when read")
+
+
+def _as_names(value: Any) -> Any:
+    """A number of tokens is so many tokens with names of their own."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return tuple(f"<|added_{number}|>" for number in range(value))
+    return value
+
+
+AddedTokens = Annotated[
+    tuple[Annotated[str, Field(min_length=1)], ...],
+    BeforeValidator(_as_names),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0}, {"type": "array", "items": {"type": "string"}}]}),
+]
 
 
 class Limits(Frozen):

@@ -7,7 +7,19 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 
 from harness.frozen import Frozen
-from harness.recipe.fields import Adapter, Data, Limits, LossScaler, Optimizer, Save, Scaler, Tunes
+from harness.recipe.fields import (
+    AddedTokens,
+    Adapter,
+    Data,
+    EarlierRecipe,
+    Limits,
+    LossScaler,
+    Optimizer,
+    Save,
+    SaveKind,
+    Scaler,
+    Tunes,
+)
 from harness.recipe.rules import broken_rule
 
 Precision = Literal["fp32", "bf16", "fp16", "pure-bf16", "pure-fp16"]
@@ -26,6 +38,7 @@ class Recipe(Frozen):
 
     family: str
     size: Literal["full", "tiny"] = "tiny"
+    trust_remote_code: bool = Field(default=False, description="the family's directories hold code that will run")
     tune: Tunes = ()
     lora: Adapter | None = Field(default=None, description="LoRA; short for adapter with method lora")
     adapter: Adapter | None = Field(default=None, description="any other PEFT method, by name")
@@ -37,7 +50,10 @@ class Recipe(Frozen):
     optimizer: Optimizer = Optimizer()
     data: Data = Data()
     save: Save = Save()
-    start_from: str = Field(default="fresh", description="fresh, or the path of a saved directory")
+    add_tokens: AddedTokens = Field(default=(), description="new tokens, or how many: the embeddings grow with them")
+    start_from: str | EarlierRecipe = Field(
+        default="fresh", description="fresh, the path of a saved directory, or {recipe: NAME} of an earlier stage"
+    )
     steps: PositiveInt = 4
     seed: int = 0
     limits: Limits = Limits()
@@ -61,8 +77,13 @@ class Recipe(Frozen):
         return self.loss_scaler.enabled == "on"
 
     @property
-    def saves(self) -> Literal["full", "adapter", "nothing"]:
+    def saves(self) -> SaveKind:
         """What is saved once `auto` is resolved."""
         if self.save.what == "auto":
             return "adapter" if self.peft else "full"
         return self.save.what
+
+    @property
+    def saves_processor(self) -> bool:
+        """Whether the saved directory should give back a processor."""
+        return self.save.processor or self.save.files_from_base

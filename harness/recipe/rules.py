@@ -214,9 +214,18 @@ def options_belong_to_other_methods(recipe: Recipe) -> tuple[str, str] | None:
 
 
 @rule
-def full_save_beside_adapter(recipe: Recipe) -> tuple[str, str] | None:
-    if recipe.peft and recipe.save.what == "full":
-        return "save.what is full and the recipe has an adapter", "save the adapter and merge it afterwards"
+def other_save_beside_adapter(recipe: Recipe) -> tuple[str, str] | None:
+    if recipe.peft and recipe.saves not in ("adapter", "nothing"):
+        what = f"save.what is {recipe.save.what} and the recipe has an adapter"
+        return what, "save the adapter and merge it afterwards"
+    return None
+
+
+@rule
+def files_from_base_beside_whole_weights(recipe: Recipe) -> tuple[str, str] | None:
+    """A directory with the base's configuration and no weights of its own would pass for a model."""
+    if recipe.save.files_from_base and recipe.saves != "full":
+        return f"save.files_from_base and save.what {recipe.saves}: it completes a whole model", "set save.what: full"
     return None
 
 

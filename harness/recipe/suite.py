@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from harness.recipe import fields
 from harness.recipe.model import Recipe
+from harness.recipe.stages import with_stages
 from harness.recipe.yaml_file import read_yaml
 from harness.refusal import Refused
 
@@ -58,7 +59,7 @@ def _recipes(document: dict[str, Any], path: Path) -> dict[str, Recipe]:
             if recipe_id in built:
                 raise Refused(f"recipe id {recipe_id!r} is given twice", where=str(path), do="rename or remove one")
             built[recipe_id] = _recipe(merged, path, recipe_id)
-    return built
+    return with_stages(built, path)
 
 
 def _expanded(document: dict[str, Any], name: str, settings: Any, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -128,7 +129,7 @@ def _paths_resolved(recipe: Recipe, path: Path, where: str) -> Recipe:
         if not source.is_file():
             raise Refused(f"data.source: no file {source}", where=where, do="name an existing JSON file, or shipped")
         recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"source": str(source)})})
-    if recipe.start_from != "fresh":
+    if isinstance(recipe.start_from, str) and recipe.start_from != "fresh":
         start = path.parent / recipe.start_from
         if not start.is_dir():
             raise Refused(f"start_from: no directory {start}", where=where, do="name a saved directory, or fresh")
@@ -155,6 +156,7 @@ def _field_names() -> list[str]:
         fields.Optimizer,
         fields.Data,
         fields.Save,
+        fields.EarlierRecipe,
         fields.Limits,
     )
     return sorted({name for model in models for name in model.model_fields})

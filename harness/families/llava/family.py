@@ -38,6 +38,7 @@ class Llava:
         "transformers.models.llama.modeling_llama",
         "transformers.models.llama.tokenization_llama",
     )
+    remote_code: bool = False
     naming: ClassVar[Naming] = Naming(names.RENAMES, names.COMPONENTS)
     handles: ClassVar[Handles] = names.HANDLES
 
@@ -84,6 +85,16 @@ class Llava:
 
     def collate(self, encoded: list[dict[str, Any]], processor: Any) -> dict[str, torch.Tensor]:
         return batches.collate(encoded, processor)
+
+    def arguments(self, batch: dict[str, Any]) -> dict[str, Any]:
+        return batch
+
+    def loss(self, model: Any, batch: dict[str, Any]) -> torch.Tensor:
+        loss: torch.Tensor = model(**batch).loss
+        return loss
+
+    def generation(self, batch: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in batch.items() if name != "labels"}
 
     def intent(self, recipe: Recipe) -> Intent:
         return intent_from(recipe, names.tables(self.dimensions(recipe.size)))
