@@ -26,7 +26,7 @@ def run(argument: dict[str, Any]) -> None:
     loaded = making._build(run, chosen)
     batches, _ = making._batches(recipe, chosen, loaded)
     model = tune(loaded.model, recipe, chosen, seams)
-    engine(recipe.engine)(model, batches, recipe, seams, making._component_of(chosen))
+    engine(recipe.engine)(model, batches, recipe, seams, making._component_of(chosen), chosen.loss)
     saved = Path(argument["to"])
     save(model, loaded.processor, recipe, saved, seams)
     again = _loaded(saved, Path(argument["base"]), recipe.saves == "adapter")

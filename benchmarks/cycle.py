@@ -20,8 +20,8 @@ def recipe_against_bare_cycle() -> Iterator[Figure]:
     from harness.checks import CHECKS
     from harness.launch import Job, Launcher, WarmParent
     from harness.recipe import read_suite
-    from harness.runner import worker_modules
     from harness.session import Session, Sockets
+    from harness.workers import worker_modules
 
     makers, reloaders = worker_modules(["llava-1.5-7b"])
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", ""))))

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.places import MODULES, RELOAD, SAVED, STREAM
 from harness.recipe import Recipe
 from harness.seams import Moment, Seam, Seams
 
@@ -24,11 +25,7 @@ if TYPE_CHECKING:
 
     from harness.families import Family
     from harness.families.family import Loaded
-    from harness.recipe.fields import SampleKind
     from harness.recording import Recorder
-
-
-RELOAD_REQUEST = "reload-request.json"
 
 
 @dataclass
@@ -38,6 +35,8 @@ class Run:
     recipe: Recipe
     directory: Path
     base: Path
+    inventory: str | None
+    reload: bool
     seams: Seams
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -47,15 +46,14 @@ class Run:
 
     @property
     def saved(self) -> Path:
-        return self.directory / "saved"
+        return self.directory / SAVED
 
 
 def make_base(argument: dict[str, Any]) -> None:
-    """Job: write a family's tiny base directory, whole or not at all, with its inventory beside it."""
+    """Job: write a family's tiny base directory, whole or not at all."""
     from harness import stack
-    from harness.checkpoint.inventory import fingerprints_by_dtype
     from harness.families import family
-    from harness.trace.atomic import write_atomically
+    from harness.faults import seams_with
 
     stack.quiet()
     directory = Path(argument["directory"])
@@ -63,15 +61,44 @@ def make_base(argument: dict[str, Any]) -> None:
     partial.mkdir(parents=True)
     try:
         family(argument["family"]).write_base(partial)
-        write_atomically(inventory_path(directory), json.dumps(fingerprints_by_dtype(partial)))
+        seams_with(argument.get("faults", ())).alter(Seam.BASE_WRITTEN, partial, Moment(base=partial))
         partial.rename(directory)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def inventory_path(directory: Path) -> Path:
-    """Where a base directory's inventory lies: beside it, for the directory is complete as it is."""
-    return directory.with_name(f"{directory.name}.inventory.json")
+def make_probe_inputs(argument: dict[str, Any]) -> None:
+    """Job: encode the probe samples with a base directory's own processor, for the process that will verify it."""
+    from harness import stack
+    from harness.families import family
+    from harness.probing import leave_request, probe_inputs
+
+    stack.quiet()
+    place, base = Path(argument["place"]), Path(argument["base"])
+    stack.use_modules_cache(place / MODULES / "made")
+    recipe = Recipe.model_validate(argument["recipe"])
+    chosen = family(recipe.family)
+    loaded = chosen.load(base, weights_dtype(recipe))
+    leave_request(
+        place,
+        probe_inputs(recipe, chosen, loaded),
+        chosen,
+        directory=str(base),
+        stream=str(place / STREAM),
+        modules=str(place / MODULES / "loaded"),
+        dtype=str(weights_dtype(recipe)).split(".")[-1],
+        trust_remote_code=recipe.trust_remote_code,
+    )
+
+
+def weights_dtype(recipe: Recipe) -> torch.dtype:
+    """The dtype that a recipe's weights have in memory."""
+    import torch
+
+    from harness.families.promises import WEIGHTS
+
+    dtype: torch.dtype = getattr(torch, WEIGHTS[recipe.precision])
+    return dtype
 
 
 def make_run(argument: dict[str, Any]) -> None:
@@ -88,7 +115,11 @@ def make_run(argument: dict[str, Any]) -> None:
     recipe = Recipe.model_validate(argument["recipe"])
     torch.manual_seed(recipe.seed)
     torch.backends.cuda.matmul.allow_tf32 = recipe.tf32
-    run = Run(recipe, Path(argument["directory"]), Path(argument["base"]), seams_with(argument.get("faults", ())))
+    faults = seams_with(argument.get("faults", ()))
+    run = Run(
+        recipe, Path(argument["directory"]), Path(argument["base"]), argument["inventory"], argument["reload"], faults
+    )
+    stack.use_modules_cache(run.directory / MODULES / "made")
     chosen = family(recipe.family)
     run.trace.mkdir(parents=True, exist_ok=True)
     _write_header(run, chosen, argument)
@@ -113,25 +144,26 @@ def _train(run: Run, family: Family, recorder: Recorder, probes: list[str]) -> N
     with _stage(run, recorder, "train"):
         from harness.engines import engine
 
-        engine(run.recipe.engine)(model, batches, run.recipe, run.seams, _component_of(family))
+        engine(run.recipe.engine)(model, batches, run.recipe, run.seams, _component_of(family), family.loss)
     if run.recipe.saves != "nothing":
         with _stage(run, recorder, "save"):
             from harness.saving import save
 
-            save(model, loaded.processor, run.recipe, run.saved, run.seams)
+            save(loaded, model, run.recipe, run.saved, run.seams)
     with _stage(run, recorder, "probe"):
         recorder.finish()
-        _probe(run, family, loaded, model, recorder, probes)
+        if probes or run.reload:
+            _probe(run, family, loaded, model, recorder, probes)
     _write_measured(run)
 
 
 def _build(run: Run, family: Family) -> Loaded:
-    import torch
+    loaded = family.load(run.base, weights_dtype(run.recipe))
+    if run.recipe.add_tokens:
+        from harness.tuning import add_tokens
 
-    from harness.families.promises import WEIGHTS
-
-    loaded = family.load(run.base, getattr(torch, WEIGHTS[run.recipe.precision]))
-    loaded.model = run.seams.alter(Seam.AFTER_BUILD, loaded.model, Moment(model=loaded.model))
+        add_tokens(loaded, run.recipe.add_tokens)
+    loaded.model = run.seams.alter(Seam.AFTER_BUILD, loaded.model, Moment(model=loaded.model, base=run.base))
     return loaded
 
 
@@ -164,7 +196,7 @@ def _write_header(run: Run, family: Family, argument: dict[str, Any]) -> None:
     from harness.trace.atomic import write_atomically
     from harness.trace.schema import FORMAT_VERSION
 
-    inventory = inventory_path(run.base)
+    inventory = json.loads(Path(run.inventory).read_text(encoding="utf-8")) if run.inventory else {}
     header = {
         "format": FORMAT_VERSION,
         "recipe_id": argument["recipe_id"],
@@ -172,71 +204,36 @@ def _write_header(run: Run, family: Family, argument: dict[str, Any]) -> None:
         "intent": family.intent(run.recipe).model_dump(mode="json"),
         "environment": stack.environment(),
         "process": argument["process"],
-        "base": json.loads(inventory.read_text()) if inventory.exists() else None,
+        "base": inventory.get("tensors"),
+        "base_roles": inventory.get("roles"),
         "faults": list(argument.get("faults", ())),
     }
     write_atomically(run.trace / "header.json", json.dumps(header, indent=1, sort_keys=True) + "\n")
 
 
 def _probe(run: Run, family: Family, loaded: Loaded, model: Any, recorder: Recorder, names: list[str]) -> None:
-    """Run the probes asked for, on one batch with an image and one of text, and leave the inputs for the reloader."""
-    from harness.probes import PROBES, Probed, undisturbed
-
-    if not names:
-        return
-    samples = _probe_samples(run.recipe)
-    encoded = {k: family.encode(sample, loaded.processor, run.recipe.data.max_length) for k, sample in samples.items()}
-    batches = {name: family.collate([one], loaded.processor) for name, one in encoded.items()}
-    for batch in batches.values():
-        del batch["labels"]
-    recorder.stream.emit("encoded", batches=_fingerprints(batches))
-    batches = {name: {k: _as_weights(v, model) for k, v in batch.items()} for name, batch in batches.items()}
-    _leave_for_reloader(run, batches, {name: family.prompt(sample) for name, sample in samples.items()})
-    with recorder.paused(), undisturbed(model):
-        for name in names:
-            facts, arrays = PROBES[name](Probed(model, batches))
-            stored = recorder.stream.arrays(arrays) if arrays else None
-            recorder.stream.emit("probe", name=name, arrays=stored, **facts)
-
-
-def _leave_for_reloader(run: Run, batches: dict[str, dict[str, torch.Tensor]], prompts: dict[str, Any]) -> None:
-    """Inputs and prompts as plain files beside the trace, not in it: a trace keeps no text and no pixels."""
+    """Run the probes asked for, and leave the inputs for the process that loads what was saved."""
+    from harness.data.prompts import encoded_prompts
     from harness.families.promises import WEIGHTS
-    from harness.trace.atomic import write_atomically
-    from harness.trace.writer import write_safetensors
+    from harness.probing import leave_request, probe_inputs, run_probes
 
-    inputs = run.directory / "probe-inputs.safetensors"
-    write_safetensors(inputs, {f"{name}/{key}": v for name, batch in batches.items() for key, v in batch.items()})
-    request = {
-        "directory": str(run.saved),
-        "trace": str(run.trace),
-        "inputs": str(inputs),
-        "prompts": prompts,
-        "dtype": WEIGHTS[run.recipe.precision],
-        "processor": run.recipe.save.processor,
-    }
-    write_atomically(run.directory / RELOAD_REQUEST, json.dumps(request))
-
-
-def _as_weights(value: torch.Tensor, model: Any) -> torch.Tensor:
-    """Pixels in the dtype of the weights: a pure 16-bit model takes no others."""
-    weights = next(model.parameters()).dtype
-    return value.to(weights) if value.is_floating_point() else value
-
-
-def _fingerprints(batches: dict[str, dict[str, torch.Tensor]]) -> dict[str, dict[str, str]]:
-    from harness.trace.fingerprint import as_hex, fingerprint
-
-    return {name: {k: as_hex(fingerprint(v)) for k, v in sorted(batch.items())} for name, batch in batches.items()}
-
-
-def _probe_samples(recipe: Recipe) -> dict[str, Any]:
-    """The first shipped sample with one image, and the first of text alone: the same for every recipe."""
-    from harness.data import SHIPPED, read_samples, select
-
-    shipped = read_samples(SHIPPED)
-    kinds: tuple[SampleKind, ...] = ("text",) if set(recipe.data.mix) == {"text"} else ("image", "text")
-    return {kind: select(shipped, (kind,), 1)[0] for kind in kinds}
+    inputs = probe_inputs(run.recipe, family, loaded)
+    recorder.stream.emit("encoded", batches=encoded_prompts(loaded.processor, inputs.prompts))
+    leave_request(
+        run.directory / RELOAD,
+        inputs,
+        family,
+        directory=str(run.saved),
+        base=str(run.base),
+        stream=str(run.trace / "reload"),
+        modules=str(run.directory / MODULES / "loaded"),
+        dtype=WEIGHTS[run.recipe.precision],
+        what=run.recipe.saves,
+        processor=run.recipe.saves_processor,
+        tokenizer=run.recipe.saves_processor or run.recipe.save.tokenizer,
+        trust_remote_code=run.recipe.trust_remote_code,
+    )
+    run_probes(names, inputs, family, model, recorder)
 
 
 def _component_of(family: Family) -> Any:

@@ -18,12 +18,14 @@ MAIN = "main"
 
 @dataclass
 class PlannedRun:
-    """One training run: the recipe as it will be made, the probes on it, and whether what it saves is loaded again."""
+    """One training run: the recipe as it will be made, the probes on it, whether the base is verified before, and
+    whether what it saves is loaded again."""
 
     recipe: Recipe
     intent: Intent
     probes: list[str] = field(default_factory=list)
     reload: bool = False
+    verify: bool = False
 
 
 @dataclass
@@ -45,11 +47,10 @@ def plan(recipe_id: str, recipe: Recipe, checks: Iterable[Check]) -> Plan:
     for check in wanted:
         main.probes.extend(name for name in check.probes if name not in main.probes)
         main.reload = main.reload or check.reload
+        main.verify = main.verify or check.base
         for partner in check.partners:
             _add_partner(planned, partner.name, with_changes(recipe, partner.changes))
     main.probes.sort()
-    if main.reload and "outputs" not in main.probes:
-        main.probes.append("outputs")
     return planned
 
 

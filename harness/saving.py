@@ -5,23 +5,52 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.checkpoint.files import NATIVE, TRAINED
 from harness.recipe import Recipe
 from harness.seams import Moment, Seam, Seams
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from harness.families.family import Loaded
+
 SHARDS = 3
 
 
-def save(model: Any, processor: Any, recipe: Recipe, directory: Path, seams: Seams) -> None:
-    """Write the model (or its adapter) and the processor into the directory."""
-    moment = Moment(model=model)
-    options = seams.alter(Seam.SAVE_OPTIONS, save_options(model, recipe), moment)
-    model.save_pretrained(directory, **options)
+def save(loaded: Loaded, model: Any, recipe: Recipe, directory: Path, seams: Seams) -> None:
+    """Write the trained model (or its adapter, or part of it), and what else the recipe names, into the directory."""
+    moment = Moment(model=model, base=loaded.directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    if recipe.saves == "partial":
+        _save_trained(model, directory)
+    elif recipe.saves == "native":
+        _save_native(model, directory)
+    else:
+        model.save_pretrained(directory, **seams.alter(Seam.SAVE_OPTIONS, save_options(model, recipe), moment))
     if recipe.save.processor:
-        processor.save_pretrained(directory)
+        loaded.processor.save_pretrained(directory)
+    if recipe.save.tokenizer:
+        loaded.processor.tokenizer.save_pretrained(directory)
+    if recipe.save.files_from_base:
+        from harness.checkpoint.repair import repair
+
+        repair(directory, loaded.directory)
     seams.alter(Seam.AFTER_SAVE, directory, moment)
+
+
+def _save_trained(model: nn.Module, directory: Path) -> None:
+    """What was trained, under the names by which `load_state_dict(strict=False)` takes it."""
+    from harness.trace.writer import write_safetensors
+
+    trained = {path: parameter for path, parameter in model.named_parameters() if parameter.requires_grad}
+    write_safetensors(directory / TRAINED, trained, metadata={"format": "pt"})
+
+
+def _save_native(model: nn.Module, directory: Path) -> None:
+    """A state dict as native training loops write it."""
+    import torch
+
+    torch.save(model.state_dict(), directory / NATIVE)
 
 
 def save_options(model: nn.Module, recipe: Recipe) -> dict[str, Any]:

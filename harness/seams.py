@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 from typing import Any, TypeVar
 
 Value = TypeVar("Value")
@@ -17,6 +18,7 @@ Value = TypeVar("Value")
 class Seam(str, Enum):
     """A named point of a run. A function there gets the value (or, around an operation, the call) and the moment."""
 
+    BASE_WRITTEN = "base written"  # the directory that training will start from
     AFTER_BUILD = "after build"  # the model as loaded
     ADAPTER_OPTIONS = "adapter options"  # the options on their way to peft
     AFTER_TUNING = "after tuning"  # the model with its adapters and frozen parts
@@ -36,12 +38,16 @@ class Seam(str, Enum):
 
 @dataclass
 class Moment:
-    """Where a run is when it reaches a seam. `step` and `micro` count from 0; `model` is None before it is built."""
+    """Where a run is when it reaches a seam. `step` and `micro` count from 0; `model` is None before it is built.
+
+    `base` is the directory that training started from.
+    """
 
     step: int = 0
     micro: int = 0
     model: Any = None
     optimizer: Any = None
+    base: Path | None = None
 
 
 Alteration = Callable[[Any, Moment], Any]

@@ -12,14 +12,16 @@ from pathlib import Path
 from harness.checkpoint.problems import checkpoint_problems
 from harness.checks import CHECKS, Check
 from harness.checks.judging import judge
+from harness.disk import disk_errors
 from harness.families import check_possible
 from harness.launch import Launcher, WarmParent, can_fork
 from harness.planner import plan
 from harness.recipe import Recipe, Suite, read_suite
 from harness.refusal import Refused
 from harness.result import Result
-from harness.runner import JOURNAL, Runner, Workers, disk_errors, worker_modules
+from harness.runner import JOURNAL, Runner
 from harness.verdict import KNOWN_FAILURES, KnownFailure, read_known_failures, unused
+from harness.workers import Workers, worker_modules
 
 MARKER = ".harness-out"
 FOLDERS = ("runs", "bases", "faults")
@@ -84,7 +86,7 @@ class Session:
 
     def _judged(self, recipe_id: str, recipe: Recipe, checks: Sequence[Check]) -> dict[str, Result]:
         planned = plan(recipe_id, recipe, checks)
-        evidence = self.runner.carry_out(planned, self.faults)
+        evidence = self.runner.carry_out(planned)
         main, intent = evidence.traces["main"], planned.runs["main"].intent
         stages = [evidence.traces[name].measured.get("seconds", {}) for name in planned.runs]
         self.seconds[recipe_id] = round(sum(sum(seconds.values()) for seconds in stages), 3)
@@ -94,7 +96,7 @@ class Session:
     def runner(self) -> Runner:
         makers = Launcher(self.sockets.makers, {"HF_MODULES_CACHE": str(self.out / "modules" / "make")})
         reloaders = Launcher(self.sockets.reloaders, {"HF_MODULES_CACHE": str(self.out / "modules" / "reload")})
-        return Runner(Workers(makers, reloaders), self.out, self.bases)
+        return Runner(Workers(makers, reloaders), self.out, self.bases, self.faults)
 
 
 def suite_names(paths: Iterable[Path]) -> dict[Path, str]:
@@ -121,7 +123,7 @@ def check_buildable(suite: Suite) -> None:
             check_possible(recipe)
         except Refused as refused:
             raise Refused(refused.what, where=f"{suite.path}: {name}", do=refused.do) from None
-        if recipe.start_from != "fresh":
+        if isinstance(recipe.start_from, str) and recipe.start_from != "fresh":
             for problem in checkpoint_problems(Path(recipe.start_from)):
                 raise Refused(problem, where=f"{suite.path}: {name}: start_from")
 

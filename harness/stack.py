@@ -7,6 +7,7 @@ import importlib.util
 import os
 import platform
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 LIBRARIES = (
@@ -48,11 +49,27 @@ def dtype_argument(dtype: Any) -> dict[str, Any]:
     return {"dtype" if release("transformers") >= (4, 56) else "torch_dtype": dtype}
 
 
-def image_text_class() -> Any:
-    """The Auto class of image-text-to-text models: AutoModelForVision2Seq before transformers 4.45."""
+def auto_class(directory: Path, trust_remote_code: bool = False) -> Any:
+    """The Auto class by which a stranger loads a directory: that of image-text-to-text models (AutoModelForVision2Seq
+    before transformers 4.45), unless its configuration names or knows only another one."""
     import transformers
 
-    return getattr(transformers, "AutoModelForImageTextToText", None) or transformers.AutoModelForVision2Seq
+    image_text = getattr(transformers, "AutoModelForImageTextToText", None) or transformers.AutoModelForVision2Seq
+    config = transformers.AutoConfig.from_pretrained(directory, trust_remote_code=trust_remote_code)
+    named = getattr(config, "auto_map", None) or {}
+    for candidate in (image_text, transformers.AutoModel, transformers.AutoModelForCausalLM):
+        if candidate.__name__ in named:
+            return candidate
+    known = (cls for cls in (image_text, transformers.AutoModelForCausalLM) if type(config) in cls._model_mapping)
+    return next(known, image_text)
+
+
+def use_modules_cache(directory: Path) -> None:
+    """Where code files of model directories are copied before they run. Each process has its own place: transformers
+    copies them without a lock, and reads the setting once, when it is imported."""
+    import transformers.dynamic_module_utils
+
+    transformers.dynamic_module_utils.HF_MODULES_CACHE = str(directory)
 
 
 def pil_image_processor(name: str) -> Any:

@@ -12,7 +12,11 @@ from harness.refusal import Refused
 from harness.seams import Moment, Seam, Seams
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import nn
+
+    from harness.families.family import Loaded
 
 
 def tune(model: nn.Module, recipe: Recipe, family: Family, seams: Seams) -> nn.Module:
@@ -32,6 +36,15 @@ def tune(model: nn.Module, recipe: Recipe, family: Family, seams: Seams) -> nn.M
     if recipe.checkpointing:
         _turn_on_checkpointing(model)
     return seams.alter(Seam.AFTER_TUNING, model, Moment(model=model))
+
+
+def add_tokens(loaded: Loaded, tokens: Sequence[str]) -> None:
+    """Teach the tokenizer new tokens. The embeddings grow where they have fewer rows than it has tokens, and only then:
+    published models have spare rows, which resizing to the tokenizer's length would cut off."""
+    tokenizer = loaded.processor.tokenizer
+    tokenizer.add_tokens(list(tokens))
+    if len(tokenizer) > loaded.model.get_input_embeddings().weight.shape[0]:
+        loaded.model.resize_token_embeddings(len(tokenizer))
 
 
 def parameters_of(model: nn.Module, part: Tune, family: Family) -> list[nn.Parameter]:

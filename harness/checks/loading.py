@@ -1,11 +1,12 @@
-"""What training started from is what the base directory holds."""
+"""What training starts from is whole, and what it started with is what the base directory holds."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from harness.checks.needs import Base, Parameters
+from harness.checkpoint.verified import base_flaws
+from harness.checks.needs import Base, Parameters, VerifiedBase
 from harness.checks.registry import check
 from harness.checks.wording import count, listed
 from harness.result import Finding
@@ -19,6 +20,26 @@ class WeightsNotLoaded(Finding):
     """Parameters that do not hold what the base directory has under their key."""
 
 
+class BaseBroken(Finding):
+    """A base directory that does not load, encode or generate: nothing was trained from it."""
+
+
+@check(
+    "the directory that training starts from loads, encodes and generates in a fresh process",
+    source="MiniCPM-V #458, #168: code and weights of different revisions, blamed on the fine-tune",
+    needs=[VerifiedBase],
+)
+def base_directory_sound(intent: Intent, trace: Trace) -> Iterator[Finding]:
+    for flaw in base_flaws(trace.base_reloaded or {}):
+        yield BaseBroken(
+            expected=flaw.expected,
+            seen=flaw.seen,
+            where=f"the base directory: {flaw.where}",
+            cause="an incomplete or altered download, or an earlier stage that did not save all its files",
+            do="harness inspect DIRECTORY; get it anew, or complete it from the model it came from",
+        )
+
+
 @check(
     "every parameter starts as the base directory has it",
     source="minimind-v #75: load_state_dict(strict=False) loaded nothing after a renaming",
@@ -26,7 +47,7 @@ class WeightsNotLoaded(Finding):
 )
 def base_weights_arrived(intent: Intent, trace: Trace) -> Iterator[Finding]:
     base = trace.header["base"]
-    own = [p for p in trace.parameters if p.role != "adapter"]
+    own = [p for p in trace.parameters if p.role != "adapter" and not intent.is_resized(p.key)]
     unknown = [p.key for p in own if p.key not in base and p.role == "base"]
     differing = [p.key for p in own if p.key in base and base[p.key].get(p.dtype) != p.first]
     for keys, seen in (

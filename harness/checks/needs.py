@@ -22,6 +22,7 @@ class Need:
 
     probe: str | None = None
     reload: bool = False
+    base: bool = False
 
     def refusal(self, intent: Intent) -> Reason | None:
         return None
@@ -141,11 +142,23 @@ class _DataPromise(_Forwards):
 
 @dataclass(frozen=True)
 class _Base(Need):
+    """The base directory was listed and verified before training."""
+
+    base: bool = True
+
     def refusal(self, intent: Intent) -> Reason | None:
         return None if intent.base else Reason.NO_BASE
 
     def missing(self, intent: Intent, trace: Trace) -> str | None:
         return None if trace.header.get("base") else "the base directory has no inventory"
+
+
+@dataclass(frozen=True)
+class _VerifiedBase(_Base):
+    """A process that knows no family loaded the base directory before training."""
+
+    def missing(self, intent: Intent, trace: Trace) -> str | None:
+        return None if trace.base_reloaded is not None else "no process verified the base directory"
 
 
 @dataclass(frozen=True)
@@ -170,3 +183,4 @@ SavedProcessor = _Processor()
 Forwards = _Forwards()
 DataPromise = _DataPromise()
 Base = _Base()
+VerifiedBase = _VerifiedBase()

@@ -49,11 +49,12 @@ def losses_finite(intent: Intent, trace: Trace) -> Iterator[Finding]:
             where="the forward" if bad else "between the forward's loss and backward",
             cause="overflow, a batch whose labels are all masked, or a division by zero",
         )
-    if silent := [event for event in forwards if event["loss"] is None]:
+    elsewhere = {_place(event) for event in trace.of("backward") if event["value"] is not None}
+    if silent := [event for event in forwards if event["loss"] is None and _place(event) not in elsewhere]:
         yield LossMissing(
-            expected="a loss from every training forward",
+            expected="a loss from every training forward, or from what was made of its output",
             seen=f"none at {_place(silent[0])}",
-            where="the model's output",
+            where="the model's output, and what backward started from",
             cause="no labels were given",
         )
 

@@ -55,6 +55,10 @@ class Check:
         return any(need.reload for need in self.needs)
 
     @property
+    def base(self) -> bool:
+        return any(need.base for need in self.needs)
+
+    @property
     def partners(self) -> tuple[Partner, ...]:
         from harness.checks.needs import Partner
 

@@ -46,13 +46,14 @@ def samples_in_order(intent: Intent, trace: Trace) -> Iterator[Finding]:
     needs=[Forwards],
 )
 def labels_present(intent: Intent, trace: Trace) -> Iterator[Finding]:
-    empty = [event for event in trace.of("forward") if event["training"] and event.get("labels") == 0]
+    forwards = [event for event in trace.of("forward") if event["training"]]
+    empty = [event for event in (*forwards, *trace.of("backward")) if event.get("labels") == 0]
     for event in empty[:1]:
         yield NoLabels(
             expected="at least one label per micro-batch",
             seen=f"none at step {event['step']}, micro-batch {event['micro']}"
             + (f", and at {len(empty) - 1} more" if len(empty) > 1 else ""),
-            where="the labels given to the model",
+            where="the labels given to the model or to its loss",
             cause="the prompt template and the masking rule disagree, or the answer was cut off",
         )
 

@@ -118,7 +118,7 @@ def reloaded_outputs_equal_text(intent: Intent, trace: Trace) -> Iterator[Findin
 @check(
     "the processor comes back as itself and makes equal inputs",
     source="MiniCPM-V #601, #408: AutoProcessor falls back to the tokenizer when preprocessor files are missing",
-    needs=[Closed, Reload, SavedProcessor, OUTPUTS],
+    needs=[Closed, Reload, SavedProcessor],
 )
 def processor_reloads(intent: Intent, trace: Trace) -> Iterator[Finding]:
     reloaded, wanted = _reloaded(trace), intent.save.processor_class
@@ -150,6 +150,31 @@ def processor_reloads(intent: Intent, trace: Trace) -> Iterator[Finding]:
                     where="the saved processor",
                     cause="settings or vocabulary were changed between training and saving",
                 )
+
+
+class GenerationDiffers(Finding):
+    """The loaded model says something else."""
+
+
+@check(
+    "the loaded model generates the same ids, greedily",
+    source="MiniCPM-V #220: nothing, or an empty answer, after loading",
+    needs=[Closed, Probe(probe="generated"), Loaded],
+)
+def reloaded_generation_equal(intent: Intent, trace: Trace) -> Iterator[Finding]:
+    reloaded, probe = _reloaded(trace), trace.probe("generated")
+    assert probe is not None
+    if "outputs_error" in reloaded:
+        yield GenerationDiffers(expected="ids", seen=reloaded["outputs_error"], where="the loaded model")
+        return
+    for batch, ids in probe["ids"].items():
+        if (back := reloaded["generated"].get(batch)) != ids:
+            yield GenerationDiffers(
+                expected=f"{ids} on the {batch} sample, as before saving",
+                seen=str(back),
+                where="the loaded model's generate",
+                cause="other weights, another generation configuration, or another end token",
+            )
 
 
 def _reloaded(trace: Trace) -> dict[str, Any]:

@@ -18,8 +18,8 @@ def tiny(
     directory: Annotated[Path, typer.Argument(help="a new or empty directory", show_default=False)],
 ) -> int:
     """Write a complete tiny checkpoint directory that any trainer loads by path."""
+    from harness.disk import disk_errors
     from harness.families import family as family_named
-    from harness.runner import disk_errors
 
     chosen = family_named(family)
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):

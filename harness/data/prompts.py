@@ -1,9 +1,13 @@
-"""What a processor makes of a prompt: made the same way by whoever fine-tunes and by whoever loads the result."""
+"""What a processor makes of a prompt, and what a model answers: made the same way by whoever fine-tunes and by whoever
+loads the result."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
+
+NEW_TOKENS = 4
 
 
 def encoded_prompts(processor: Any, prompts: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, str]]:
@@ -13,7 +17,16 @@ def encoded_prompts(processor: Any, prompts: Mapping[str, Mapping[str, Any]]) ->
 
     encoded = {}
     for name, prompt in sorted(prompts.items()):
-        images = [opened(path) for path in prompt["images"]]
+        images = [opened(Path(path)) for path in prompt["images"]]
         inputs = processor(text=[prompt["text"]], images=images or None, return_tensors="pt")
         encoded[name] = {key: digest_of(value) for key, value in sorted(inputs.items())}
     return encoded
+
+
+def greedy_ids(model: Any, arguments: dict[str, Any]) -> list[int]:
+    """The last ids of what `model.generate` gives for one sample, decoded greedily.
+
+    Models that are given embeddings hand back the new ids alone, others the prompt's before them.
+    """
+    ids = model.generate(**arguments, max_new_tokens=NEW_TOKENS, do_sample=False)
+    return [int(token) for token in ids[0, -NEW_TOKENS:]]

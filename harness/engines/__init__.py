@@ -10,11 +10,14 @@ from harness.refusal import Refused
 from harness.seams import Seams
 
 Batches = Sequence[Sequence[dict[str, Any]]]
-Engine = Callable[[Any, Batches, Recipe, Seams, Callable[[str], str]], None]
+ComponentOf = Callable[[str], str]
+LossOf = Callable[[Any, dict[str, Any]], Any]
+Engine = Callable[[Any, Batches, Recipe, Seams, ComponentOf, LossOf], None]
 
 
 def engine(name: str) -> Engine:
-    """The engine of that name: called with model, micro-batches per step, recipe, seams, and path-to-component."""
+    """The engine of that name: called with model, micro-batches per step, recipe, seams, path-to-component, and
+    what makes one training forward and gives its loss."""
     if name == "torch":
         from harness.engines.torch_loop import train
 

@@ -28,16 +28,25 @@ def train(
     recipe: Recipe,
     seams: Seams,
     component_of: Callable[[str], str],
+    loss_of: Callable[[Any, dict[str, Any]], Any],
 ) -> None:
     """Run one optimizer step per entry of `batches`, each a sequence of micro-batches."""
-    Loop(model, recipe, seams, component_of).run(batches)
+    Loop(model, recipe, seams, component_of, loss_of).run(batches)
 
 
 class Loop:
     """One training run's moving parts."""
 
-    def __init__(self, model: Any, recipe: Recipe, seams: Seams, component_of: Callable[[str], str]) -> None:
+    def __init__(
+        self,
+        model: Any,
+        recipe: Recipe,
+        seams: Seams,
+        component_of: Callable[[str], str],
+        loss_of: Callable[[Any, dict[str, Any]], Any],
+    ) -> None:
         self.model = model
+        self.loss_of = loss_of
         self.recipe = recipe
         self.seams = seams
         self.moment = Moment(model=model)
@@ -62,7 +71,7 @@ class Loop:
         """Forward and backward of one micro-batch; the loss counts by its share of the step."""
         batch = self.seams.alter(Seam.BATCH, batch, self.moment)
         with self.autocast():
-            loss = self.model(**batch).loss
+            loss = self.loss_of(self.model, batch)
         loss = self.seams.alter(Seam.LOSS, loss * share, self.moment)
         if self.scaler:
             loss = self.scaler.scale(loss)

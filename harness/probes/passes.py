@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from harness.checkpoint.decoding import greedy_ids
+from harness.data.prompts import greedy_ids
 from harness.trace.fingerprint import as_hex, fingerprint
 from harness.trace.nested import mapped
 

@@ -175,7 +175,7 @@ class Save(Frozen):
     """What the run leaves behind. `auto` is the adapter where there is one, else the whole model.
 
     `partial` is what was trained and nothing else, to be laid over the base; `native` a state dict written by
-    torch.save. Trainers differ in what they write beside the weights: hence `processor`, `tokenizer`, `files_from_base`.
+    torch.save. Trainers differ in what they write beside weights: hence `processor`, `tokenizer`, `files_from_base`.
     """
 
     what: Literal["auto", SaveKind] = "auto"

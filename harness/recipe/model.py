@@ -8,8 +8,8 @@ from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 
 from harness.frozen import Frozen
 from harness.recipe.fields import (
-    AddedTokens,
     Adapter,
+    AddedTokens,
     Data,
     EarlierRecipe,
     Limits,

@@ -9,8 +9,23 @@ import torch
 
 from harness.recording.digests import Digest
 from harness.trace.fingerprint import as_hex, bits, weights
+from harness.trace.nested import tensors_in
 
 IGNORED_LABEL = -100
+
+
+def batch_in(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The batch among a forward's arguments: the keyword arguments themselves, or the one mapping that has the ids."""
+    if "input_ids" not in kwargs:
+        for value in (*args, *kwargs.values()):
+            if isinstance(value, Mapping) and "input_ids" in value:
+                return value
+    return kwargs
+
+
+def labels_that_count(targets: torch.Tensor, ignored: int) -> int:
+    """How many class indices a loss was computed from."""
+    return int(torch.count_nonzero(targets != ignored))
 
 
 def batch_facts(inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -18,12 +33,12 @@ def batch_facts(inputs: Mapping[str, Any]) -> dict[str, Any]:
     facts: dict[str, Any] = {}
     labels, ids = inputs.get("labels"), inputs.get("input_ids")
     if isinstance(labels, torch.Tensor):
-        facts["labels"] = int(torch.count_nonzero(labels != IGNORED_LABEL))
+        facts["labels"] = labels_that_count(labels, IGNORED_LABEL)
     if isinstance(ids, torch.Tensor) and ids.dim() == 2:
         facts["samples"] = sample_fingerprints(ids, inputs.get("attention_mask"))
     pixels = inputs.get("pixel_values")
-    if isinstance(pixels, torch.Tensor):
-        facts["pixels"] = Digest()([pixels])
+    if seen := list(tensors_in(pixels)):
+        facts["pixels"] = Digest()(seen)
     facts["shapes"] = {name: list(value.shape) for name, value in sorted(inputs.items()) if _is_tensor(value)}
     return facts
 

@@ -58,6 +58,10 @@ class FoundModel:
     def trainable(self) -> list[torch.Tensor]:
         return [parameter for parameter in self.parameters if parameter.requires_grad]
 
+    def first_values(self) -> dict[str, torch.Tensor] | None:
+        """What each parameter held when the model was found, by path, where that is kept."""
+        return None if self.first is None else dict(zip(self.paths, self.first))
+
     def describe(self, stream: StreamWriter) -> None:
         """Emit the model's module tree, parameters and buffers."""
         modules = [(path, module) for path, module in self.root.named_modules()]

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from harness.recording.batches import batch_facts, loss_of
+from harness.recording.batches import batch_facts, batch_in, labels_that_count, loss_of
 from harness.recording.clock import StepClock
 from harness.recording.found import FoundModel, LiveModules
 from harness.recording.layers import LayerWatch
@@ -37,6 +37,7 @@ class Recorder:
         self.stage = "start"
         self._optimizers: dict[int, OptimizerFacts] = {}
         self._layers: LayerWatch | None = None
+        self._targets: tuple[torch.Tensor, int] | None = None
         self._watch = Watch(self)
         self._hooks: list[Any] = []
         self._paused = False
@@ -103,7 +104,7 @@ class Recorder:
         if self.clock.first:
             self._layers = LayerWatch(root)
 
-    def _forward_ends(self, root: nn.Module, _args: Any, kwargs: Mapping[str, Any], output: Any) -> None:
+    def _forward_ends(self, root: nn.Module, args: Any, kwargs: Mapping[str, Any], output: Any) -> None:
         if self._paused:
             return
         loss = loss_of(output)
@@ -111,7 +112,8 @@ class Recorder:
             "training": root.training,
             "loss": None if loss is None else float(loss.detach()),
         }
-        facts.update(batch_facts(kwargs))
+        facts.update(batch_facts(batch_in(args, kwargs)))
+        self._targets = None if "labels" in facts else self._targets
         if self._layers is not None and self.clock.first:
             facts["dtypes"] = self._layers.dtypes_by_kind()
         self.event("forward", **facts)
@@ -134,9 +136,16 @@ class Recorder:
         facts: dict[str, Any] = {"value": float(root.detach()) if root.numel() == 1 else None, "stale": stale}
         if watch is not None:
             facts["recomputed"] = watch.recomputed
+        if self._targets is not None:
+            facts["labels"] = labels_that_count(*self._targets)
+            self._targets = None
         self.event("backward", **facts)
         self.clock.gradients_are_new()
         return result
+
+    def targets_seen(self, targets: torch.Tensor, ignored: int) -> None:
+        """Class indices that a loss was computed from: the labels of a model that is not given any itself."""
+        self._targets = None if self._paused else (targets, ignored)
 
     def _stale_gradients(self) -> int:
         """How many parameters still carry a gradient from before this step began."""

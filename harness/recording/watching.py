@@ -41,6 +41,7 @@ class Watch:
         wrap(torch.optim.Optimizer, "zero_grad", self._zero_grad)
         wrap(torch.autograd, "backward", self.recorder.backward)
         wrap(torch.nn.utils, "clip_grad_norm_", self._clip)
+        wrap(nn.functional, "cross_entropy", self._cross_entropy)
         for scaler in grad_scaler_classes():
             wrap(scaler, "__init__", self._scaler_made)
             wrap(scaler, "unscale_", self._unscale)
@@ -79,6 +80,12 @@ class Watch:
         result = original(optimizer, *args, **kwargs)
         self.recorder.event("zero_grad", by=type(optimizer).__name__)
         return result
+
+    def _cross_entropy(self, original: Any, *args: Any, **kwargs: Any) -> Any:
+        targets = kwargs["target"] if "target" in kwargs else args[1]
+        if not torch.compiler.is_compiling() and not targets.is_floating_point():
+            self.recorder.targets_seen(targets, kwargs.get("ignore_index", args[4] if len(args) > 4 else -100))
+        return original(*args, **kwargs)
 
     def _clip(self, original: Any, parameters: Any, max_norm: float, *args: Any, **kwargs: Any) -> Any:
         self.recorder.gradients("backward")

@@ -59,7 +59,7 @@ class Parameter:
 
 @dataclass
 class Trace:
-    """A recorded run: header, the events of each rank, the reload stream.
+    """A recorded run: header, the events of each rank, the streams of those who loaded its base and what it saved.
 
     Keys and components are those of `rules` where there are any, else of the intent it was recorded with.
     """
@@ -68,6 +68,7 @@ class Trace:
     header: Record
     events: list[Record] = field(default_factory=list)
     reload: list[Record] = field(default_factory=list)
+    base: list[Record] = field(default_factory=list)
     measured: Record = field(default_factory=dict)
     outcome: Record = field(default_factory=dict)
     rules: Naming | None = None
@@ -189,6 +190,11 @@ class Trace:
         return next((event for event in self.reload if event["kind"] == "reloaded"), None)
 
     @cached_property
+    def base_reloaded(self) -> Record | None:
+        """What the process that verified the base directory found before training, or None if there was none."""
+        return next((event for event in self.base if event["kind"] == "reloaded"), None)
+
+    @cached_property
     def inventory(self) -> Record | None:
         """The saved directory, file by file and tensor by tensor."""
         return next((event for event in self.reload if event["kind"] == "inventory"), None)
@@ -223,8 +229,9 @@ def read_trace(directory: Path) -> Trace:
     trace = Trace(
         directory,
         header,
-        events=_read_stream(directory / "rank-0" / "events.jsonl"),
-        reload=_read_stream(directory / "reload" / "events.jsonl"),
+        events=read_stream(directory / "rank-0" / "events.jsonl"),
+        reload=read_stream(directory / "reload" / "events.jsonl"),
+        base=read_stream(directory / "base" / "events.jsonl"),
         measured=_read_json(measured, directory) if measured.exists() else {},
         outcome=_read_json(outcome, directory) if outcome.exists() else {},
     )
@@ -244,7 +251,7 @@ def _read_json(path: Path, directory: Path) -> Record:
     return value
 
 
-def _read_stream(path: Path) -> list[Record]:
+def read_stream(path: Path) -> list[Record]:
     """The records of a stream; a last line that was cut off by a killed process is left out."""
     if not path.exists():
         return []

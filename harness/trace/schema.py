@@ -11,7 +11,8 @@ them), `optimizer` (its groups, parameters by index). A parameter's role is `bas
 (added by an adapter), `copy` (the trained copy that an adapter keeps of a whole module) or `original` (what that copy
 was made from). While it trains, in the order it happened: `forward`, `backward`, `gradients`, `unscale`, `clip`,
 `optimizer_step`, `scaler`, `scaler_update`, `zero_grad`, `scheduler_step`, `save`. Around it: `stage`, `data`,
-`encoded`, `final`, `probe`, `failure`, `closing`. In the reload stream: `inventory`, `reloaded`.
+`encoded`, `final`, `probe`, `failure`, `closing`. In the streams `base` and `reload`, of the processes that loaded the
+directory training started from and the saved one: `inventory`, `reloaded`.
 """
 
 from __future__ import annotations

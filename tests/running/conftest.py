@@ -11,7 +11,8 @@ import pytest
 from harness.launch import Ended, Job, Launcher, WarmParent
 from harness.planner import plan
 from harness.recipe import Recipe
-from harness.runner import Runner, Workers, worker_modules
+from harness.runner import Runner
+from harness.workers import Workers, worker_modules
 
 HERE = Path(__file__).parent
 

@@ -46,7 +46,7 @@ def train_without_recorder(argument: dict[str, Any]) -> None:
     loaded = making._build(run, chosen)
     batches, _ = making._batches(recipe, chosen, loaded)
     model = tune(loaded.model, recipe, chosen, seams)
-    engine("torch")(model, batches, recipe, seams, making._component_of(chosen))
+    engine("torch")(model, batches, recipe, seams, making._component_of(chosen), chosen.loss)
     prints = [as_hex(fingerprint(parameter)) for parameter in model.parameters()]
     Path(argument["to"]).write_text(json.dumps({"parameters": prints, "losses": losses}))
 

@@ -15,8 +15,8 @@ from harness.launch import Job, Launcher, last_lines
 from harness.launch.parents import FRESH
 from harness.launch.warm import assert_single_threaded
 from harness.recipe import Recipe
-from harness.runner import worker_modules
 from harness.session import Session, Sockets, WarmParents
+from harness.workers import worker_modules
 
 RECIPE = Recipe(family="llava-1.5-7b", tune=["connector"], steps=2)
 

@@ -1,0 +1,145 @@
+"""Layer 3. The directories that training starts from: written or made once, and verified before anything is trained.
+
+A stranger's process loads the base, encodes with it and generates, so that a broken base is not blamed on the
+fine-tune. Imports no torch itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.disk import refuse_full_disk
+from harness.families.promises import WEIGHTS
+from harness.launch import Job, last_lines
+from harness.places import INVENTORY, MODULES, REQUEST, SAVED, STREAM
+from harness.recipe import Recipe
+from harness.recipe.fields import Data, EarlierRecipe
+from harness.refusal import Refused
+from harness.reloading.request import Request
+from harness.trace.reader import read_stream
+from harness.workers import Workers, folder_name
+
+MakeStage = Callable[[str, Recipe, Path], None]
+
+
+@dataclass(frozen=True)
+class Base:
+    """A directory to start from, and the folder of what was found in it, if it was verified."""
+
+    directory: Path
+    verified: Path | None = None
+
+    @property
+    def stream(self) -> Path | None:
+        return self.verified / STREAM if self.verified else None
+
+    @property
+    def inventory(self) -> Path | None:
+        return self.verified / INVENTORY if self.verified else None
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What the process that verified it has found."""
+        records = read_stream(self.stream / "events.jsonl") if self.stream else []
+        return next((dict(record) for record in records if record["kind"] == "reloaded"), {})
+
+
+class Bases:
+    """The bases of one output directory. `make_stage` makes the run of an earlier recipe in a folder."""
+
+    def __init__(self, workers: Workers, root: Path, make_stage: MakeStage, faults: Sequence[str] = ()) -> None:
+        self.workers = workers
+        self.root = root
+        self.faults = list(faults)
+        self._make_stage = make_stage
+
+    def directory_of(self, recipe: Recipe) -> Path:
+        """Where a recipe starts: its family's own tiny base, a directory by path, or what an earlier recipe saved."""
+        start = recipe.start_from
+        if isinstance(start, EarlierRecipe):
+            earlier = Recipe.model_validate(start.settings)
+            place = self.root / folder_name(f"{recipe.family}~{start.recipe}")
+            self._once(place, lambda: self._make_stage(start.recipe, earlier, place))
+            return (place / SAVED).resolve()
+        if start != "fresh":
+            return Path(start).resolve()
+        directory = self.root / folder_name(recipe.family)
+        self._once(directory, lambda: self._write(recipe.family, directory))
+        return directory.resolve()
+
+    def verified(self, recipe: Recipe) -> Base:
+        """The recipe's base, after a process that knows no family has loaded it in the recipe's own precision."""
+        directory = self.directory_of(recipe)
+        inside = directory.parent == self.root.resolve()
+        name = directory.name if inside else folder_name(str(directory))
+        place = self.root / f"{name}.{WEIGHTS[recipe.precision]}"
+        self._once(place / INVENTORY, lambda: self._verify(recipe, directory, place))
+        return Base(directory, place)
+
+    def _write(self, family: str, directory: Path) -> None:
+        argument = {"family": family, "directory": str(directory), "faults": self.faults}
+        output = directory.with_name(f"{directory.name}.output.txt")
+        ended = self.workers.makers.run(Job("harness.making:make_base", argument, str(output)))
+        if ended.code != 0:
+            what = f"the base of {family} could not be written ({ended.description}): {last_lines(output)}"
+            raise Refused(what, do=f"see {output}")
+
+    def _verify(self, recipe: Recipe, directory: Path, place: Path) -> None:
+        """Encode with the base in one process, load it in another. What cannot be encoded is loaded all the same."""
+        place.mkdir(parents=True, exist_ok=True)
+        neutral = recipe.model_copy(update={"data": Data()})  # the same samples for every recipe
+        settings = neutral.model_dump(mode="json", exclude_defaults=True)
+        argument = {"recipe": settings, "base": str(directory), "place": str(place)}
+        output = place / "output.txt"
+        limits = recipe.limits
+        made = self.workers.makers.run(
+            Job("harness.making:make_probe_inputs", argument, str(output), limits.seconds, limits.memory_gb)
+        )
+        request = _request(place) if made.code == 0 else asdict(_without_inputs(recipe, directory, place))
+        request["inventory"] = str(place / INVENTORY)
+        if made.code != 0:
+            request["encoding_error"] = last_lines(output) or made.description
+        job = Job("harness.reloading.jobs:verify_base", request, str(output), limits.seconds, limits.memory_gb)
+        if self.workers.reloaders.run(job).code != 0:
+            refuse_full_disk(place, last_lines(output))
+
+    def _once(self, made: Path, make: Callable[[], None]) -> None:
+        """Make something unless it is there; one process at a time, for parallel workers share their bases."""
+        with _locked(self.root / f".{made.relative_to(self.root).parts[0]}.lock"):
+            if not made.exists():
+                make()
+
+
+def _request(place: Path) -> dict[str, Any]:
+    request: dict[str, Any] = json.loads((place / REQUEST).read_text(encoding="utf-8"))
+    return request
+
+
+def _without_inputs(recipe: Recipe, directory: Path, place: Path) -> Request:
+    return Request(
+        directory=str(directory),
+        stream=str(place / STREAM),
+        inputs="",
+        arguments={},
+        generation={},
+        prompts={},
+        dtype=WEIGHTS[recipe.precision],
+        modules=str(place / MODULES / "loaded"),
+        trust_remote_code=recipe.trust_remote_code,
+    )
+
+
+@contextlib.contextmanager
+def _locked(lock: Path) -> Iterator[None]:
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as handle:
+        with contextlib.suppress(ImportError):
+            import fcntl
+
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield

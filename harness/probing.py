@@ -1,0 +1,91 @@
+"""Layer 3, making side. The inputs of probes, and what is left for the process that loads a directory as a stranger.
+
+One sample with an image and one of text alone, the same for every recipe: what a trained model gives for them is
+compared with what its base gave, and with what comes back from disk.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.places import INPUTS, REQUEST
+from harness.recipe import Recipe
+
+if TYPE_CHECKING:
+    import torch
+
+    from harness.families import Family
+    from harness.families.family import Loaded
+    from harness.recipe.fields import SampleKind
+    from harness.recording import Recorder
+
+
+@dataclass(frozen=True)
+class ProbeInputs:
+    """By name: prompts as plain data, and collated batches of one sample each, without labels."""
+
+    prompts: dict[str, dict[str, Any]]
+    batches: dict[str, dict[str, Any]]
+
+
+def probe_inputs(recipe: Recipe, family: Family, loaded: Loaded) -> ProbeInputs:
+    """The inputs for a recipe, its pixels in the dtype of the weights: a pure 16-bit model takes no others."""
+    from harness.trace.nested import mapped
+
+    prompts, batches = {}, {}
+    dtype = next(loaded.model.parameters()).dtype
+    for name, sample in _samples(recipe).items():
+        prompts[name] = family.prompt(sample)
+        encoded = family.encode(sample, loaded.processor, recipe.data.max_length)
+        batch = family.collate([encoded], loaded.processor)
+        batches[name] = mapped({key: v for key, v in batch.items() if key != "labels"}, _in(dtype))
+    return ProbeInputs(prompts, batches)
+
+
+def leave_request(place: Path, inputs: ProbeInputs, family: Family, **facts: Any) -> None:
+    """Write inputs and prompts as plain files, not into the trace: a trace keeps no text and no pixels."""
+    from harness.reloading.request import Request
+    from harness.trace.atomic import write_atomically
+    from harness.trace.nested import taken_apart
+    from harness.trace.writer import write_safetensors
+
+    place.mkdir(parents=True, exist_ok=True)
+    tensors: dict[str, torch.Tensor] = {}
+    arguments = {name: taken_apart(family.arguments(b), f"{name}/a", tensors) for name, b in inputs.batches.items()}
+    generation = {name: taken_apart(family.generation(b), f"{name}/g", tensors) for name, b in inputs.batches.items()}
+    write_safetensors(place / INPUTS, {name: tensor.contiguous() for name, tensor in tensors.items()})
+    request = Request(
+        inputs=str(place / INPUTS), arguments=arguments, generation=generation, prompts=inputs.prompts, **facts
+    )
+    write_atomically(place / REQUEST, json.dumps(asdict(request)))
+
+
+def run_probes(
+    names: list[str], inputs: ProbeInputs, family: Family, model: torch.nn.Module, recorder: Recorder
+) -> None:
+    """Run the named probes on the trained model, and write what they found into the trace."""
+    from harness.probes import PROBES, Probed, undisturbed
+
+    first = recorder.models[0].first_values() if recorder.models else None
+    probed = Probed(model, inputs.batches, family.arguments, family.generation, first)
+    with recorder.paused(), undisturbed(model):
+        for name in names:
+            facts, arrays = PROBES[name](probed)
+            stored = recorder.stream.arrays(arrays) if arrays else None
+            recorder.stream.emit("probe", name=name, arrays=stored, **facts)
+
+
+def _in(dtype: torch.dtype) -> Any:
+    return lambda tensor: tensor.to(dtype) if tensor.is_floating_point() else tensor
+
+
+def _samples(recipe: Recipe) -> dict[str, Any]:
+    """The first shipped sample with one image, and the first of text alone; no image where the recipe has none."""
+    from harness.data import SHIPPED, read_samples, select
+
+    shipped = read_samples(SHIPPED)
+    kinds: tuple[SampleKind, ...] = ("text",) if set(recipe.data.mix) == {"text"} else ("image", "text")
+    return {kind: select(shipped, (kind,), 1)[0] for kind in kinds}

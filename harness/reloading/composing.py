@@ -1,0 +1,78 @@
+"""From a saved directory to a model: a whole one; an adapter, trained tensors or a state dict over their base."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+from harness.checkpoint.files import NATIVE, TRAINED
+from harness.checkpoint.native import native_tensors
+from harness.reloading.request import Request
+
+
+def load_model(request: Request, tokenizer: Any, record: dict[str, Any]) -> Any:
+    """The model of a directory, in eval mode. What loading missed or did not know goes into the record.
+
+    Over a base, the embeddings grow first where the tokenizer has more tokens than they have rows, as peft asks.
+    """
+    directory = Path(request.directory)
+    if request.what == "full":
+        return _from_pretrained(directory, request, record).eval()
+    adapter = request.what == "adapter"
+    model = _from_pretrained(_base_of_adapter(directory) if adapter else Path(request.base), request, record)
+    if tokenizer is not None and len(tokenizer) > model.get_input_embeddings().weight.shape[0]:
+        model.resize_token_embeddings(len(tokenizer))
+    return (_with_adapter(model, directory, record) if adapter else _laid_over(model, request, record)).eval()
+
+
+def _from_pretrained(directory: Path, request: Request, record: dict[str, Any]) -> Any:
+    import torch
+
+    from harness import stack
+
+    options = {**stack.dtype_argument(getattr(torch, request.dtype)), "output_loading_info": True}
+    model, info = stack.auto_class(directory, request.trust_remote_code).from_pretrained(
+        directory, trust_remote_code=request.trust_remote_code, **options
+    )
+    record["missing"], record["unexpected"] = sorted(info["missing_keys"]), sorted(info["unexpected_keys"])
+    record["mismatched"] = sorted(str(key) for key in info.get("mismatched_keys", ()))
+    record["model_class"] = type(model).__name__
+    return model
+
+
+def _base_of_adapter(directory: Path) -> Path:
+    config = json.loads((directory / "adapter_config.json").read_text(encoding="utf-8"))
+    return Path(config["base_model_name_or_path"])
+
+
+def _with_adapter(model: Any, directory: Path, record: dict[str, Any]) -> Any:
+    """The base with its adapter; keys that peft misses or does not know are recorded, for it only warns of them."""
+    from peft import PeftModel
+
+    paths = [path for path, _ in model.named_modules()]
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            adapted = PeftModel.from_pretrained(model, directory)
+    except Exception:
+        from harness.checkpoint.fit import adapter_fit
+
+        record["adapter_fit"] = adapter_fit(directory, paths).diagnosis
+        raise
+    said = (str(warning.message) for warning in caught)
+    record["adapter_warnings"] = [" ".join(text.split())[:500] for text in said if "keys" in text]
+    return adapted
+
+
+def _laid_over(model: Any, request: Request, record: dict[str, Any]) -> Any:
+    """The base with the saved tensors in place of its own."""
+    from safetensors.torch import load_file
+
+    directory = Path(request.directory)
+    partial = request.what == "partial"
+    tensors = load_file(directory / TRAINED) if partial else native_tensors(directory / NATIVE)
+    result = model.load_state_dict(tensors, strict=False)
+    record["missing"], record["unexpected"] = sorted(result.missing_keys), sorted(result.unexpected_keys)
+    return model

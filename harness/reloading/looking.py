@@ -1,0 +1,102 @@
+"""What is to be seen of a directory once it is loaded: classes, bits, ties, outputs, inputs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from harness.reloading.attempt import attempt
+from harness.reloading.composing import load_model
+from harness.reloading.request import Request
+from harness.trace.nested import put_together
+from harness.trace.writer import StreamWriter
+
+
+def look_at(request: Request, record: dict[str, Any], stream: StreamWriter) -> None:
+    from harness.trace.fingerprint import as_hex, fingerprint
+
+    tokenizer = attempt(record, "tokenizer", lambda: _tokenizer(request, record)) if request.tokenizer else None
+    model = attempt(record, "model", lambda: load_model(request, tokenizer, record))
+    if model is not None:
+        record["fingerprints"] = {path: as_hex(fingerprint(p)) for path, p in model.named_parameters()}
+        record["ties"] = _ties(model)
+        attempt(record, "outputs", lambda: _outputs(model, request, record, stream))
+        attempt(record, "vocabulary", lambda: _vocabulary(model, tokenizer, record))
+    if request.processor:
+        attempt(record, "processor", lambda: _processor(request, record))
+
+
+def _tokenizer(request: Request, record: dict[str, Any]) -> Any:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(request.directory, trust_remote_code=request.trust_remote_code)
+    record["tokenizer_class"] = type(tokenizer).__name__
+    template = tokenizer.chat_template
+    record["chat_template"] = (
+        None
+        if template is None
+        else hashlib.blake2b(json.dumps(template, sort_keys=True).encode(), digest_size=8).hexdigest()
+    )
+    return tokenizer
+
+
+def _ties(model: Any) -> dict[str, list[str]]:
+    """Each parameter's further paths, where it has any."""
+    first: dict[int, str] = {}
+    ties: dict[str, list[str]] = {}
+    for path, parameter in model.named_parameters(remove_duplicate=False):
+        if id(parameter) in first:
+            ties.setdefault(first[id(parameter)], []).append(path)
+        first.setdefault(id(parameter), path)
+    return ties
+
+
+def _outputs(model: Any, request: Request, record: dict[str, Any], stream: StreamWriter) -> None:
+    """Logits and a few generated ids, on each batch that the run has left."""
+    import torch
+    from safetensors.torch import load_file
+
+    from harness.data.prompts import greedy_ids
+    from harness.trace.fingerprint import as_hex, fingerprint
+
+    tensors = load_file(request.inputs)
+    with torch.no_grad():
+        logits = {
+            name: model(**put_together(plain, tensors))["logits"].detach().float()
+            for name, plain in sorted(request.arguments.items())
+        }
+        record["outputs"] = {name: as_hex(fingerprint(value)) for name, value in logits.items()}
+        record["arrays"] = stream.arrays(logits)
+        record["generated"] = {
+            name: greedy_ids(model, put_together(plain, tensors)) for name, plain in sorted(request.generation.items())
+        }
+
+
+def _vocabulary(model: Any, tokenizer: Any, record: dict[str, Any]) -> None:
+    """What must fit into the embedding: the tokenizer's ids and those that the configurations name."""
+    if tokenizer is None:
+        return
+    named = {}
+    for source in (model.config, getattr(model, "generation_config", None)):
+        settings = source.to_dict() if source is not None else {}
+        for name, value in settings.items():
+            if name.endswith(("_token_id", "_token_index")) and value is not None:
+                named[name] = max(value) if isinstance(value, list) else int(value)
+    record["vocabulary"] = {
+        "tokens": len(tokenizer),
+        "largest": max(tokenizer.get_vocab().values()),
+        "rows": int(model.get_input_embeddings().weight.shape[0]),
+        "ids": dict(sorted(named.items())),
+    }
+
+
+def _processor(request: Request, record: dict[str, Any]) -> None:
+    """The processor that comes back, and what it makes of each prompt; the tokenizer alone is not a processor."""
+    from transformers import AutoProcessor
+
+    from harness.data.prompts import encoded_prompts
+
+    processor = AutoProcessor.from_pretrained(request.directory, trust_remote_code=request.trust_remote_code)
+    record["processor_class"] = type(processor).__name__
+    record["encoded"] = encoded_prompts(processor, request.prompts)

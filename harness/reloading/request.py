@@ -1,0 +1,28 @@
+"""What a process that knows no family is asked to load, and to try."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to load and what to try on it. `stream` is where the record goes; the rest is as a run left it.
+
+    `base` is what a save of trained tensors alone is laid over; `modules` where code files may be copied.
+    """
+
+    directory: str
+    stream: str
+    inputs: str
+    arguments: dict[str, Any]
+    generation: dict[str, Any]
+    prompts: dict[str, Any]
+    dtype: str
+    modules: str
+    what: str = "full"
+    base: str = ""
+    tokenizer: bool = True
+    processor: bool = True
+    trust_remote_code: bool = False
