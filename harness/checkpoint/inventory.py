@@ -1,45 +1,62 @@
-"""A saved directory, file by file and tensor by tensor. Nothing pickled is ever loaded."""
+"""A saved directory, file by file and tensor by tensor. Of pickles nothing is loaded but the tensors of state dicts."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from harness.checkpoint.code_files import code_files
+from harness.checkpoint.pickles import is_pickled
+from harness.checkpoint.problems import checkpoint_problems
+from harness.checkpoint.roles import roles
+from harness.checkpoint.tensors import listed_tensors, weight_files
 from harness.refusal import Refused
-from harness.trace.arrays import BITS, read_header, tensors_of
 from harness.trace.json_text import parsed
 
 # peft writes sets into its configuration, in the order of the process's hash seed.
 SET_VALUED = ("target_modules", "modules_to_save", "exclude_modules", "layers_to_transform")
 # Where a run's own directories would make two equal runs differ.
 PATH_VALUED = ("base_model_name_or_path", "_name_or_path")
+_REWRITTEN = (".json", ".md")
+_PIECE = 1 << 20
 
 
 def inventory(directory: Path) -> dict[str, Any]:
-    """Files with size and digest, and tensors with file, dtype, shape and fingerprint. Needs torch for the last.
+    """Files, tensors, roles, code files and problems of a directory. Needs torch for the fingerprints.
 
-    JSON files are digested in canonical form: keys and set-valued fields sorted. Of the paths in them, and of the same
-    paths in model cards, only the last name counts.
+    Files have size and digest, tensors file, dtype, shape and fingerprint. JSON files are digested in canonical form:
+    keys and set-valued fields sorted. Of the paths in them, and of the same paths in model cards, only the last name
+    counts, and so it does of the directory in its problems.
     """
     if not directory.is_dir():
         raise Refused("no such directory", where=str(directory), do="name a saved directory")
-    weights = weight_files(directory)
+    tensors = listed_tensors(directory)
+    listed = {path.name for path in weight_files(directory)} | {facts["file"] for facts in tensors.values()}
     places = _places(directory)
-    files = {
-        path.relative_to(directory).as_posix(): _file_facts(path, path in weights, places) for path in _files(directory)
+    files = {name: _file_facts(directory / name, name in listed, places) for name in file_names(directory)}
+    code = code_files(directory)
+    return {
+        "files": files,
+        "tensors": tensors,
+        "roles": roles(directory),
+        "code": {"named": list(code.named), "missing": list(code.missing)},
+        "problems": problem_lines(directory),
     }
-    tensors: dict[str, dict[str, Any]] = {}
-    for path in weights:
-        for key, facts in _tensors(path):
-            if key in tensors:
-                both = f"{tensors[key]['file']} and {path.name} both hold {key}"
-                raise Refused(both, where=str(directory), do="remove the older file")
-            tensors[key] = facts
-    return {"files": files, "tensors": dict(sorted(tensors.items()))}
+
+
+def file_names(directory: Path) -> list[str]:
+    """Every file, also those in folders, by its path in the directory."""
+    return [path.relative_to(directory).as_posix() for path in sorted(directory.rglob("*")) if path.is_file()]
+
+
+def problem_lines(directory: Path) -> list[str]:
+    """The problems of a directory, in lines that do not depend on where it lies."""
+    place = directory.resolve()
+    return [line.replace(str(place), place.name) for line in checkpoint_problems(place)]
 
 
 def fingerprints_by_dtype(directory: Path) -> dict[str, dict[str, str]]:
@@ -57,15 +74,6 @@ def fingerprints_by_dtype(directory: Path) -> dict[str, dict[str, str]]:
     }
 
 
-def weight_files(directory: Path) -> list[Path]:
-    """The safetensors files of a directory itself, in order: those in folders inside are other checkpoints."""
-    return sorted(path for path in directory.iterdir() if path.suffix == ".safetensors" and path.is_file())
-
-
-def _files(directory: Path) -> list[Path]:
-    return sorted(path for path in directory.rglob("*") if path.is_file())
-
-
 def _places(directory: Path) -> set[str]:
     """The paths that the directory's configurations name."""
     found: list[Any] = []
@@ -76,17 +84,29 @@ def _places(directory: Path) -> set[str]:
     return {place for place in found if isinstance(place, str) and "/" in place}
 
 
-def _file_facts(path: Path, listed: bool, places: set[str]) -> dict[str, Any]:
-    """Size and digest; no digest where each tensor in the file is listed with a fingerprint of its own."""
+def _file_facts(path: Path, listed: bool, places: Collection[str]) -> dict[str, Any]:
+    """Size and digest, and whether it is a pickle; no digest where each tensor in it is listed with a fingerprint."""
+    facts = {"pickled": True} if is_pickled(path) else {}
     if listed:
-        return {"bytes": path.stat().st_size}
+        return {"bytes": path.stat().st_size, **facts}
+    if path.suffix not in _REWRITTEN:
+        return {"bytes": path.stat().st_size, "digest": _digest(path), **facts}
     data = path.read_bytes()
     if path.suffix == ".json":
         data = _canonical_json(data)
-    if path.suffix == ".md":
+    else:
         for place in sorted(places, key=len, reverse=True):
             data = data.replace(place.encode(), Path(place).name.encode())
-    return {"bytes": len(data), "digest": hashlib.blake2b(data, digest_size=16).hexdigest()}
+    return {"bytes": len(data), "digest": hashlib.blake2b(data, digest_size=16).hexdigest(), **facts}
+
+
+def _digest(path: Path) -> str:
+    """The digest of a file of any size: a trainer's own may be larger than memory."""
+    found = hashlib.blake2b(digest_size=16)
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE):
+            found.update(piece)
+    return found.hexdigest()
 
 
 def _canonical_json(data: bytes) -> bytes:
@@ -102,32 +122,3 @@ def _canonical_json(data: bytes) -> bytes:
             if isinstance(value.get(name), str):
                 value[name] = Path(value[name]).name
     return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
-
-
-def _tensors(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each tensor of a shard with its fingerprint, read through the file's own bytes."""
-    import torch
-
-    from harness.trace.fingerprint import as_hex, fingerprint
-
-    tensors = tensors_of(read_header(path))
-    data = bytearray(path.read_bytes())
-    start = 8 + int.from_bytes(data[:8], "little")
-    for key, entry in tensors.items():
-        first, last = entry["data_offsets"]
-        width = max(1, BITS[entry["dtype"]] // 8)
-        integers = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}[width]
-        flat = (
-            torch.frombuffer(data, dtype=integers, offset=start + first, count=(last - first) // width)
-            if last > first
-            else None
-        )
-        yield (
-            key,
-            {
-                "file": path.name,
-                "dtype": entry["dtype"],
-                "shape": entry["shape"],
-                "fingerprint": as_hex(0 if flat is None else fingerprint(flat)),
-            },
-        )

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from harness.checkpoint.inventory import weight_files
+from harness.checkpoint.code_files import code_files
+from harness.checkpoint.files import TRAINED
+from harness.checkpoint.json_files import ADAPTER_CONFIG, CONFIG, damaged_json
+from harness.checkpoint.native import native_files, native_tensors
+from harness.checkpoint.tensors import weight_files
 from harness.refusal import Refused
 from harness.trace.arrays import read_header, tensors_of
 from harness.trace.json_text import parsed
 
-CONFIGURATIONS = ("config.json", "adapter_config.json")
-INDEX = "model.safetensors.index.json"
+INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
+"""In the order in which transformers looks for them."""
+_STATE_DICTS = (".pth", ".pt", ".ckpt")  # of training loops that write no configuration; .bin is transformers' own
 _AGAIN = "save the model again"
 _SHOWN = 3
 
@@ -19,26 +24,35 @@ Held = dict[str, set[str]]
 
 
 def checkpoint_problems(directory: Path) -> Iterator[str]:
-    """What is wrong with a saved directory, a line each: configuration, weights, and what its index promises."""
+    """What is wrong with a saved directory, a line each: its files, and the code that they name."""
+    yield from unreadable(directory)
+    if directory.is_dir():
+        yield from code_files(directory).problems
+
+
+def unreadable(directory: Path) -> Iterator[str]:
+    """What keeps a directory from being read as a checkpoint at all, a line each."""
     if not directory.is_dir():
         yield str(Refused("no such directory", where=str(directory), do="name a saved directory"))
         return
-    yield from _of_configuration(directory)
     held, damaged = _keys_by_file(directory)
+    if not any((directory / name).is_file() for name in (CONFIG, ADAPTER_CONFIG)) and not _stands_alone(held):
+        yield _line(directory, f"no configuration ({CONFIG} or {ADAPTER_CONFIG})", "save it with save_pretrained")
+    yield from map(str, damaged_json(directory))
     for problem in damaged[:_SHOWN]:
         yield str(problem)
     if (more := len(damaged) - _SHOWN) > 0:
         yield _line(directory, f"{more} more files are damaged")
     if not held and not damaged:
-        yield _line(directory, "no weights (no .safetensors file)")
+        yield _line(directory, "no weights (no .safetensors file, and no state dict of torch)")
     yield from _held_twice(directory, held)
     yield from _of_index(directory, held)
 
 
 def promised(directory: Path) -> dict[str, str] | None:
     """Each key that an index says is there, and the shard it should be in; None without an index."""
-    index = directory / INDEX
-    if not index.exists():
+    index = next((directory / name for name in INDEXES if (directory / name).exists()), None)
+    if index is None:
         return None
     try:
         weight_map = parsed(index.read_bytes())["weight_map"]
@@ -49,26 +63,23 @@ def promised(directory: Path) -> dict[str, str] | None:
     raise Refused("is damaged: no weight_map from keys to files", where=str(index), do=_AGAIN)
 
 
-def _of_configuration(directory: Path) -> Iterator[str]:
-    found = [directory / name for name in CONFIGURATIONS if (directory / name).is_file()]
-    if not found:
-        yield _line(directory, f"no configuration ({' or '.join(CONFIGURATIONS)})", "save it with save_pretrained")
-    for path in found:
-        try:
-            value = parsed(path.read_bytes())
-        except (OSError, ValueError):
-            value = None
-        if not isinstance(value, dict):
-            yield _line(path, "is damaged: it is no JSON object")
+def keys_of(path: Path) -> set[str]:
+    """The keys in a file of weights, whichever of the two formats. Raises Refused for a damaged file."""
+    return set(tensors_of(read_header(path))) if path.suffix == ".safetensors" else set(native_tensors(path))
+
+
+def _stands_alone(held: Held) -> bool:
+    """Whether these are weights that come without a configuration: to be laid over a base, or of a native loop."""
+    return bool(held) and all(file == TRAINED or file.endswith(_STATE_DICTS) for file in held)
 
 
 def _keys_by_file(directory: Path) -> tuple[Held, list[Refused]]:
     """The keys of every file that can be read, and why the others cannot."""
     held: Held = {}
     damaged = []
-    for path in weight_files(directory):
+    for path in weight_files(directory) or native_files(directory):
         try:
-            held[path.name] = set(tensors_of(read_header(path)))
+            held[path.name] = keys_of(path)
         except Refused as problem:
             damaged.append(problem)
     return held, damaged
@@ -79,7 +90,7 @@ def _held_twice(directory: Path, held: Held) -> Iterator[str]:
     seen: set[str] = set()
     for file, keys in held.items():
         if again := keys & seen:
-            yield _line(directory, f"{file} holds {_some(again)}, and so does another file", "remove the older file")
+            yield _line(directory, f"{file} holds {some(again)}, and so does another file", "remove the older file")
         seen |= keys
 
 
@@ -89,24 +100,25 @@ def _of_index(directory: Path, held: Held) -> Iterator[str]:
     except Refused as problem:
         yield str(problem)
         return
-    there = {path.name for path in weight_files(directory)}
+    there = {path.name for path in (*weight_files(directory), *native_files(directory))}
     if absent := set(places.values()) - there:
-        yield _line(directory, f"the index names {_some(absent)}, and there is no such file")
+        yield _line(directory, f"the index names {some(absent)}, and there is no such file")
     missing = {key for key, file in places.items() if file in held and key not in held[file]}
     elsewhere = missing & set().union(*held.values())
     if lost := missing - elsewhere:
-        yield _line(directory, f"the index promises {_some(lost)}, and no shard holds {_it(lost)}")
+        yield _line(directory, f"the index promises {some(lost)}, and no shard holds {_it(lost)}")
     if elsewhere:
-        yield _line(directory, f"the index looks for {_some(elsewhere)} in another shard than holds {_it(elsewhere)}")
+        yield _line(directory, f"the index looks for {some(elsewhere)} in another shard than holds {_it(elsewhere)}")
+
+
+def some(names: Collection[str]) -> str:
+    """The first few names, and how many more there are."""
+    shown = ", ".join(sorted(names)[:_SHOWN])
+    return f"{shown} and {len(names) - _SHOWN} more" if len(names) > _SHOWN else shown
 
 
 def _line(where: Path, what: str, do: str = _AGAIN) -> str:
     return str(Refused(what, where=str(where), do=do))
-
-
-def _some(names: Collection[str]) -> str:
-    shown = ", ".join(sorted(names)[:_SHOWN])
-    return f"{shown} and {len(names) - _SHOWN} more" if len(names) > _SHOWN else shown
 
 
 def _it(names: Collection[str]) -> str:

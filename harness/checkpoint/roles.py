@@ -63,7 +63,9 @@ def roles(directory: Path) -> dict[str, list[str]]:
     """Each role that is played, and the files that play it, in order; a file may play several."""
     names = sorted(path.name for path in directory.iterdir() if path.is_file())
     found = {role: {name for name in names if _matches(name, patterns)} for role, patterns in _BY_NAME.items()}
-    found[TOKENIZER] |= {name for one, other in _IN_PAIRS.items() if {one, other} <= set(names) for name in (one, other)}
+    found[TOKENIZER] |= {
+        name for one, other in _IN_PAIRS.items() if {one, other} <= set(names) for name in (one, other)
+    }
     found[WEIGHTS] = {name for name in names if is_weights(name)}
     for role, files in _by_content(directory).items():
         found[role] |= files

@@ -43,8 +43,8 @@ def inspect(
     as_json: AsJson = False,
 ) -> int:
     """Read a saved directory without loading it: files, tensors, and what is wrong with it."""
-    from harness.checkpoint.inventory import weight_files
     from harness.checkpoint.problems import checkpoint_problems
+    from harness.checkpoint.tensors import weight_files
     from harness.trace.arrays import read_header
 
     problems = list(checkpoint_problems(checkpoint))

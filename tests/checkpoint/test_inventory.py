@@ -8,9 +8,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from harness.checkpoint.inventory import fingerprints_by_dtype, inventory, weight_files
+from harness.checkpoint.inventory import fingerprints_by_dtype, inventory
+from harness.checkpoint.tensors import weight_files
 from harness.refusal import Refused
 from harness.trace.fingerprint import as_hex, fingerprint
+from tests.checkpoint.directories import CODE, with_code
 
 
 def digest_of(directory: Path, value: Any, name: str = "adapter_config.json") -> str:
@@ -165,6 +167,65 @@ def test_text_is_digested_byte_by_byte(tmp_path: Path) -> None:
 def test_a_missing_directory_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="none: no such directory; name a saved directory"):
         inventory(tmp_path / "none")
+
+
+def test_roles_code_and_problems_are_listed(tmp_path: Path) -> None:
+    with_code(tmp_path / "saved")
+    (tmp_path / "saved" / "resampler.py").unlink()
+    found = inventory(tmp_path / "saved")
+
+    assert found["roles"]["processor"] == ["preprocessor_config.json"]
+    assert found["code"] == {"named": sorted(CODE), "missing": ["resampler.py"]}
+    (line,) = found["problems"]
+    assert line.startswith("saved/resampler.py: is missing, and modeling_demo.py needs it; ")
+
+
+def test_problems_do_not_depend_on_where_the_directory_lies(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (saved / "tokenizer_config.json").write_text("{")
+    monkeypatch.chdir(saved)
+
+    assert (
+        inventory(saved)["problems"]
+        == inventory(Path())["problems"]
+        == ["saved/tokenizer_config.json: is damaged: it is no JSON object; save the model again"]
+    )
+
+
+def test_a_native_directory_has_its_tensors_listed_as_a_safetensors_one(tmp_path: Path) -> None:
+    tensors = {"a.weight": torch.arange(6.0).reshape(2, 3), "b": torch.ones(2).bfloat16(), "c": torch.tensor(True)}
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    torch.save(tensors, tmp_path / "one" / "model.pth")
+    save_file(tensors, tmp_path / "two" / "model.safetensors")
+    native, safe = (inventory(tmp_path / name) for name in ("one", "two"))
+
+    for facts in (*native["tensors"].values(), *safe["tensors"].values()):
+        assert facts.pop("file") in ("model.pth", "model.safetensors")
+    assert native["tensors"] == safe["tensors"]
+    assert native["files"]["model.pth"] == {"bytes": (tmp_path / "one" / "model.pth").stat().st_size, "pickled": True}
+
+
+def test_beside_safetensors_native_files_are_listed_as_files_alone(saved: Path) -> None:
+    torch.save({"a.weight": torch.zeros(1)}, saved / "old.pth")
+    found = inventory(saved)
+
+    assert found["tensors"]["a.weight"]["shape"] == [2, 3]
+    assert sorted(found["files"]["old.pth"]) == ["bytes", "digest", "pickled"]
+
+
+def test_a_native_file_that_cannot_be_read_is_a_problem_and_a_file(tmp_path: Path) -> None:
+    (tmp_path / "model.pth").write_bytes(b"no pickle")
+    found = inventory(tmp_path)
+
+    assert found["tensors"] == {}
+    assert found["files"]["model.pth"]["pickled"] is True
+    assert "model.pth: is damaged, or holds more than tensors" in " ".join(found["problems"])
+
+
+def test_only_pickles_are_marked_as_such(saved: Path) -> None:
+    torch.save({}, saved / "training_args.bin")
+
+    assert [name for name, facts in inventory(saved)["files"].items() if "pickled" in facts] == ["training_args.bin"]
 
 
 def test_a_truncated_shard_is_refused(saved: Path) -> None:

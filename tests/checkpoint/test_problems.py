@@ -35,6 +35,39 @@ def test_an_adapter_directory_has_no_problem(tmp_path: Path) -> None:
     assert list(checkpoint_problems(tmp_path)) == []
 
 
+@pytest.mark.parametrize("name", ["model.pth", "full_sft_512.pt", "trained.safetensors"])
+def test_weights_that_come_without_a_configuration_have_no_problem(tmp_path: Path, name: str) -> None:
+    write = write_safetensors if name.endswith(".safetensors") else lambda path, tensors: torch.save(tensors, path)
+    write(tmp_path / name, {"a": torch.zeros(1)})
+
+    assert list(checkpoint_problems(tmp_path)) == []
+
+
+def test_weights_of_transformers_own_come_with_one(tmp_path: Path) -> None:
+    torch.save({"a": torch.zeros(1)}, tmp_path / "pytorch_model.bin")
+
+    assert [line for line in checkpoint_problems(tmp_path) if "no configuration" in line]
+
+
+def test_an_index_of_native_shards_is_held_to_them(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    torch.save({"a": torch.zeros(1)}, tmp_path / "pytorch_model-00001-of-00001.bin")
+    promised_there = {"a": "pytorch_model-00001-of-00001.bin", "b": "pytorch_model-00001-of-00001.bin"}
+    (tmp_path / "pytorch_model.bin.index.json").write_text(json.dumps({"weight_map": promised_there}))
+
+    (line,) = checkpoint_problems(tmp_path)
+    assert "the index promises b, and no shard holds it" in line
+
+
+def test_a_trainers_own_pickles_are_no_weights(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    for name in ("training_args.bin", "optimizer.pt"):
+        torch.save({"a": torch.zeros(1)}, tmp_path / name)
+
+    (line,) = checkpoint_problems(tmp_path)
+    assert "no weights" in line
+
+
 def keys_in(directory: Path, file: str, *keys: str) -> None:
     write_safetensors(directory / file, {key: torch.zeros(1) for key in keys})
 
@@ -60,7 +93,7 @@ DAMAGED_INDEX = [f"{INDEX}: is damaged: no weight_map from keys to files"]
         ),
         pytest.param(
             lambda d: [(d / name).unlink() for name in (ONE, TWO, INDEX)],
-            ["no weights (no .safetensors file)"],
+            ["no weights (no .safetensors file, and no state dict of torch)"],
             id="no weights at all",
         ),
         pytest.param(
@@ -103,6 +136,29 @@ DAMAGED_INDEX = [f"{INDEX}: is damaged: no weight_map from keys to files"]
             lambda d: keys_in(d, "model.safetensors", "a.weight", "b.weight", "more"),
             ["model.safetensors holds a.weight, b.weight, and so does another file"],
             id="left over from an earlier save",
+        ),
+        pytest.param(
+            lambda d: (
+                [(d / name).unlink() for name in (ONE, TWO, INDEX)],
+                (d / "model.pth").write_bytes(b"no pickle"),
+            ),
+            ["model.pth: is damaged, or holds more than tensors"],
+            id="native weights that cannot be read",
+        ),
+        pytest.param(
+            lambda d: [(d / name).write_text("{") for name in ("tokenizer_config.json", "preprocessor_config.json")],
+            [f"{name}.json: is damaged: it is no JSON object" for name in ("tokenizer_config", "preprocessor_config")],
+            id="other configurations not JSON",
+        ),
+        pytest.param(
+            lambda d: (d / "config.json").write_text('{"auto_map": {"AutoModel": "modeling_gone.M"}}'),
+            ["modeling_gone.py: is missing, and config.json needs it"],
+            id="code absent",
+        ),
+        pytest.param(
+            lambda d: (d / "config.json").write_text('{"auto_map": 3}'),
+            ["has auto_map 3"],
+            id="auto_map of a wrong type",
         ),
         pytest.param(lambda d: (d / INDEX).write_text("{"), DAMAGED_INDEX, id="index not JSON"),
         pytest.param(lambda d: (d / INDEX).write_text("[" * 100_000), DAMAGED_INDEX, id="index nested too deep"),

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from harness.checkpoint.roles import roles
-from tests.checkpoint.directories import CODE, write, with_code
+from tests.checkpoint.directories import CODE, with_code, write
 
 
 def played(directory: Path, role: str) -> list[str]:
