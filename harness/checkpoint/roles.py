@@ -80,6 +80,11 @@ def is_weights(name: str) -> bool:
     return name.endswith(_WEIGHTS) and not _matches(name, others)
 
 
+def is_native(name: str) -> bool:
+    """Whether a file of weights of this name is in torch's own format."""
+    return name.endswith(PICKLED)
+
+
 def _matches(name: str, patterns: tuple[str, ...]) -> bool:
     return any(fnmatch(name, pattern) for pattern in patterns)
 
