@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 SHIPPED = {
     "llava-1.5-7b": "harness.families.llava:LLAVA_7B",
     "llava-1.5-13b": "harness.families.llava:LLAVA_13B",
+    "minicpm-llama3-v-2.5": "harness.families.minicpm:MINICPM_LLAMA3_V_2_5",
 }
 GROUP = "harness.families"
 

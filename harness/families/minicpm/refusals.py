@@ -1,0 +1,38 @@
+"""What the published code cannot do, known from the recipe alone."""
+
+from __future__ import annotations
+
+from harness.recipe import Recipe
+from harness.refusal import Refused
+
+
+def refuse(recipe: Recipe) -> None:
+    """Raise Refused, with the remedy, for a recipe that would fail in the middle of training."""
+    _text_beside_pictures(recipe)
+    _checkpointing_over_frozen_embeddings(recipe)
+
+
+def _text_beside_pictures(recipe: Recipe) -> None:
+    """The model stacks the target sizes of a batch: a text sample has a list where the others have a tensor."""
+    mix, size = recipe.data.mix, recipe.data.batch_size
+    seen = recipe.steps * recipe.optimizer.accumulation * size
+    for start in range(0, seen, size):
+        kinds = [mix[place % len(mix)] for place in range(start, start + size)]
+        if "text" in kinds and set(kinds) != {"text"}:
+            raise Refused(
+                f"data.mix: micro-batch {start // size} holds {' and '.join(kinds)}: this model cannot take text "
+                "beside images in one batch",
+                do=f"order the mix so that text fills whole batches of {size}, or set data.batch_size: 1",
+            )
+
+
+def _checkpointing_over_frozen_embeddings(recipe: Recipe) -> None:
+    """Checkpointing makes the embeddings' output require a gradient; features are then written into a leaf in place."""
+    kept = recipe.peft.modules_to_save if recipe.peft else ()
+    trained = any(tune.component == "embeddings" for tune in recipe.tune) or "embed_tokens" in kept
+    if recipe.checkpointing and not trained:
+        raise Refused(
+            "checkpointing beside frozen embeddings: this model writes image features into their output in place, "
+            "which torch forbids where that output is made to require a gradient",
+            do="add embeddings to tune, or turn checkpointing off",
+        )
