@@ -35,9 +35,9 @@ class Run:
     recipe: Recipe
     directory: Path
     base: Path
-    inventory: str | None
-    reload: bool
     seams: Seams
+    inventory: str | None = None
+    reload: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -116,9 +116,8 @@ def make_run(argument: dict[str, Any]) -> None:
     torch.manual_seed(recipe.seed)
     torch.backends.cuda.matmul.allow_tf32 = recipe.tf32
     faults = seams_with(argument.get("faults", ()))
-    run = Run(
-        recipe, Path(argument["directory"]), Path(argument["base"]), argument["inventory"], argument["reload"], faults
-    )
+    places = Path(argument["directory"]), Path(argument["base"])
+    run = Run(recipe, *places, faults, argument["inventory"], argument["reload"])
     stack.use_modules_cache(run.directory / MODULES / "made")
     chosen = family(recipe.family)
     run.trace.mkdir(parents=True, exist_ok=True)
@@ -218,7 +217,8 @@ def _probe(run: Run, family: Family, loaded: Loaded, model: Any, recorder: Recor
     from harness.probing import leave_request, probe_inputs, run_probes
 
     inputs = probe_inputs(run.recipe, family, loaded)
-    recorder.stream.emit("encoded", batches=encoded_prompts(loaded.processor, inputs.prompts))
+    tokens = len(loaded.processor.tokenizer)
+    recorder.stream.emit("encoded", batches=encoded_prompts(loaded.processor, inputs.prompts), tokens=tokens)
     leave_request(
         run.directory / RELOAD,
         inputs,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -62,7 +63,7 @@ class Runner:
             trace.mkdir(parents=True)
             base = self.bases.verified(run.recipe) if run.verify else Base(self.bases.directory_of(run.recipe))
             if base.stream and base.stream.exists():
-                shutil.copytree(base.stream, trace / "base")
+                shutil.copytree(base.stream, trace / "base", copy_function=_linked)
             flaws = list(base_flaws(base.record)) if run.verify else []
             if flaws:
                 _note_broken_base(trace, f"the base directory is broken: {flaws[0].expected}: {flaws[0].seen}")
@@ -124,6 +125,14 @@ class Runner:
                 "intent": run.intent.model_dump(mode="json"),
             }
             write_atomically(trace / "header.json", json.dumps(header, indent=1, sort_keys=True) + "\n")
+
+
+def _linked(source: str, target: str) -> None:
+    """The same file under another name: every run of a base has what was found in it; a copy where links do not go."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 def _note_broken_base(trace: Path, message: str) -> None:

@@ -115,6 +115,31 @@ class _Processor(Need):
 
 
 @dataclass(frozen=True)
+class _Tokenizer(Need):
+    def refusal(self, intent: Intent) -> Reason | None:
+        return None if intent.save.tokenizer else Reason.NO_TOKENIZER_SAVED
+
+
+@dataclass(frozen=True)
+class _Weights(_Reload):
+    """Weights of the model itself are saved, not of an adapter alone, and were listed."""
+
+    def refusal(self, intent: Intent) -> Reason | None:
+        return Reason.ADAPTER_SAVED if intent.save.what == "adapter" else super().refusal(intent)
+
+    def missing(self, intent: Intent, trace: Trace) -> str | None:
+        if missing := super().missing(intent, trace):
+            return missing
+        return None if trace.inventory is not None else "the saved directory could not be listed"
+
+
+@dataclass(frozen=True)
+class _AddedTokens(Need):
+    def refusal(self, intent: Intent) -> Reason | None:
+        return None if intent.resized else Reason.NO_TOKENS_ADDED
+
+
+@dataclass(frozen=True)
 class Probe(Need):
     """A named extra pass over the trained model."""
 
@@ -180,6 +205,9 @@ Images = _Images()
 Reload = _Reload()
 Loaded = _Loaded()
 SavedProcessor = _Processor()
+SavedTokenizer = _Tokenizer()
+SavesWeights = _Weights()
+AddedTokens = _AddedTokens()
 Forwards = _Forwards()
 DataPromise = _DataPromise()
 Base = _Base()

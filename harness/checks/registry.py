@@ -29,7 +29,10 @@ MODULES = (
     "adapters",
     "samples",
     "images",
+    "saved_files",
     "saved",
+    "saved_tensors",
+    "saved_vocabulary",
 )
 
 

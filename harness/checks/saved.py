@@ -22,6 +22,10 @@ class DirectoryDoesNotLoad(Finding):
     """A saved directory that a fresh process cannot load."""
 
 
+class WrongBase(Finding):
+    """An adapter that its base has no modules for."""
+
+
 class KeysLost(Finding):
     """Keys that loading missed or did not know: those parameters come back as something else, without an exception."""
 
@@ -53,6 +57,15 @@ class ProcessorDiffers(Finding):
 )
 def saved_directory_loads(intent: Intent, trace: Trace) -> Iterator[Finding]:
     reloaded = _reloaded(trace)
+    if fit := reloaded.get("adapter_fit"):
+        yield WrongBase(
+            expected="a base that has the modules the adapter is for",
+            seen=fit,
+            where="adapter_config.json: base_model_name_or_path",
+            cause="the adapter was trained on another model, or on this one under other names",
+            do="harness inspect ADAPTER --base BASE shows what would fit",
+        )
+        return
     if error := reloaded.get("model_error"):
         yield DirectoryDoesNotLoad(
             expected="a model from the public Auto classes",
@@ -61,8 +74,12 @@ def saved_directory_loads(intent: Intent, trace: Trace) -> Iterator[Finding]:
             cause="a file is missing or damaged, or the configuration names code that is not there",
         )
         return
+    composed = intent.save.what == "partial"  # what was not trained comes from the base
     for what in ("missing", "unexpected", "mismatched"):
-        if keys := reloaded[what]:
+        keys = reloaded[what]
+        if composed and what == "missing":
+            keys = [key for key in keys if intent.names_as_trained(trace.naming.canonical(key))]
+        if keys:
             yield KeysLost(
                 expected=f"no {what} keys",
                 seen=count(len(keys), f"{what} key"),

@@ -59,7 +59,9 @@ def _with_adapter(model: Any, directory: Path, record: dict[str, Any]) -> Any:
     except Exception:
         from harness.checkpoint.fit import adapter_fit
 
-        record["adapter_fit"] = adapter_fit(directory, paths).diagnosis
+        fit = adapter_fit(directory, paths)
+        if not fit.fits:
+            record["adapter_fit"] = fit.diagnosis
         raise
     said = (str(warning.message) for warning in caught)
     record["adapter_warnings"] = [" ".join(text.split())[:500] for text in said if "keys" in text]
