@@ -10,7 +10,9 @@ from harness.checks import CHECKS
 from harness.faults import FAULTS, Fault
 from harness.recipe import Recipe
 from harness.result import Result, Status
+from harness.seams import Seam
 from harness.session import Session, Sockets
+from harness.workers import folder_name
 
 COMPLETION = "run.completed"
 
@@ -25,33 +27,39 @@ class FaultRow:
 
     @property
     def caught(self) -> bool:
-        """The named check failed with its own kind of finding, and the run itself came to its end."""
+        """The named check failed with its own kind of finding, and the run itself came to its end, if it was begun."""
         named = next(result for result in self.results if result.check == self.fault.caught_by)
         completed = next(result for result in self.results if result.check == COMPLETION)
         found = named.status is Status.FAILED and any(f.kind == self.fault.finding for f in named.findings)
-        return found and (completed.status is Status.PASSED or self.fault.caught_by == COMPLETION)
+        excused = self.fault.caught_by == COMPLETION or self.fault.seam is Seam.BASE_WRITTEN
+        return found and (completed.status is Status.PASSED or excused)
 
     @property
     def caught_by(self) -> tuple[str, ...]:
         return tuple(result.check for result in self.results if result.status is Status.FAILED)
 
 
-def recipe_for(fault: Fault, recipes: Mapping[str, Recipe]) -> str | None:
-    """The first recipe that the fault applies to."""
-    return next((name for name, recipe in recipes.items() if fault.applies(recipe)), None)
+def cases_of(fault: Fault, recipes: Mapping[str, Recipe]) -> list[str]:
+    """Of each family, the first recipe that the fault applies to."""
+    first: dict[str, str] = {}
+    for name, recipe in recipes.items():
+        if recipe.family not in first and fault.applies(recipe):
+            first[recipe.family] = name
+    return list(first.values())
 
 
 def fault_rows(recipes: Mapping[str, Recipe], sockets: Sockets, out: Path) -> Iterator[FaultRow]:
-    """Inject every fault that applies to one of the recipes, and judge the run with every check."""
+    """Inject every fault into a recipe of each family that it applies to, and judge the runs with every check."""
     for fault in FAULTS.values():
-        name = recipe_for(fault, recipes)
-        if name is not None:
-            yield fault_row(fault, name, recipes[name], sockets, out / "faults" / fault.name, out / "bases")
+        for name in cases_of(fault, recipes):
+            place = out / "faults" / f"{fault.name}.{folder_name(recipes[name].family)}"
+            yield fault_row(fault, name, recipes[name], sockets, place, out / "bases")
 
 
 def fault_row(fault: Fault, name: str, recipe: Recipe, sockets: Sockets, out: Path, bases: Path) -> FaultRow:
-    """Inject one fault into one recipe, its run under `out`."""
+    """Inject one fault into one recipe, its run under `out`; a broken base is one of its own."""
     recipe = recipe.model_copy(update=dict(fault.changes))
+    bases = out / "bases" if fault.seam is Seam.BASE_WRITTEN else bases
     session = Session(sockets, out, faults=(fault.name,), bases=bases)
     results = session.results(name, recipe, [check.name for check in CHECKS])
     return FaultRow(fault, name, tuple(results.values()))

@@ -73,7 +73,10 @@ def run_probes(
     probed = Probed(model, inputs.batches, family.arguments, family.generation, first)
     with recorder.paused(), undisturbed(model):
         for name in names:
-            facts, arrays = PROBES[name](probed)
+            try:
+                facts, arrays = PROBES[name](probed)
+            except Exception as error:  # the model cannot do what the probe asks: that is for the checks to say
+                facts, arrays = {"error": f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"}, {}
             stored = recorder.stream.arrays(arrays) if arrays else None
             recorder.stream.emit("probe", name=name, arrays=stored, **facts)
 

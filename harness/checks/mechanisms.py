@@ -112,7 +112,7 @@ def _adapters(intent: Intent, trace: Trace) -> Iterator[Finding]:
 def _sharding(intent: Intent, trace: Trace) -> Iterator[Finding]:
     if trace.inventory is None or intent.save.what == "nothing":
         return
-    shards = [name for name in trace.inventory["files"] if name.endswith(".safetensors")]
+    shards = {facts["file"] for facts in trace.inventory["tensors"].values()}
     if len(shards) < intent.save.at_least_shards:
         yield MechanismIdle(
             expected=f"at least {intent.save.at_least_shards} weight files",

@@ -147,7 +147,12 @@ class Probe(Need):
         return None if intent.probed else Reason.NOT_PROBED
 
     def missing(self, intent: Intent, trace: Trace) -> str | None:
-        return None if self.probe is None or trace.probe(self.probe) else f"probe {self.probe} was not made"
+        if self.probe is None:
+            return None
+        made = trace.probe(self.probe)
+        if made is None:
+            return f"probe {self.probe} was not made"
+        return f"probe {self.probe} failed: {made['error']}" if "error" in made else None
 
 
 @dataclass(frozen=True)

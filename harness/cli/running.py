@@ -166,7 +166,8 @@ def _fault_line(row: Any) -> list[str]:
     mark = "caught" if row.caught else "MISSED"
     others = [name for name in row.caught_by if name != row.fault.caught_by]
     also = f"  (also {', '.join(others)})" if others else ""
-    return [mark.ljust(6), row.fault.name.ljust(34), row.fault.size.ljust(28), f"{row.fault.caught_by}{also}"]
+    columns = (mark, 6), (row.fault.name, 38), (row.fault.size, 32), (row.recipe, 30)
+    return [*(text.ljust(width) for text, width in columns), f"{row.fault.caught_by}{also}"]
 
 
 def _fault_record(row: Any) -> dict[str, Any]:

@@ -23,9 +23,11 @@ def _has_rows(recipe: Recipe) -> bool:
 )
 def one_sample_substituted(batch: dict[str, Any], moment: Moment) -> Any:
     """One sample of one micro-batch is replaced by its neighbour, as loaders do with one they cannot read."""
+    from harness.trace.nested import mapped
+
     if moment.step != 1 or moment.micro != 0:
         return batch
-    altered = {name: value.clone() for name, value in batch.items()}
+    altered = mapped(batch, lambda tensor: tensor.clone())
     text = _row_without_image(altered)
     for name in ("input_ids", "attention_mask", "labels"):
         altered[name][text, :1] = altered[name][text, 1:2]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from harness.faults.registry import fault
@@ -35,6 +36,7 @@ def autocast_switched_off(model: Any, moment: Moment) -> None:
 
     forward = model.forward
 
+    @functools.wraps(forward)
     def plain(*args: Any, **kwargs: Any) -> Any:
         with torch.autocast("cpu", enabled=False):
             return forward(*args, **kwargs)

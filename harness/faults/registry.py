@@ -13,7 +13,17 @@ from harness.refusal import Refused
 from harness.seams import Alteration, Seam, Seams
 
 Applies = Callable[[Recipe], bool]
-MODULES = ("parameters", "gradients", "adapters", "batches", "saved_files", "processes", "mechanisms")
+MODULES = (
+    "parameters",
+    "gradients",
+    "adapters",
+    "batches",
+    "saved_files",
+    "saved_tensors",
+    "directories",
+    "processes",
+    "mechanisms",
+)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.faults.registry import fault
-from harness.faults.where import saves, saves_whole, sees_images
+from harness.faults.where import saves, saves_processor, saves_whole, sees_images
 from harness.recipe import Recipe
 from harness.seams import Moment, Seam
 
@@ -77,16 +77,12 @@ def one_saved_language_element_differs(directory: Path, moment: Moment) -> None:
     _change_tensor(directory, "lm_head")
 
 
-def _saves_processor(recipe: Recipe) -> bool:
-    return saves(recipe) and recipe.save.processor
-
-
 @fault(
     Seam.AFTER_SAVE,
     caught_by="processor_reloads",
     finding="ProcessorLost",
     size="one file",
-    applies=_saves_processor,
+    applies=saves_processor,
 )
 def processor_configuration_missing(directory: Path, moment: Moment) -> None:
     """The directory has the tokenizer's files and not the processor's."""
@@ -99,7 +95,7 @@ def processor_configuration_missing(directory: Path, moment: Moment) -> None:
     caught_by="processor_reloads",
     finding="ProcessorDiffers",
     size="one setting",
-    applies=_saves_processor,
+    applies=saves_processor,
 )
 def one_normalisation_value_differs(directory: Path, moment: Moment) -> None:
     """One value of the image normalisation is another number in the saved processor."""

@@ -29,6 +29,25 @@ def saves_whole(recipe: Recipe) -> bool:
     return recipe.saves == "full"
 
 
+def saves_part(recipe: Recipe) -> bool:
+    return recipe.saves == "partial"
+
+
+def saves_processor(recipe: Recipe) -> bool:
+    return saves(recipe) and recipe.saves_processor
+
+
+def ships_code(recipe: Recipe) -> bool:
+    """Whether the family's directories carry code files: such recipes say that they trust them."""
+    return recipe.trust_remote_code
+
+
+def by_expression(recipe: Recipe) -> bool:
+    """Whether an adapter's targets are a regular expression on paths."""
+    targets = recipe.peft.targets if recipe.peft else ()
+    return isinstance(targets, str) and targets != "all-linear"
+
+
 def saves(recipe: Recipe) -> bool:
     return recipe.saves != "nothing"
 
