@@ -14,16 +14,17 @@ from harness.checkpoint.json_files import CONFIG, PREPROCESSOR_CONFIG, PROCESSOR
 from harness.refusal import Refused
 
 NAMING = (CONFIG, TOKENIZER_CONFIG, PREPROCESSOR_CONFIG, PROCESSOR_CONFIG)
+_FETCH = "copy it from the base directory: harness inspect DIR --base BASE --repair"
 ELSEWHERE = "--"  # repo--module.Class: the code of a hub repository
 
 
 @dataclass(frozen=True)
 class CodeFiles:
-    """The code files of a directory, by their paths in it; `problems` says, a line each, what will not load."""
+    """The code files of a directory, by their paths in it, and in `problems` what will not load."""
 
     named: tuple[str, ...]
     missing: tuple[str, ...]
-    problems: tuple[str, ...]
+    problems: tuple[Refused, ...]
 
 
 def code_files(directory: Path) -> CodeFiles:
@@ -33,11 +34,13 @@ def code_files(directory: Path) -> CodeFiles:
         for auto_map in _auto_maps(directory / name):
             search.follow_map(name, auto_map)
     missing = {name: by for name, by in search.named.items() if not (directory / name).is_file()}
-    lines = [_line(directory / name, f"is missing, and {by} needs it", _FETCH) for name, by in missing.items()]
-    return CodeFiles(tuple(sorted(search.named)), tuple(sorted(missing)), tuple(sorted([*search.problems, *lines])))
-
-
-_FETCH = "copy it from the base directory: harness inspect DIR --base BASE --repair"
+    absent = [
+        Refused(f"is missing, and {by} needs it", where=str(directory / name), do=_FETCH)
+        for name, by in missing.items()
+    ]
+    return CodeFiles(
+        tuple(sorted(search.named)), tuple(sorted(missing)), tuple(sorted([*search.problems, *absent], key=str))
+    )
 
 
 def _auto_maps(path: Path) -> Iterator[Any]:
@@ -55,7 +58,7 @@ class _Search:
 
     directory: Path
     named: dict[str, str] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
+    problems: list[Refused] = field(default_factory=list)
 
     def follow_map(self, name: str, auto_map: Any) -> None:
         # Tokenizers of old wrote the pair of slow and fast class without the Auto class they are for.
@@ -103,7 +106,7 @@ class _Search:
         return [imported for imported in files if imported]
 
     def _problem(self, path: Path, what: str) -> None:
-        self.problems.append(_line(path, what, "save the model again, or mend the file"))
+        self.problems.append(Refused(what, where=str(path), do="save the model again, or mend the file"))
 
 
 def _tree(path: Path) -> ast.AST:
@@ -132,7 +135,3 @@ def _file_of(directory: Path, importer: str, module: str, level: int) -> str | N
 def _short(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _line(where: Path, what: str, do: str) -> str:
-    return str(Refused(what, where=str(where), do=do))

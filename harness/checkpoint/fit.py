@@ -9,10 +9,10 @@ from pathlib import Path
 
 from harness.checkpoint.adapter import Adapter, AdapterTensor, read_adapter
 from harness.checkpoint.json_files import CONFIG, entries
+from harness.checkpoint.native import native_files
 from harness.checkpoint.problems import promised, some
-from harness.checkpoint.tensors import weight_files
+from harness.checkpoint.tensors import described, weight_files
 from harness.refusal import Refused
-from harness.trace.arrays import read_header, tensors_of
 
 _QUANTIZED = ("U8", "I8", "I32", "U32", "F4")  # packed: its shape is not that of the weight
 
@@ -54,6 +54,10 @@ def adapter_fit(
             raise Refused("there is no base to hold the adapter against", where=str(adapter), do="name one")
         shapes = _checkpoint_shapes(base)
         module_paths = _modules_of(shapes or promised(base) or {})
+        if not module_paths:
+            raise Refused(
+                "names no tensors to hold the adapter against", where=str(base), do="name a base with weights"
+            )
     paths = set(module_paths)
     unmet = tuple(target for target in own.targets if not any(own.meets(target, path) for path in paths))
     unmet += tuple(name for name in own.modules_to_save if not any(_ends(name, path) for path in paths))
@@ -70,9 +74,9 @@ def adapter_fit(
 
 def _checkpoint_shapes(base: Path) -> dict[str, tuple[int, ...]]:
     return {
-        key: () if entry["dtype"] in _QUANTIZED else tuple(entry["shape"])
-        for path in weight_files(base)
-        for key, entry in tensors_of(read_header(path)).items()
+        key: () if facts["dtype"] in _QUANTIZED else tuple(facts["shape"])
+        for path in weight_files(base) or native_files(base)
+        for key, facts in described(path).items()
     }
 
 

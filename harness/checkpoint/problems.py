@@ -27,7 +27,7 @@ def checkpoint_problems(directory: Path) -> Iterator[str]:
     """What is wrong with a saved directory, a line each: its files, and the code that they name."""
     yield from unreadable(directory)
     if directory.is_dir():
-        yield from code_files(directory).problems
+        yield from map(str, code_files(directory).problems)
 
 
 def unreadable(directory: Path) -> Iterator[str]:

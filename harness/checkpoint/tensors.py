@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.checkpoint.native import dtype_name, native_files, native_tensors
 from harness.refusal import Refused
 from harness.trace.arrays import BITS, read_header, tensors_of
+
+if TYPE_CHECKING:
+    import torch
 
 Listed = dict[str, dict[str, Any]]
 
@@ -33,6 +36,18 @@ def weight_files(directory: Path) -> list[Path]:
     return sorted(path for path in directory.iterdir() if path.suffix == ".safetensors" and path.is_file())
 
 
+def described(path: Path) -> Listed:
+    """Each key of a file of weights with file, dtype and shape. Raises Refused for a file that cannot be read."""
+    if path.suffix == ".safetensors":
+        header = tensors_of(read_header(path))
+        return {key: {"file": path.name, "dtype": e["dtype"], "shape": e["shape"]} for key, e in header.items()}
+    return {key: _description(path, tensor) for key, tensor in native_tensors(path).items()}
+
+
+def _description(path: Path, tensor: torch.Tensor) -> dict[str, Any]:
+    return {"file": path.name, "dtype": dtype_name(tensor), "shape": list(tensor.shape)}
+
+
 def _tensors(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     return _in_safetensors(path) if path.suffix == ".safetensors" else _in_native(path)
 
@@ -45,15 +60,7 @@ def _in_native(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     except Refused:
         return
     for key, tensor in tensors.items():
-        yield (
-            key,
-            {
-                "file": path.name,
-                "dtype": dtype_name(tensor),
-                "shape": list(tensor.shape),
-                "fingerprint": as_hex(fingerprint(tensor)),
-            },
-        )
+        yield key, {**_description(path, tensor), "fingerprint": as_hex(fingerprint(tensor))}
 
 
 def _in_safetensors(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -285,6 +285,23 @@ def test_nothing_to_hold_it_against_is_refused(tmp_path: Path) -> None:
         adapter_fit(adapter(tmp_path))
 
 
+def test_a_base_without_any_names_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "base", "config.json", {})
+
+    with pytest.raises(Refused, match="base: names no tensors to hold the adapter against; name a base with weights"):
+        adapter_fit(adapter(tmp_path / "adapter"), base=tmp_path / "base")
+
+
+def test_a_base_in_torchs_own_format_is_known_by_its_names(tmp_path: Path) -> None:
+    from safetensors.torch import load_file
+
+    made = base(tmp_path / "base")
+    torch.save(load_file(made / "model.safetensors"), made / "pytorch_model.bin")
+    (made / "model.safetensors").unlink()
+
+    assert adapter_fit(adapter(tmp_path / "adapter"), base=made).fits
+
+
 class Small(torch.nn.Module):
     def __init__(self, size: int = 8) -> None:
         super().__init__()
