@@ -1,7 +1,8 @@
-"""A tiny LLaVA base directory, written and loaded once, and samples to feed it."""
+"""Tiny base directories of LLaVA and of MiniCPM-V, written and loaded once, and samples to feed them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,34 @@ def loaded(llava: Any, base: Path) -> Any:
     import torch
 
     return llava.load(base, torch.float32)
+
+
+@pytest.fixture(scope="session")
+def minicpm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The family, whose code files are run from a cache of these tests' own."""
+    from transformers import dynamic_module_utils
+
+    from harness import stack
+    from harness.families import family
+
+    stack.quiet()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(dynamic_module_utils, "HF_MODULES_CACHE", str(tmp_path_factory.mktemp("modules")))
+        yield family("minicpm-llama3-v-2.5")
+
+
+@pytest.fixture(scope="session")
+def minicpm_base(minicpm: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("minicpm")
+    minicpm.write_base(directory)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def minicpm_loaded(minicpm: Any, minicpm_base: Path) -> Any:
+    import torch
+
+    return minicpm.load(minicpm_base, torch.float32)
 
 
 @pytest.fixture(scope="session")
