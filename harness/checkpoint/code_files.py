@@ -24,6 +24,8 @@ class CodeFiles:
 
     named: tuple[str, ...]
     missing: tuple[str, ...]
+    elsewhere: tuple[str, ...]
+    """What an auto_map names in a repository instead."""
     problems: tuple[Refused, ...]
 
 
@@ -38,8 +40,9 @@ def code_files(directory: Path) -> CodeFiles:
         Refused(f"is missing, and {by} needs it", where=str(directory / name), do=_FETCH)
         for name, by in missing.items()
     ]
+    problems = sorted([*search.problems, *absent], key=str)
     return CodeFiles(
-        tuple(sorted(search.named)), tuple(sorted(missing)), tuple(sorted([*search.problems, *absent], key=str))
+        tuple(sorted(search.named)), tuple(sorted(missing)), tuple(sorted(search.elsewhere)), tuple(problems)
     )
 
 
@@ -58,6 +61,7 @@ class _Search:
 
     directory: Path
     named: dict[str, str] = field(default_factory=dict)
+    elsewhere: set[str] = field(default_factory=set)
     problems: list[Refused] = field(default_factory=list)
 
     def follow_map(self, name: str, auto_map: Any) -> None:
@@ -71,7 +75,10 @@ class _Search:
                 self._follow_reference(name, reference)
 
     def _follow_reference(self, name: str, reference: Any) -> None:
-        if reference is None or (isinstance(reference, str) and ELSEWHERE in reference):
+        if reference is None:
+            return
+        if isinstance(reference, str) and ELSEWHERE in reference:
+            self.elsewhere.add(reference)
             return
         module, dot, class_name = reference.partition(".") if isinstance(reference, str) else ("", "", "")
         if dot and module.isidentifier() and class_name.isidentifier():

@@ -53,7 +53,7 @@ _CONSEQUENCES: Mapping[str, str] = {
     SPECIAL_TOKENS: "the tokenizer will not know where a text begins and ends",
     CHAT_TEMPLATE: "apply_chat_template will refuse every conversation",
     IMAGE_PROCESSOR: "AutoImageProcessor will find no configuration, and images cannot be encoded",
-    CODE: "the classes that auto_map names cannot be imported",
+    CODE: "the classes of the model's own cannot be imported",
 }
 
 

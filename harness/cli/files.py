@@ -1,4 +1,4 @@
-"""`harness tiny` and `harness inspect`: checkpoint directories."""
+"""`harness tiny`: a checkpoint directory to train from."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.shown import AsJson, print_columns, print_json
 from harness.refusal import Refused
 
 
@@ -35,31 +34,4 @@ def tiny(
                 directory.rmdir()
             partial.rename(directory)
     print(f"{directory}: {chosen.name}, tiny")
-    return 0
-
-
-def inspect(
-    checkpoint: Annotated[Path, typer.Argument(help="a saved directory", show_default=False)],
-    as_json: AsJson = False,
-) -> int:
-    """Read a saved directory without loading it: files, tensors, and what is wrong with it."""
-    from harness.checkpoint.problems import checkpoint_problems
-    from harness.checkpoint.tensors import weight_files
-    from harness.trace.arrays import read_header
-
-    problems = list(checkpoint_problems(checkpoint))
-    if problems:
-        raise Refused("; ".join(problems))
-    headers = {path.name: read_header(path) for path in weight_files(checkpoint)}
-    tensors = {
-        key: {"file": name, "dtype": entry["dtype"], "shape": entry["shape"]}
-        for name, header in headers.items()
-        for key, entry in header.items()
-        if key != "__metadata__"
-    }
-    if as_json:
-        print_json({"files": sorted(path.name for path in checkpoint.iterdir()), "tensors": tensors})
-        return 0
-    print_columns([[key, str(facts["shape"]), facts["dtype"], facts["file"]] for key, facts in sorted(tensors.items())])
-    print(f"{len(tensors)} tensors in {len(headers)} files")
     return 0

@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from harness.cli import facts, files, judging, running
+from harness.cli import facts, files, inspecting, judging, running
 from harness.refusal import Refused
 
 app = typer.Typer(
@@ -27,7 +27,7 @@ app.command("plan")(facts.plan)
 app.command("schema")(facts.schema)
 app.command("list")(facts.list_things)
 app.command("tiny")(files.tiny)
-app.command("inspect")(files.inspect)
+app.command("inspect")(inspecting.inspect)
 
 WRONG_USAGE, BROKEN, INTERRUPTED = 2, 3, 130
 

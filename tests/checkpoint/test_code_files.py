@@ -40,6 +40,13 @@ def test_an_import_is_followed_through_files(tmp_path: Path) -> None:
     assert [line for line in found.problems if "e.py: is missing, and parts/c.py needs it" in str(line)]
 
 
+def test_code_in_a_repository_is_no_file_of_the_directory(tmp_path: Path) -> None:
+    write(tmp_path, "config.json", {"auto_map": {"AutoModel": "somebody/repo--a.A", "AutoConfig": "b.B"}})
+    found = code_files(tmp_path)
+
+    assert (found.named, found.elsewhere) == (("b.py",), ("somebody/repo--a.A",))
+
+
 def test_circular_imports_end(tmp_path: Path) -> None:
     write(tmp_path, "config.json", {"auto_map": {"AutoModel": "a.A"}})
     write(tmp_path, "a.py", "from .b import B\nfrom .a import A\n")

@@ -1,0 +1,314 @@
+"""`harness inspect`: what a saved directory lacks of its base, whether an adapter fits one, and repairing."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.checkpoint.directories import CODE, LAYERS, tensors, with_code, write
+
+PROCESSOR = ("preprocessor_config.json", "processing_demo.py", "image_processing_demo.py")
+
+
+@pytest.fixture
+def base(tmp_path) -> Path:
+    return with_code(tmp_path / "base")
+
+
+@pytest.fixture
+def saved(base) -> Path:
+    """What a trainer leaves that saves model and tokenizer, and not the processor."""
+    directory = base.with_name("saved")
+    shutil.copytree(base, directory)
+    for name in PROCESSOR:
+        (directory / name).unlink()
+    torch.save({"seed": 1}, directory / "training_args.bin")
+    write(directory, "trainer_state.json", {})
+    return directory
+
+
+@pytest.fixture
+def adapter(base) -> Path:
+    """An adapter for the base, with all that prepares its inputs."""
+    directory = base.with_name("adapter")
+    shapes = {}
+    for path in LAYERS:
+        shapes[f"base_model.model.llm.{path}.lora_A.weight"] = (2, 4)
+        shapes[f"base_model.model.llm.{path}.lora_B.weight"] = (4, 2)
+    tensors(directory, "adapter_model.safetensors", shapes)
+    said = {"peft_type": "LORA", "target_modules": r"llm\..*q_proj", "base_model_name_or_path": "/models/Demo-8B"}
+    write(directory, "adapter_config.json", said)
+    for name in ("tokenizer.json", "tokenizer_config.json", *PROCESSOR, "tokenization_demo.py"):
+        shutil.copy(base / name, directory / name)
+    return directory
+
+
+def test_a_whole_directory_has_nothing_wrong(call, base, tmp_path) -> None:
+    shutil.copytree(base, tmp_path / "copy")
+
+    ran = call("inspect", tmp_path / "copy", "--base", base)
+
+    assert (ran.status, ran.err) == (0, "")
+    assert ran.out.splitlines()[-1] == "3 tensors in 1 files"
+
+
+def test_a_lost_processor_is_said_with_what_comes_of_it_and_what_to_do(call, saved, base) -> None:
+    ran = call("inspect", saved, "--base", base)
+
+    assert ran.status == 1
+    block = ran.out[ran.out.index("FAILED  processor") :].split("\n\n")[0].splitlines()
+    assert block == [
+        "FAILED  processor",
+        f"  expected  preprocessor_config.json, as in {base}",
+        "  seen      AutoProcessor will fall back to the tokenizer: preprocessor_config.json is missing",
+        f"  where     {saved}",
+        f"  do        harness inspect {saved} --base {base} --repair",
+    ]
+    assert ran.out.splitlines()[-1] == "3 tensors in 1 files, 2 problems"
+
+
+def test_what_it_says_to_do_does_it(call, saved, base) -> None:
+    (finding, *_) = json.loads(call("inspect", saved, "--base", base, "--json").out)["findings"]
+
+    ran = call(*shlex.split(finding["do"])[1:])
+
+    assert ran.status == 0
+    assert "preprocessor_config.json  copied from" in ran.out
+    assert all((saved / name).read_bytes() == (base / name).read_bytes() for name in PROCESSOR)
+    assert call("inspect", saved, "--base", base).status == 0
+
+
+def test_a_program_gets_the_same_as_people(call, saved, base) -> None:
+    shown = json.loads(call("inspect", saved, "--base", base, "--json").out)
+
+    assert [finding["about"] for finding in shown["findings"]] == ["processor", "image processor"]
+    assert all(
+        {"kind", "about", "expected", "seen", "where", "do", "severity"} == set(finding)
+        for finding in shown["findings"]
+    )
+    assert shown["roles"]["trainer"] == ["trainer_state.json", "training_args.bin"]
+    assert shown["code"] == {"named": sorted(set(CODE) - set(PROCESSOR)), "missing": []}
+    assert shown["pickled"] == ["training_args.bin"]
+    assert (shown["adapter"], shown["copied"]) == (None, [])
+    repaired = json.loads(call("inspect", saved, "--base", base, "--repair", "--json").out)
+    assert (repaired["copied"], repaired["findings"]) == (sorted(PROCESSOR), [])
+
+
+def test_without_a_base_nothing_is_missed_that_only_a_base_would_show(call, saved) -> None:
+    ran = call("inspect", saved)
+
+    assert ran.status == 0
+    assert ran.out.splitlines()[-1] == "3 tensors in 1 files"
+
+
+def test_a_trainers_own_files_and_pickles_are_listed_and_never_loaded(call, saved, monkeypatch) -> None:
+    monkeypatch.setattr(torch, "load", None)
+    lines = call("inspect", saved).out.splitlines()
+
+    assert "trainer_state.json  the trainer's own" in lines
+    assert "training_args.bin   the trainer's own, a pickle, never loaded" in lines
+
+
+def test_missing_code_is_wrong_even_without_a_base(call, saved, base) -> None:
+    (saved / "resampler.py").unlink()
+
+    ran = call("inspect", saved)
+    assert ran.status == 1
+    assert "is missing, and modeling_demo.py needs it" in ran.out
+    assert str(saved / "resampler.py") in ran.out
+    assert call("inspect", saved, "--base", base, "--repair").status == 0
+
+
+def test_code_that_the_base_lacks_too_is_to_be_fetched(call, saved, base) -> None:
+    (saved / "resampler.py").unlink()
+    (base / "resampler.py").unlink()
+
+    ran = call("inspect", saved, "--base", base, "--repair")
+    assert ran.status == 1
+    assert f"fetch it where {base} came from: it lacks it too" in ran.out
+
+
+def test_code_that_is_taken_from_a_repository_is_not_missed(call, saved, base) -> None:
+    for name in set(CODE) - set(PROCESSOR):
+        (saved / name).unlink()
+    for name in ("config.json", "tokenizer_config.json"):
+        content = json.loads((saved / name).read_text())
+        write(saved, name, {**content, "auto_map": {"AutoModel": "somebody/demo--modeling_demo.Demo"}})
+    findings = json.loads(call("inspect", saved, "--base", base, "--json").out)["findings"]
+
+    assert [finding["about"] for finding in findings] == ["processor", "image processor"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("def f(:\n", "is no Python that can be read: invalid syntax in line 1"), ("from ..x import y\n", "from outside")],
+)
+def test_code_that_cannot_be_read_is_a_finding(call, base, text, said) -> None:
+    write(base, "resampler.py", text)
+
+    ran = call("inspect", base)
+    assert ran.status == 1
+    assert said in ran.out
+
+
+def test_what_repair_cannot_do_is_left_and_said(call, saved, base) -> None:
+    write(saved, "tokenizer_config.json", {"eos_token": "</s>"})
+
+    ran = call("inspect", saved, "--base", base, "--repair")
+    assert ran.status == 1
+    assert "FAILED  chat template" in ran.out
+    assert "apply_chat_template will refuse every conversation: no file plays this role" in ran.out
+    assert "tokenizer_config.json is there without it: take the entry over from" in ran.out
+    assert ran.out.splitlines()[-1] == "3 tensors in 1 files, 1 problem"
+
+
+def test_a_lost_generation_configuration_and_tokenizer_are_said(call, saved, base) -> None:
+    for name in ("generation_config.json", "tokenizer.json"):
+        (saved / name).unlink()
+    findings = json.loads(call("inspect", saved, "--base", base, "--json").out)["findings"]
+
+    assert [finding["about"] for finding in findings] == [
+        "generation configuration",
+        "tokenizer",
+        "processor",
+        "image processor",
+    ]
+
+
+def test_a_native_state_dict_is_shown_tensor_by_tensor(call, tmp_path) -> None:
+    torch.save({"model": {"a.weight": torch.zeros(2, 3).half()}}, tmp_path / "full_sft_512.pth")
+
+    ran = call("inspect", tmp_path)
+    assert ran.status == 0
+    assert ran.out.splitlines() == [
+        "a.weight  [2, 3]  F16  full_sft_512.pth",
+        "full_sft_512.pth  a pickle, of which only the tensors were read",
+        "1 tensors in 1 files",
+    ]
+
+
+# -- adapters ------------------------------------------------------------------------------------------------------
+
+
+def test_an_adapter_that_fits_is_said_to(call, adapter, base) -> None:
+    ran = call("inspect", adapter, "--base", base)
+
+    assert (ran.status, ran.err) == (0, "")
+    assert f"the adapter fits {base}, by its checkpoint names" in ran.out
+
+
+def test_an_adapter_for_another_base_is_said_to_be_with_what_would_fit(call, adapter, tmp_path) -> None:
+    plain = tmp_path / "plain"
+    tensors(plain, "model.safetensors", {f"{path}.weight": (4, 4) for path in LAYERS})
+    write(plain, "config.json", {"architectures": ["LlamaForCausalLM"], "model_type": "unheard-of"})
+
+    ran = call("inspect", adapter, "--base", plain)
+    assert ran.status == 1
+    assert (
+        "  seen      an adapter for a model whose layers are under llm.model.layers, such as Demo-8B; this base is "
+        "LlamaForCausalLM, whose are under model.layers (by its checkpoint names)"
+    ) in ran.out.splitlines()
+    shown = json.loads(call("inspect", adapter, "--base", plain, "--json").out)
+    assert shown["adapter"]["prefixes"] == ["llm", ""]
+    assert [finding["kind"] for finding in shown["findings"]] == ["AdapterMisfit"]
+
+
+def test_an_adapter_without_what_prepares_its_inputs_is_repaired(call, adapter, base) -> None:
+    for name in PROCESSOR:
+        (adapter / name).unlink()
+
+    assert "AutoProcessor will fall back to the tokenizer" in call("inspect", adapter, "--base", base).out
+    assert call("inspect", adapter, "--base", base, "--repair").status == 0
+    assert not (adapter / "config.json").exists()
+
+
+def test_an_adapter_without_its_configuration_is_said_without_a_base(call, adapter, base) -> None:
+    shutil.copy(base / "config.json", adapter)
+    (adapter / "adapter_config.json").unlink()
+    shown = json.loads(call("inspect", adapter, "--json").out)
+
+    assert "adapter configuration" in [finding["about"] for finding in shown["findings"]]
+
+
+def test_a_base_is_known_by_its_modules_where_transformers_has_them(call, tmp_path) -> None:
+    """The checkpoint of a LLaVA has other names than its modules: by them no adapter would fit."""
+    import peft
+    import transformers
+
+    from harness import stack
+
+    call("tiny", "llava-1.5-7b", tmp_path / "base")
+    model = transformers.LlavaForConditionalGeneration.from_pretrained(tmp_path / "base")
+    peft.get_peft_model(model, peft.LoraConfig(target_modules=r".*language_model.*q_proj")).save_pretrained(
+        tmp_path / "a"
+    )
+    ran = call("inspect", tmp_path / "a", "--base", tmp_path / "base", "--repair")
+
+    assert (ran.status, ran.err) == (0, "")
+    assert f"the adapter fits {tmp_path / 'base'}, by its module paths" in ran.out
+    from harness.checkpoint.fit import adapter_fit
+
+    if stack.release("transformers") >= (4, 52):
+        assert not adapter_fit(tmp_path / "a", base=tmp_path / "base").fits
+
+
+# -- what cannot be looked at --------------------------------------------------------------------------------------
+
+
+def test_repairing_needs_a_base_that_is_a_directory_and_another(call, saved, base) -> None:
+    assert call("inspect", saved, "--repair").refusal == (
+        "--repair copies from a base directory; name it with --base DIR"
+    )
+    assert "no such directory; name the base directory with --base" in (
+        call("inspect", saved, "--base", base / "gone").refusal
+    )
+    assert "no such directory" in call("inspect", saved, "--base", base / "config.json").refusal
+    assert (
+        "is the checkpoint itself" in call("inspect", saved, "--base", saved.parent / "base" / ".." / "saved").refusal
+    )
+
+
+def test_a_damaged_file_of_the_base_is_one_line_and_nothing_is_copied(call, saved, base) -> None:
+    write(base, "preprocessor_config.json", "{")
+
+    line = call("inspect", saved, "--base", base, "--repair").refusal
+    assert f"{base / 'preprocessor_config.json'}: is damaged: it is no JSON object" in line
+    assert not (saved / "preprocessor_config.json").exists()
+
+
+def test_a_damaged_file_of_the_checkpoint_is_one_line_and_nothing_is_copied(call, saved, base) -> None:
+    write(saved, "tokenizer_config.json", "{")
+
+    assert "tokenizer_config.json: is damaged" in call("inspect", saved, "--base", base, "--repair").refusal
+    assert not (saved / "preprocessor_config.json").exists()
+
+
+def test_a_native_file_that_holds_more_than_tensors_is_one_line(call, tmp_path) -> None:
+    torch.save({"model": torch.nn.Linear(1, 1)}, tmp_path / "model.pth")
+
+    assert "model.pth: is damaged, or holds more than tensors and is not loaded" in call("inspect", tmp_path).refusal
+
+
+def test_an_adapter_whose_target_is_no_expression_is_one_line(call, adapter, base) -> None:
+    write(adapter, "adapter_config.json", {"target_modules": "("})
+
+    assert "target_modules '(' is no regular expression" in call("inspect", adapter, "--base", base).refusal
+
+
+def test_looking_at_safetensors_needs_no_torch(saved, base) -> None:
+    code = (
+        "import sys\nfrom harness.cli.main import status_of\n"
+        f"assert status_of(['inspect', {str(saved)!r}, '--base', {str(base)!r}]) == 1\n"
+        "sys.exit(sum(name in sys.modules for name in ('torch', 'transformers', 'peft')))"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
