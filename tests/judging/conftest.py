@@ -59,6 +59,7 @@ def intent_settings() -> Record:
             "at_least_shards": 2,
             "model_class": "Demo",
             "processor_class": "DemoProcessor",
+            "tokenizer": True,
         },
         "samples_known": True,
         "has_images": True,
@@ -172,7 +173,12 @@ def events() -> list[Record]:
             "changed_since_last_step": [0] * len(PARAMETERS),
             "buffers": ["v", "c"],
         },
-        {"kind": "encoded", "batches": {"image": {"input_ids": "i", "pixel_values": "p"}, "text": {"input_ids": "t"}}},
+        {
+            "kind": "encoded",
+            "batches": {"image": {"input_ids": "i", "pixel_values": "p"}, "text": {"input_ids": "t"}},
+            "tokens": 9,
+        },
+        {"kind": "probe", "name": "generated", "ids": {"image": [1, 2], "text": [3, 4]}},
         {"kind": "probe", "name": "other_pixels", "images": True, "largest_difference": 0.25},
         {"kind": "probe", "name": "outputs", "fingerprint": {"image": "I", "text": "T"}, "arrays": "a.safetensors"},
         {"kind": "closing", "steps": STEPS},
@@ -182,7 +188,21 @@ def events() -> list[Record]:
 def reload() -> list[Record]:
     back = {f"{BASE}{path}": last for (path, _, _), last in zip(PARAMETERS, last_fingerprints(), strict=True)}
     return [
-        {"kind": "inventory", "files": {"a.safetensors": {}, "b.safetensors": {}, "config.json": {}}, "tensors": {}},
+        {
+            "kind": "inventory",
+            "files": {"a.safetensors": {}, "b.safetensors": {}, "config.json": {}},
+            "tensors": {"extra.a": {"file": "a.safetensors"}, "extra.b": {"file": "b.safetensors"}},
+            "roles": {
+                "weights": ["a.safetensors"],
+                "adapter configuration": ["c"],
+                "adapter weights": ["a.safetensors"],
+                "tokenizer": ["t"],
+                "processor": ["p"],
+                "chat template": ["j"],
+            },
+            "code": {"named": [], "missing": []},
+            "problems": [],
+        },
         {
             "kind": "reloaded",
             "missing": [],
@@ -191,22 +211,44 @@ def reload() -> list[Record]:
             "adapter_warnings": [],
             "model_class": "Demo",
             "fingerprints": back,
+            "ties": {},
             "outputs": {"image": "I", "text": "T"},
             "arrays": "a.safetensors",
+            "generated": {"image": [1, 2], "text": [3, 4]},
+            "chat_template": "j",
+            "vocabulary": {"tokens": 9, "largest": 8, "rows": 9, "ids": {"pad_token_id": 8}},
             "processor_class": "DemoProcessor",
             "encoded": {"image": {"input_ids": "i", "pixel_values": "p"}, "text": {"input_ids": "t"}},
         },
     ]
 
 
+def base() -> list[Record]:
+    """What the process that verified the base directory found."""
+    return [
+        {
+            "kind": "reloaded",
+            "missing": [],
+            "unexpected": [],
+            "mismatched": [],
+            "model_class": "Demo",
+            "outputs": {"image": "B", "text": "C"},
+            "arrays": "a.safetensors",
+            "chat_template": "j",
+            "processor_class": "DemoProcessor",
+        }
+    ]
+
+
 @dataclass
 class Evidence:
-    """Intent, header, events and reload stream as plain data, to be altered before it is judged."""
+    """Intent, header, events and the streams of the loading processes as plain data, to be altered before judging."""
 
     directory: Path
     intent: Record = field(default_factory=intent_settings)
     events: list[Record] = field(default_factory=events)
     stream: list[Record] = field(default_factory=reload)
+    base: list[Record] = field(default_factory=base)
     outcome: Record = field(default_factory=lambda: {"code": 0, "ended": "exited with 0"})
     header: Record = field(default_factory=dict)
 
@@ -215,7 +257,8 @@ class Evidence:
                 for index, (path, role, _) in enumerate(PARAMETERS) if role in ("base", "copy")}  # fmt: skip
         self.header["intent"] = {"components": self.intent["components"]}
         self.header["base"] = {key: {"float32": f"start-{index}"} for key, index in keys.items()}
-        for folder, factor in (("rank-0", 1.0), ("reload", 1.5)):
+        self.header["base_roles"] = {"tokenizer": ["t"], "processor": ["p"], "chat template": ["j"]}
+        for folder, factor in (("rank-0", 1.0), ("reload", 1.5), ("base", 1.25)):
             (self.directory / folder).mkdir()
             logits = np.full((1, 2), factor, dtype=np.float32)
             save_file({"image": logits, "text": logits}, self.directory / folder / "a.safetensors")
@@ -235,6 +278,28 @@ class Evidence:
     @property
     def reloaded(self) -> Record:
         return self.stream[1]
+
+    @property
+    def saved(self) -> Record:
+        """What lies in the saved directory."""
+        return self.stream[0]
+
+    def saves(self, what: str) -> None:
+        """Let the run have no adapter, and save the whole model, or what was trained of it."""
+        self.intent["save"]["what"] = what
+        self.intent.pop("adapter")
+        last = zip(PARAMETERS, last_fingerprints(), strict=True)
+        kept = {path: value for (path, _, trains), value in last if trains or what == "full"}
+        self.intent["trains"] = [r"connector\.weight", r".*lora_[AB]"]
+        facts = {"file": "a.safetensors", "dtype": "F32", "shape": [2, 2]}
+        self.saved["tensors"] = {path: {**facts, "fingerprint": value} for path, value in kept.items()}
+        self.one("parameters")["role"] = ["base"] * len(PARAMETERS)
+
+    def adds_tokens(self) -> None:
+        """Let the connector be an embedding that has grown to two rows."""
+        self.intent["resized"] = ["connector\\."]
+        self.one("encoded")["tokens"] = 2
+        self.reloaded["vocabulary"] = {"tokens": 2, "largest": 1, "rows": 2, "ids": {}}
 
     def index(self, path: str) -> int:
         """The place of the parameter whose path ends so."""
@@ -263,7 +328,7 @@ class Evidence:
         self.reloaded["fingerprints"][f"{BASE}{PARAMETERS[index][0]}"] = f"start-{index}"
 
     def trace(self) -> Trace:
-        return Trace(self.directory, self.header, self.events, self.stream, outcome=self.outcome)
+        return Trace(self.directory, self.header, self.events, self.stream, self.base, outcome=self.outcome)
 
     def judged(self, check: str) -> Result:
         return judge(CHECKS[check], "recipe", Intent.model_validate(self.intent), self.trace())

@@ -50,6 +50,11 @@ NOT_APPLICABLE: list[tuple[Reason, str, Callable[[dict[str, Any]], object]]] = [
     (Reason.NOTHING_SAVED, "reloaded_parameters_equal", lambda i: i["save"].update(what="nothing")),
     (Reason.NOTHING_SAVED, "processor_reloads", lambda i: i["save"].update(what="nothing")),
     (Reason.NO_PROCESSOR_SAVED, "processor_reloads", lambda i: i["save"].update(processor_class=None)),
+    (Reason.NO_TOKENIZER_SAVED, "chat_template_kept", lambda i: i["save"].update(tokenizer=False)),
+    (Reason.NO_TOKENIZER_SAVED, "vocabulary_covers_ids", lambda i: i["save"].update(tokenizer=False)),
+    (Reason.ADAPTER_SAVED, "saved_tensors_as_trained", lambda i: None),
+    (Reason.NO_TOKENS_ADDED, "embeddings_resized", lambda i: None),
+    (Reason.NO_BASE, "base_directory_sound", lambda i: i.update(base=False)),
     (Reason.NO_IMAGES, "pixels_matter", lambda i: i.update(has_images=False)),
     (Reason.NO_IMAGES, "reloaded_outputs_equal_image", lambda i: i.update(has_images=False)),
     (Reason.NO_DATA_PROMISE, "samples_in_order", lambda i: i.update(samples_known=False)),
@@ -153,10 +158,13 @@ def test_a_run_that_left_nothing_blocks_or_fails_everything(evidence: Evidence) 
     evidence.stream.clear()
     evidence.header.pop("base")
 
+    evidence.base.clear()
+
     statuses = {one.name: evidence.judged(one.name).status for one in CHECKS}
 
     assert statuses.pop("run.completed") is Status.FAILED
-    assert set(statuses.values()) == {Status.BLOCKED}
+    assert set(statuses.values()) == {Status.BLOCKED, Status.NOT_APPLICABLE}
+    assert Status.PASSED not in statuses.values()
 
 
 def test_the_intent_speaks_before_the_evidence(evidence: Evidence) -> None:

@@ -14,6 +14,7 @@ import harness.checks
 from harness.checks import CHECKS
 from harness.checks.movement import HALF_ULP
 from harness.result import Finding, Status
+from tests.judging import saved_specimens
 
 Evidence = Any
 Alteration = Callable[[Evidence], object]
@@ -21,6 +22,7 @@ LAST = -1
 NAN = "nan"
 
 BASE = "base_model.model."
+SETTINGS = saved_specimens.SETTINGS
 Q0, Q1 = f"{BASE}language.layers.0.q_proj", f"{BASE}language.layers.1.q_proj"
 CONNECTOR = "connector.modules_to_save.default.weight"
 VISION = "vision.norm.weight"
@@ -112,7 +114,7 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
         ("MechanismIdle", "a step unclipped", lambda e: e.events.remove(e.one("clip", LAST))),
         ("MechanismIdle", "clipped elsewhere", lambda e: e.one("clip", 1).update(max_norm=2.0)),
         ("MechanismIdle", "no adapter", lambda e: e.one("model").update(adapters={})),
-        ("MechanismIdle", "one shard", lambda e: e.stream[0]["files"].pop("b.safetensors")),
+        ("MechanismIdle", "one shard", lambda e: e.saved["tensors"].pop("extra.b")),
     ],
     "base_weights_arrived": [
         ("WeightsNotLoaded", "one key unknown", lambda e: e.header["base"].pop("vision.norm.weight")),
@@ -168,7 +170,8 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
         ("LossNotFinite", "nan", lambda e: e.one("forward", LAST).update(loss=NAN)),
         ("LossNotFinite", "infinite", lambda e: e.one("forward", 1).update(loss="inf")),
         ("LossNotFinite", "on the way to backward", lambda e: e.one("backward").update(value=NAN)),
-        ("LossMissing", "one", lambda e: e.one("forward", LAST).update(loss=None)),
+        ("LossMissing", "one", lambda e: (
+            e.one("forward", LAST).update(loss=None), e.one("backward", LAST).update(value=None))),
     ],
     "gradients_finite": [
         ("GradientNotFinite", "one", lambda e: e.one("gradients", LAST)["norm"].__setitem__(e.index(A1), NAN)),
@@ -213,6 +216,7 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
         ("PixelsIgnored", "equal", lambda e: e.probe("other_pixels").update(largest_difference=0.0)),
     ],
     "saved_directory_loads": [
+        ("WrongBase", "another", lambda e: e.reloaded.update(adapter_fit="no module", model_error="ValueError: m")),
         ("DirectoryDoesNotLoad", "error", lambda e: e.reloaded.update(model_error="OSError: no file")),
         ("KeysLost", "missing", lambda e: e.reloaded.update(missing=["a"])),
         ("KeysLost", "unexpected", lambda e: e.reloaded.update(unexpected=["a"])),
@@ -288,7 +292,10 @@ SILENT: dict[str, list[tuple[str, Alteration]]] = {
         ("a parameter of no model", lambda e: optimizer_group(e).append(None)),
         ("a parameter of a second model", lambda e: optimizer_group(e).append(["n", e.index(VISION)])),
     ],
-    "losses_finite": [("an evaluation", lambda e: e.one("forward").update(training=False, loss=NAN))],
+    "losses_finite": [
+        ("an evaluation", lambda e: e.one("forward").update(training=False, loss=NAN)),
+        ("computed outside the model", lambda e: e.one("forward").update(loss=None)),
+    ],
     "gradients_finite": [
         ("caught by the scaler", lambda e: (
             e.one("optimizer_step", 1).update(skipped=True),
@@ -322,7 +329,10 @@ SILENT: dict[str, list[tuple[str, Alteration]]] = {
             e.events.index(e.one("forward")), {"kind": "forward", "training": False, "samples": ["?"]})),
         ("a run that ended early", lambda e: (e.drop("closing"), e.events.remove(e.one("forward", LAST)))),
     ],
-    "labels_present": [("an evaluation", lambda e: e.one("forward").update(training=False, labels=0))],
+    "labels_present": [
+        ("none given to the model", lambda e: e.one("forward").pop("labels")),
+        ("an evaluation", lambda e: e.one("forward").update(training=False, labels=0)),
+    ],
     "pixels_matter": [("the least difference", lambda e: e.probe("other_pixels").update(largest_difference=1e-30))],
     "saved_directory_loads": [("any class", lambda e: (
         e.intent["save"].update(model_class=None), e.reloaded.update(model_class="X")))],
@@ -335,6 +345,8 @@ SILENT: dict[str, list[tuple[str, Alteration]]] = {
     "processor_reloads": [("inputs that training had not", lambda e: e.reloaded["encoded"]["text"].update(mask="m"))],
 }  # fmt: skip
 
+SPECIMENS |= saved_specimens.SPECIMENS
+SILENT |= saved_specimens.SILENT
 SHIPPED = [check.name for check in CHECKS]
 
 
@@ -362,6 +374,7 @@ def kinds_of_findings() -> set[str]:
 
 @pytest.mark.parametrize("check", SHIPPED)
 def test_a_faultless_run_passes(evidence: Evidence, check: str) -> None:
+    SETTINGS.get(check, lambda _: None)(evidence)
     result = evidence.judged(check)
 
     assert (result.status, result.reason, result.findings) == (Status.PASSED, "", ())
