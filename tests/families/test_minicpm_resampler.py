@@ -91,3 +91,18 @@ def test_queries_are_zeros_until_a_checkpoint_fills_them(minicpm_loaded: Any) ->
     assert not fresh.resampler.query.any()
     assert fresh.resampler.proj.any()
     assert minicpm_loaded.model.resampler.query.all()
+
+
+@pytest.mark.parametrize("pictures", [1, 3])
+def test_the_bits_of_its_features_do_not_depend_on_what_trains(pictures: int) -> None:
+    """A saved model, loaded with nothing frozen, must give what the trained one gave."""
+    torch.manual_seed(0)
+    resampler, patches = made(kv_dim=64), torch.randn(pictures, 35, 64)
+    torch.nn.init.normal_(resampler.query)
+    sizes = torch.tensor([[5, 7]] * pictures)
+
+    with torch.no_grad():
+        training = resampler(patches, sizes)
+        for parameter in resampler.parameters():
+            parameter.requires_grad_(False)
+            assert torch.equal(resampler(patches, sizes), training)

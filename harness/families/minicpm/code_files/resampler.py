@@ -62,9 +62,10 @@ class Resampler(nn.Module):
         lengths = torch.tensor([len(one) for one in positions], device=patches.device)
         padding = torch.arange(patches.shape[1], device=patches.device)[None] >= lengths[:, None]
 
-        values = self.ln_kv(self.kv_proj(patches)).transpose(0, 1)
+        # Contiguous all: how torch multiplies what is not, and to which last bit, depends on what requires a gradient.
+        values = self.ln_kv(self.kv_proj(patches)).transpose(0, 1).contiguous()
         keys = values + nn.utils.rnn.pad_sequence(positions).to(values.dtype)
-        queries = self.ln_q(self.query)[:, None].expand(-1, len(sizes), -1)
+        queries = self.ln_q(self.query)[:, None].repeat(1, len(sizes), 1)
         found, _ = self.attn(queries, keys, values, key_padding_mask=padding, need_weights=False)
         projected: torch.Tensor = self.ln_post(found.transpose(0, 1)) @ self.proj
         return projected
