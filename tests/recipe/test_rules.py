@@ -44,7 +44,11 @@ BROKEN: dict[str, tuple[dict[str, Any], tuple[str, str]]] = {
         ("adapter.layers_pattern", "adapter.layers_to_transform"),
     ),
     "options_belong_to_other_methods": ({"lora": {"options": {"r": 3}}}, ("lora.options", "r")),
-    "full_save_beside_adapter": ({"lora": LORA, "save": {"what": "full"}}, ("save.what", "adapter")),
+    "other_save_beside_adapter": ({"lora": LORA, "save": {"what": "partial"}}, ("save.what", "adapter")),
+    "files_from_base_beside_whole_weights": (
+        {"tune": "vision", "save": {"what": "partial", "files_from_base": True}},
+        ("save.files_from_base", "save.what"),
+    ),
     "tuned_beside_an_adapter_is_one_module": ({"tune": "language", "lora": ON_VISION}, ("tune", "adapter")),
     "engine_is_installed": ({"tune": "vision", "engine": "abacus"}, ("engine", "abacus")),
 }
@@ -66,7 +70,8 @@ MENDED: dict[str, dict[str, Any]] = {
     "layers_of_listed_targets": {"lora": {"layers_to_transform": [0], "targets": ["q_proj"]}},
     "layers_pattern_of_layers": {"adapter": {"layers_pattern": "h", "layers_to_transform": [0], "targets": ["q_proj"]}},
     "options_belong_to_other_methods": {"adapter": {"method": "ia3", "options": {"r": 3}}},
-    "full_save_beside_adapter": {"lora": LORA, "save": {"what": "auto"}},
+    "other_save_beside_adapter": {"lora": LORA, "save": {"what": "auto"}},
+    "files_from_base_beside_whole_weights": {"tune": "vision", "save": {"files_from_base": True}},
     "tuned_beside_an_adapter_is_one_module": {"tune": "connector", "lora": ON_VISION},
     "engine_is_installed": {"tune": "vision", "engine": "torch"},
 }

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 HARNESS = Path(__file__).parents[2] / "harness"
-TRACE = ("__init__", "atomic", "fingerprint", "naming", "schema", "writer")
+TRACE = ("__init__", "atomic", "fingerprint", "naming", "nested", "schema", "writer")
 FILES = [*sorted((HARNESS / "recording").glob("*.py")), *(HARNESS / "trace" / f"{name}.py" for name in TRACE)]
 OURS = {".".join(path.relative_to(HARNESS.parent).with_suffix("").parts).removesuffix(".__init__") for path in FILES}
 ALLOWED = set(sys.stdlib_module_names) | {"torch"}
