@@ -31,6 +31,10 @@ class AdapterMisfit(Finding):
     """An adapter for another model than the base."""
 
 
+class OtherModel(Finding):
+    """A save of another model than the base."""
+
+
 @dataclass(frozen=True)
 class Seen:
     """All that is shown of a directory."""
@@ -55,8 +59,12 @@ def inspect(
 
     _refuse(checkpoint, base, repair)
     try:
-        copied = repaired(checkpoint, base) if repair and base else []
-        seen = _look(checkpoint, base)
+        fit = _fit(checkpoint, base)
+        other = [*_of_fit(checkpoint, base, fit), *_of_model(checkpoint, base)]
+        # What another model's base has would mend nothing.
+        own_base = None if other else base
+        copied = repaired(checkpoint, own_base) if repair and own_base else []
+        seen = _look(checkpoint, own_base, fit, other)
     except OSError as error:
         where = str(error.filename or checkpoint)
         raise Refused(f"cannot be read: {error.strerror}", where=where, do="check its permissions") from None
@@ -86,7 +94,7 @@ def _refuse(checkpoint: Path, base: Path | None, repair: bool) -> None:
         raise damaged
 
 
-def _look(checkpoint: Path, base: Path | None) -> Seen:
+def _look(checkpoint: Path, base: Path | None, fit: Fit | None, other: list[tuple[str, Finding]]) -> Seen:
     from harness.checkpoint.code_files import code_files
     from harness.checkpoint.inventory import file_names
     from harness.checkpoint.native import native_files
@@ -99,7 +107,6 @@ def _look(checkpoint: Path, base: Path | None) -> Seen:
         tensors |= described(path)
     played = roles(checkpoint)
     code = code_files(checkpoint)
-    fit = _fit(checkpoint, base, played)
     return Seen(
         files=sorted(path.name for path in checkpoint.iterdir()),
         tensors=tensors,
@@ -107,11 +114,7 @@ def _look(checkpoint: Path, base: Path | None) -> Seen:
         code=code,
         pickled=[name for name in file_names(checkpoint) if is_pickled(checkpoint / name)],
         fit=fit,
-        findings=[
-            *_missing(checkpoint, base, played, code),
-            *_of_code(checkpoint, base, code),
-            *_of_fit(checkpoint, base, fit),
-        ],
+        findings=[*other, *_missing(checkpoint, base, played, code), *_of_code(checkpoint, base, code)],
     )
 
 
@@ -162,12 +165,12 @@ def _of_code(checkpoint: Path, base: Path | None, code: CodeFiles) -> Iterator[t
         )
 
 
-def _fit(checkpoint: Path, base: Path | None, played: dict[str, list[str]]) -> Fit | None:
+def _fit(checkpoint: Path, base: Path | None) -> Fit | None:
     from harness.checkpoint.fit import adapter_fit
-    from harness.checkpoint.roles import ADAPTER_CONFIGURATION, ADAPTER_WEIGHTS
+    from harness.checkpoint.roles import ADAPTER_CONFIGURATION, ADAPTER_WEIGHTS, roles
     from harness.cli.module_tree import module_tree
 
-    if base is None or not {ADAPTER_CONFIGURATION, ADAPTER_WEIGHTS} <= set(played):
+    if base is None or not {ADAPTER_CONFIGURATION, ADAPTER_WEIGHTS} <= set(roles(checkpoint)):
         return None
     tree = module_tree(base)
     if tree is None:
@@ -187,6 +190,24 @@ def _of_fit(checkpoint: Path, base: Path | None, fit: Fit | None) -> Iterator[tu
             do="load it on the model that it was made on, or train one on this base",
         ),
     )
+
+
+def _of_model(checkpoint: Path, base: Path | None) -> Iterator[tuple[str, Finding]]:
+    from harness.checkpoint.json_files import CONFIG, entries
+
+    if base is None:
+        return
+    trained, started = (entries(place / CONFIG).get("model_type") for place in (checkpoint, base))
+    if trained and started and trained != started:
+        yield (
+            "base",
+            OtherModel(
+                expected=f"a model of type {started}, as in {base}",
+                seen=f"one of type {trained}",
+                where=str(checkpoint / CONFIG),
+                do="name the directory that it was trained from with --base",
+            ),
+        )
 
 
 def _repair_command(checkpoint: Path, base: Path) -> str:
@@ -222,7 +243,8 @@ def _print(checkpoint: Path, base: Path | None, seen: Seen, copied: list[str]) -
     if seen.findings:
         print()
     if seen.fit and seen.fit.fits:
-        print(f"the adapter fits {base}, by its {seen.fit.names}")
+        vain = f"; {', '.join(seen.fit.unmet)} among its targets meets nothing there" if seen.fit.unmet else ""
+        print(f"the adapter fits {base}, by its {seen.fit.names}{vain}")
     files = {facts["file"] for facts in seen.tensors.values()}
     wrong = f", {plural(len(seen.findings), 'problem')}" if seen.findings else ""
     print(f"{len(seen.tensors)} tensors in {len(files)} files{wrong}")

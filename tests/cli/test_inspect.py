@@ -204,6 +204,14 @@ def test_an_adapter_that_fits_is_said_to(call, adapter, base) -> None:
     assert f"the adapter fits {base}, by its checkpoint names" in ran.out
 
 
+def test_a_target_that_meets_nothing_is_named_though_the_adapter_fits(call, adapter, base) -> None:
+    write(adapter, "adapter_config.json", {"peft_type": "LORA", "target_modules": ["q_proj", "gate_proj"]})
+
+    ran = call("inspect", adapter, "--base", base)
+    assert ran.status == 0
+    assert "by its checkpoint names; gate_proj among its targets meets nothing there" in ran.out
+
+
 def test_an_adapter_for_another_base_is_said_to_be_with_what_would_fit(call, adapter, tmp_path) -> None:
     plain = tmp_path / "plain"
     tensors(plain, "model.safetensors", {f"{path}.weight": (4, 4) for path in LAYERS})
@@ -257,6 +265,31 @@ def test_a_base_is_known_by_its_modules_where_transformers_has_them(call, tmp_pa
 
     if stack.release("transformers") >= (4, 52):
         assert not adapter_fit(tmp_path / "a", base=tmp_path / "base").fits
+
+
+def test_nothing_is_copied_to_an_adapter_from_a_base_that_it_does_not_fit(call, adapter, base) -> None:
+    for name in PROCESSOR:
+        (adapter / name).unlink()
+    tensors(base, "model.safetensors", {f"{path}.weight": (4, 4) for path in LAYERS})
+    before = sorted(adapter.iterdir())
+
+    shown = json.loads(call("inspect", adapter, "--base", base, "--repair", "--json").out)
+    assert [finding["kind"] for finding in shown["findings"]] == ["AdapterMisfit"]
+    assert shown["copied"] == []
+    assert sorted(adapter.iterdir()) == before
+
+
+def test_nothing_is_copied_from_the_base_of_another_model(call, saved, base) -> None:
+    content = json.loads((base / "config.json").read_text())
+    write(base, "config.json", {**content, "model_type": "other"})
+    before = sorted(saved.iterdir())
+
+    ran = call("inspect", saved, "--base", base, "--repair")
+    assert ran.status == 1
+    assert "FAILED  base" in ran.out
+    assert f"  expected  a model of type other, as in {base}" in ran.out
+    assert ran.out.splitlines()[-1] == "3 tensors in 1 files, 1 problem"
+    assert sorted(saved.iterdir()) == before
 
 
 # -- what cannot be looked at --------------------------------------------------------------------------------------
