@@ -25,6 +25,7 @@ class Dimensions:
     image_size: int = 336
     patch: int = 14
     positions: int = 4096
+    tied: bool = False
 
     @property
     def image_tokens(self) -> int:
@@ -86,5 +87,5 @@ def configuration(d: Dimensions) -> Any:
         vision_feature_select_strategy="default",
         projector_hidden_act="gelu",
         pad_token_id=d.pad_token,
-        tie_word_embeddings=False,
+        tie_word_embeddings=d.tied,
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from harness.families.family import Handles, Loaded
 from harness.families.llava import batches, names, processing
 from harness.families.llava.dimensions import PUBLISHED_7B, PUBLISHED_13B, TINY, Dimensions, configuration
-from harness.families.promises import intent_from
+from harness.families.promises import Tables, intent_from
 from harness.intent import Intent
 from harness.recipe import Recipe
 from harness.trace.naming import Naming
@@ -45,6 +45,9 @@ class Llava:
     def dimensions(self, size: str) -> Dimensions:
         return self.full if size == "full" else TINY
 
+    def tables(self, size: str) -> Tables:
+        return names.tables(self.dimensions(size))
+
     def meta_model(self, size: str) -> nn.Module:
         import torch
         from transformers import LlavaForConditionalGeneration
@@ -58,13 +61,15 @@ class Llava:
 
         from harness.families.weights import write_sharded
 
+        d = self.dimensions("tiny")
         shapes = {self.naming.canonical(k): tuple(v.shape) for k, v in self.meta_model("tiny").state_dict().items()}
-        write_sharded(directory, shapes)
-        config = configuration(TINY)
+        stored_elsewhere = {key for group in self.tables("tiny").ties for key in group[1:]}
+        write_sharded(directory, {key: shape for key, shape in shapes.items() if key not in stored_elsewhere})
+        config = configuration(d)
         config.architectures = ["LlavaForConditionalGeneration"]
         config.save_pretrained(directory)
-        GenerationConfig(bos_token_id=1, eos_token_id=2, pad_token_id=TINY.pad_token).save_pretrained(directory)
-        processing.processor(TINY).save_pretrained(directory)
+        GenerationConfig(bos_token_id=1, eos_token_id=2, pad_token_id=d.pad_token).save_pretrained(directory)
+        processing.processor(d).save_pretrained(directory)
 
     def load(self, directory: Path, dtype: torch.dtype) -> Loaded:
         from transformers import AutoProcessor, LlavaForConditionalGeneration
@@ -97,7 +102,7 @@ class Llava:
         return {name: value for name, value in batch.items() if name != "labels"}
 
     def intent(self, recipe: Recipe) -> Intent:
-        return intent_from(recipe, names.tables(self.dimensions(recipe.size)))
+        return intent_from(recipe, self.tables(recipe.size))
 
     def modes(self) -> dict[str, dict[str, Any]]:
         qv = r".*language_model\..*\.(q_proj|v_proj)"

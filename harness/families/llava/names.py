@@ -23,6 +23,7 @@ LAYERS = {
     "vision": r"vision_tower\.vision_model\.encoder\.layers\.{layer}\.",
     "language": r"language_model\.model\.layers\.{layer}\.",
 }
+TIED = ("language_model.model.embed_tokens.weight", "language_model.lm_head.weight")
 HANDLES = Handles(
     components={
         "vision": r"(?:model\.)?vision_tower$",
@@ -57,6 +58,7 @@ def tables(d: Dimensions) -> Tables:
             LAYERS["vision"].format(layer=f"(?:{beyond})"),
             r"vision_tower\.vision_model\.post_layernorm\.",
         ),
+        ties=(TIED,) if d.tied else (),
         model_class="LlavaForConditionalGeneration",
         processor_class="LlavaProcessor",
     )
