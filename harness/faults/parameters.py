@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from harness.faults.registry import fault
-from harness.faults.where import first_frozen, first_trained, freezes_something, tunes_something
+from harness.faults.where import first_frozen, first_trained, freezes_image_path, freezes_something, tunes_something
 from harness.seams import Moment, Seam
 
 
@@ -48,7 +48,7 @@ def nudge_one_frozen_element(step: Any, moment: Moment) -> None:
     caught_by="frozen_buffers_unchanged",
     finding="BufferMoved",
     size="one element",
-    applies=freezes_something,
+    applies=freezes_image_path,
 )
 def move_one_buffer_element(step: Any, moment: Moment) -> None:
     """One element of one buffer of a frozen component changes by one."""

@@ -12,6 +12,12 @@ def freezes_something(recipe: Recipe) -> bool:
     return "vision" not in {tune.component for tune in recipe.tune} and not trains_everything(recipe)
 
 
+def freezes_image_path(recipe: Recipe) -> bool:
+    """Whether tower and connector stay as they are: one of them has a buffer in every family."""
+    kept = recipe.peft.modules_to_save if recipe.peft else ()
+    return not kept and not {"vision", "connector"} & {tune.component for tune in recipe.tune}
+
+
 def trains_everything(recipe: Recipe) -> bool:
     return {tune.component for tune in recipe.tune} >= set(COMPONENTS)
 
