@@ -19,6 +19,7 @@ def run(argument: dict[str, Any]) -> None:
     from harness.tuning import tune
 
     stack.quiet()
+    stack.use_modules_cache(Path(argument["to"]).with_name("modules"))
     torch.set_num_threads(1)
     recipe = Recipe.model_validate(argument["recipe"])
     chosen, seams = family(recipe.family), Seams()
@@ -28,17 +29,22 @@ def run(argument: dict[str, Any]) -> None:
     model = tune(loaded.model, recipe, chosen, seams)
     engine(recipe.engine)(model, batches, recipe, seams, making._component_of(chosen), chosen.loss)
     saved = Path(argument["to"])
-    save(model, loaded.processor, recipe, saved, seams)
-    again = _loaded(saved, Path(argument["base"]), recipe.saves == "adapter")
+    save(loaded, model, recipe, saved, seams)
+    again = _loaded(saved, Path(argument["base"]), recipe)
     batch = {name: value for name, value in batches[0][0].items() if name != "labels"}
+    inputs = chosen.arguments(batch)
     with torch.no_grad():
-        assert torch.equal(model.eval()(**batch).logits, again.eval()(**batch).logits)
+        assert torch.equal(model.eval()(**inputs)["logits"], again.eval()(**inputs)["logits"])
 
 
-def _loaded(saved: Path, base: Path, adapter: bool) -> Any:
+def _loaded(saved: Path, base: Path, recipe: Any) -> Any:
     from peft import PeftModel
-    from transformers import AutoModelForImageTextToText, AutoProcessor
+    from transformers import AutoProcessor
 
-    AutoProcessor.from_pretrained(saved)
-    model = AutoModelForImageTextToText.from_pretrained(base if adapter else saved)
-    return PeftModel.from_pretrained(model, saved) if adapter else model
+    from harness import stack
+
+    trust = {"trust_remote_code": recipe.trust_remote_code}
+    AutoProcessor.from_pretrained(saved, **trust)
+    place = base if recipe.peft else saved
+    model = stack.auto_class(place, **trust).from_pretrained(place, **trust)
+    return PeftModel.from_pretrained(model, saved) if recipe.peft else model

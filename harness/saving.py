@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.checkpoint.files import NATIVE, TRAINED
+from harness.checkpoint.repair import repair
 from harness.recipe import Recipe
 from harness.seams import Moment, Seam, Seams
 
@@ -32,8 +33,6 @@ def save(loaded: Loaded, model: Any, recipe: Recipe, directory: Path, seams: Sea
     if recipe.save.tokenizer:
         loaded.processor.tokenizer.save_pretrained(directory)
     if recipe.save.files_from_base:
-        from harness.checkpoint.repair import repair
-
         repair(directory, loaded.directory)
     seams.alter(Seam.AFTER_SAVE, directory, moment)
 

@@ -54,7 +54,7 @@ def saved_directory_complete(intent: Intent, trace: Trace) -> Iterator[Finding]:
     for role in _promised(intent, missing_roles(trace.header["base_roles"], saved["roles"], intent.save.what)):
         fell_back = role in PROCESSING and "tokenizer" in saved["roles"]
         yield FileMissing(
-            expected=f"{role}: {listed(trace.header['base_roles'][role])}, as in the base directory",
+            expected=_expected(role, trace.header["base_roles"]),
             seen="no file that plays this role",
             where="the saved directory",
             cause="the trainer saved the tokenizer, not the processor" if fell_back else "the trainer did not write it",
@@ -110,6 +110,11 @@ def _not_listed(trace: Trace) -> Finding:
         seen=(trace.reloaded or {}).get("inventory_error", "no inventory"),
         where="the saved directory",
     )
+
+
+def _expected(role: str, base_roles: dict[str, list[str]]) -> str:
+    files = base_roles.get(role)
+    return f"{role}: {listed(files)}, as in the base directory" if files else role
 
 
 def _promised(intent: Intent, missing: list[Any]) -> list[str]:

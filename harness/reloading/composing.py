@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import warnings
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 from harness.checkpoint.files import NATIVE, TRAINED
 from harness.checkpoint.native import native_tensors
+from harness.refusal import Refused
 from harness.reloading.request import Request
 
 
@@ -59,9 +61,9 @@ def _with_adapter(model: Any, directory: Path, record: dict[str, Any]) -> Any:
     except Exception:
         from harness.checkpoint.fit import adapter_fit
 
-        fit = adapter_fit(directory, paths)
-        if not fit.fits:
-            record["adapter_fit"] = fit.diagnosis
+        with contextlib.suppress(Refused):  # an adapter whose files cannot be read fits nothing: the error says so
+            if diagnosis := adapter_fit(directory, paths).diagnosis:
+                record["adapter_fit"] = diagnosis
         raise
     said = (str(warning.message) for warning in caught)
     record["adapter_warnings"] = [" ".join(text.split())[:500] for text in said if "keys" in text]
