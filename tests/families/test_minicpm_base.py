@@ -14,7 +14,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from harness.families.minicpm.processing import CODE
+from harness import stack
+from harness.families.minicpm.processing import CODE, write_code
 from harness.families.weights import filled
 from harness.recipe import Recipe
 from harness.trace.fingerprint import fingerprint
@@ -41,7 +42,8 @@ def tensors_of(directory: Path) -> dict[str, torch.Tensor]:
 
 def run(code: str, *arguments: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", code, *map(str, arguments)]
-    given = {**os.environ, **environment}
+    path = os.pathsep.join(filter(None, [environment.pop("PYTHONPATH", ""), os.environ.get("PYTHONPATH", "")]))
+    given = {**os.environ, **environment, "PYTHONPATH": path}
     return subprocess.run(command, env=given, capture_output=True, text=True, check=False, cwd="/")
 
 
@@ -49,11 +51,11 @@ def test_the_files_are_those_of_a_published_directory(minicpm_base: Path) -> Non
     files = {path.name for path in minicpm_base.iterdir()}
 
     shards = {f"model-{number:05d}-of-00004.safetensors" for number in range(1, 5)}
-    assert files == {
+    assert files - {"chat_template.jinja", "special_tokens_map.json"} == {  # which of the two, depends on the release
         *FILES,
         *shards,
         *("config.json", "generation_config.json", "model.safetensors.index.json"),
-        *("preprocessor_config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"),
+        *("preprocessor_config.json", "tokenizer.json", "tokenizer_config.json"),
     }
     assert all((minicpm_base / name).read_bytes() == (CODE / name).read_bytes() for name in FILES)
 
@@ -114,9 +116,8 @@ def test_nothing_runs_that_is_not_trusted(minicpm_base: Path) -> None:
 def test_what_was_written_arrives_under_its_key(minicpm: Any, minicpm_base: Path, dtype: torch.dtype) -> None:
     from transformers import AutoModel
 
-    model, report = AutoModel.from_pretrained(
-        minicpm_base, dtype=dtype, trust_remote_code=True, output_loading_info=True
-    )
+    options = {**stack.dtype_argument(dtype), "trust_remote_code": True, "output_loading_info": True}
+    model, report = AutoModel.from_pretrained(minicpm_base, **options)
 
     assert not any(report[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"))
     arrived = {path: fingerprint(value) for path, value in model.state_dict().items()}
@@ -149,6 +150,8 @@ def test_saved_as_a_trainer_saves_it_comes_back_whole(minicpm: Any, minicpm_base
     loaded = minicpm.load(minicpm_base, torch.float32)
     loaded.model.save_pretrained(tmp_path)
     loaded.processor.save_pretrained(tmp_path)
+    if stack.release("transformers") < (5, 0):
+        write_code(tmp_path)  # releases that leave the model's code behind: the saved directory does not load without
 
     again = minicpm.load(tmp_path, torch.float32)
 
@@ -158,7 +161,11 @@ def test_saved_as_a_trainer_saves_it_comes_back_whole(minicpm: Any, minicpm_base
     assert {key: fingerprint(value) for key, value in saved.items()} == {
         key: fingerprint(value) for key, value in tensors_of(minicpm_base).items()
     }
-    assert again.model.config.to_dict() | {"_name_or_path": ""} == loaded.model.config.to_dict() | {"_name_or_path": ""}
+    before, after = (
+        {key: value for key, value in one.model.config.to_dict().items() if not key.startswith("_")}
+        for one in (loaded, again)
+    )
+    assert before == after
 
 
 @pytest.mark.parametrize("kinds", [("image", "several"), ("text",)], ids=["images", "text alone"])

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from harness import stack
 from harness.data import Sample
 from harness.families.minicpm.code_files.modeling_minicpmv import MiniCPMV
 from harness.families.minicpm.dimensions import TINY, configuration
@@ -176,7 +177,7 @@ def test_checkpointing_beside_lora_works_exactly_with_trained_embeddings(
 
     if embeddings:
         minicpm.loss(tuned, batch_of("image")).backward()
-    else:
+    elif stack.release("transformers") >= (5, 0):  # earlier ones ask for a gradient only where they know of the adapter
         with pytest.raises(RuntimeError, match="a view of a leaf Variable"):
             minicpm.loss(tuned, batch_of("image"))
 
