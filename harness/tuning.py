@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from harness.checkpoint.targets import why_unmet
 from harness.families.family import Family
 from harness.recipe import Adapter, Recipe, Tune
 from harness.refusal import Refused
@@ -128,7 +129,11 @@ def _with_adapter(model: nn.Module, options: dict[str, Any], adapter: Adapter) -
         config = known[adapter.method.lower()](**options)
         return peft.get_peft_model(model, config)  # type: ignore[no-any-return]
     except (TypeError, ValueError) as error:
-        raise Refused(f"peft refused the adapter: {error}", do="harness plan shows what its targets meet") from error
+        why = ""
+        if "not found in the base model" in str(error):
+            why = f"; {why_unmet(options['target_modules'], [path for path, _ in model.named_modules()])}"
+        what = f"peft refused the adapter: {error}{why}"
+        raise Refused(what, do="write targets for this model, or start from the one they are for") from error
 
 
 def _turn_on_checkpointing(model: Any) -> None:

@@ -11,8 +11,8 @@ import pytest
 os.environ.update(HF_HUB_OFFLINE="1", OMP_NUM_THREADS="1", TOKENIZERS_PARALLELISM="false")
 
 ROOT = Path(__file__).parent.parent
-SUITES = (ROOT / "suites" / "llava.yaml", ROOT / "suites" / "llava-options.yaml")
-FAMILY = "llava-1.5-7b"
+SUITES = tuple(ROOT / "suites" / f"{name}.yaml" for name in ("llava", "llava-options", "minicpm_v"))
+FAMILIES = ("llava-1.5-7b", "minicpm-llama3-v-2.5")
 
 
 @pytest.fixture(scope="session")
@@ -20,7 +20,7 @@ def warm() -> Iterator[object]:
     """The two warm parents, shared by every test of this process that trains."""
     from harness.session import WarmParents
 
-    parents = WarmParents([FAMILY])
+    parents = WarmParents(FAMILIES)
     yield parents.sockets
     parents.stop()
 

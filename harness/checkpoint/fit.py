@@ -148,7 +148,7 @@ def _diagnosis(
     shapes: Sequence[str],
 ) -> str:
     """Why it does not fit, and what would, in one line."""
-    such, this = _such(own), f"this base is {_named(base)}" if base else "this base is another"
+    such, this = _such(own, base), f"this base is {_named(base)}" if base else "this base is another"
     if prefixes:
         wants, has = _containers(prefixes, absent)
         return f"an adapter for a model whose layers are under {wants}{such}; {this}, whose are under {has}"
@@ -160,10 +160,11 @@ def _diagnosis(
     return f"an adapter for a model that has {some(unmet)}{such}; {this}, and has none"
 
 
-def _such(own: Adapter) -> str:
-    """An example of a base that would fit, as far as the adapter names the one it was made on."""
-    names = [name for name in (own.base_name, own.base_class) if name]
-    return {0: "", 1: f", such as {''.join(names)}"}.get(len(names), f", such as {own.base_name} ({own.base_class})")
+def _such(own: Adapter, base: Path | None) -> str:
+    """An example of a base that would fit, as far as the adapter names the one it was made on, and not this one."""
+    other = own.base_name if base is None or own.base_name != base.name else ""
+    names = [name for name in (other, own.base_class) if name]
+    return {0: "", 1: f", such as {''.join(names)}"}.get(len(names), f", such as {other} ({own.base_class})")
 
 
 def _containers(prefixes: tuple[str, str], absent: Sequence[str]) -> tuple[str, str]:

@@ -147,9 +147,9 @@ def processor_reloads(intent: Intent, trace: Trace) -> Iterator[Finding]:
             seen=f"{seen}: AutoProcessor fell back to the tokenizer"
             if fell_back
             else reloaded.get("processor_error", ""),
-            where="the processor's files in the saved directory",
+            where=_processor_files(trace),
             cause="the trainer saved the tokenizer, not the processor",
-            do="processor.save_pretrained(directory)",
+            do="processor.save_pretrained(directory), or: harness inspect DIRECTORY --base BASE --repair",
         )
         return
     if error := reloaded.get("processor_error"):
@@ -197,6 +197,15 @@ def reloaded_generation_equal(intent: Intent, trace: Trace) -> Iterator[Finding]
 def _reloaded(trace: Trace) -> dict[str, Any]:
     assert trace.reloaded is not None
     return trace.reloaded
+
+
+def _processor_files(trace: Trace) -> str:
+    """The processor's files that the base has and the saved directory lacks."""
+    roles = trace.header.get("base_roles") or {}
+    there = trace.inventory["files"] if trace.inventory else {}
+    files = {file for role in ("processor", "image processor", "code") for file in roles.get(role, ())}
+    missing = sorted(files - set(there))
+    return f"missing from the saved directory: {listed(missing, 5)}" if missing else "the processor's files"
 
 
 def _in_use(path: str) -> bool:

@@ -23,10 +23,11 @@ def load_model(request: Request, tokenizer: Any, record: dict[str, Any]) -> Any:
     if request.what == "full":
         return _from_pretrained(directory, request, record).eval()
     adapter = request.what == "adapter"
-    model = _from_pretrained(_base_of_adapter(directory) if adapter else Path(request.base), request, record)
+    base = _base_of_adapter(directory) if adapter else Path(request.base)
+    model = _from_pretrained(base, request, record)
     if tokenizer is not None and len(tokenizer) > model.get_input_embeddings().weight.shape[0]:
         model.resize_token_embeddings(len(tokenizer))
-    return (_with_adapter(model, directory, record) if adapter else _laid_over(model, request, record)).eval()
+    return (_with_adapter(model, directory, base, record) if adapter else _laid_over(model, request, record)).eval()
 
 
 def _from_pretrained(directory: Path, request: Request, record: dict[str, Any]) -> Any:
@@ -49,7 +50,7 @@ def _base_of_adapter(directory: Path) -> Path:
     return Path(config["base_model_name_or_path"])
 
 
-def _with_adapter(model: Any, directory: Path, record: dict[str, Any]) -> Any:
+def _with_adapter(model: Any, directory: Path, base: Path, record: dict[str, Any]) -> Any:
     """The base with its adapter; keys that peft misses or does not know are recorded, for it only warns of them."""
     from peft import PeftModel
 
@@ -62,7 +63,7 @@ def _with_adapter(model: Any, directory: Path, record: dict[str, Any]) -> Any:
         from harness.checkpoint.fit import adapter_fit
 
         with contextlib.suppress(Refused):  # an adapter whose files cannot be read fits nothing: the error says so
-            if diagnosis := adapter_fit(directory, paths).diagnosis:
+            if diagnosis := adapter_fit(directory, paths, base=base).diagnosis:
                 record["adapter_fit"] = diagnosis
         raise
     said = (str(warning.message) for warning in caught)
