@@ -138,6 +138,17 @@ def test_text_alone_gives_tower_and_resampler_zeros_and_not_none(minicpm: Any, m
         assert parameter.grad.any() == path.startswith("llm."), path
 
 
+def test_the_empty_picture_is_the_published_one_where_slices_are_as_large(
+    minicpm: Any, model: Any, batch_of: Any
+) -> None:
+    model.config.image_size = 448
+    given = seen_by(model.vpm)
+
+    minicpm.loss(model.train(), batch_of("text"))
+
+    assert [args[0].shape for args, _, _ in given] == [(1, 3, 224, 224)]
+
+
 def test_text_alone_leaves_the_tower_in_peace_where_nothing_trains(minicpm: Any, model: Any, batch_of: Any) -> None:
     given = seen_by(model.vpm)
 
