@@ -64,6 +64,18 @@ def auto_class(directory: Path, trust_remote_code: bool = False) -> Any:
     return next(known, image_text)
 
 
+def turn_on_checkpointing(model: Any) -> None:
+    """Non-reentrant, for the reentrant kind leaves adapters in a frozen tower without gradient (peft #2880).
+
+    transformers 5.23 calls it activation checkpointing.
+    """
+    options = {"use_reentrant": False}
+    if hasattr(model, "activation_checkpointing_enable"):
+        model.activation_checkpointing_enable(activation_checkpointing_kwargs=options)
+    else:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs=options)
+
+
 def use_modules_cache(directory: Path) -> None:
     """Where code files of model directories are copied before they run. Each process has its own place: transformers
     copies them without a lock, and reads the setting once, when it is imported."""

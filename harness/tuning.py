@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from harness import stack
 from harness.checkpoint.targets import why_unmet
 from harness.families.family import Family
 from harness.recipe import Adapter, Recipe, Tune
@@ -35,7 +36,7 @@ def tune(model: nn.Module, recipe: Recipe, family: Family, seams: Seams) -> nn.M
             for parameter in parameters_of(model, part, family):
                 parameter.requires_grad_(True)
     if recipe.checkpointing:
-        _turn_on_checkpointing(model)
+        stack.turn_on_checkpointing(model)
     return seams.alter(Seam.AFTER_TUNING, model, Moment(model=model))
 
 
@@ -134,8 +135,3 @@ def _with_adapter(model: nn.Module, options: dict[str, Any], adapter: Adapter) -
             why = f"; {why_unmet(options['target_modules'], [path for path, _ in model.named_modules()])}"
         what = f"peft refused the adapter: {error}{why}"
         raise Refused(what, do="write targets for this model, or start from the one they are for") from error
-
-
-def _turn_on_checkpointing(model: Any) -> None:
-    """Non-reentrant, for the reentrant kind leaves adapters in a frozen tower without gradient (peft #2880)."""
-    model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})

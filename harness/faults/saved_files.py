@@ -105,7 +105,7 @@ def one_normalisation_value_differs(directory: Path, moment: Moment) -> None:
         if (path := directory / name).exists():
             settings = json.loads(path.read_text(encoding="utf-8"))
             images = settings.get("image_processor", settings)
-            for means in [images[key] for key in ("image_mean", "mean") if key in images]:
+            for means in [images[key] for key in ("image_mean", "norm_mean") if key in images]:
                 means[0] += 0.01
             path.write_text(json.dumps(settings), encoding="utf-8")
 

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.checks import CHECKS
+
 RECIPES = 8
 SUITE = "family: llava-1.5-7b\ndefaults: {steps: 2}\nrecipes:\n" + "".join(
     f"  r{number}: {{tune: [connector], seed: {number}}}\n" for number in range(RECIPES)
@@ -192,7 +194,13 @@ def test_the_results_hold_no_part_of_a_recipe_that_was_not_finished(train, tmp_p
     (tmp_path / "many.yaml").write_text(SUITE)
 
     ran = train(
-        "run", "many.yaml", "--out", tmp_path / "out", folder=tmp_path, plugins=("interrupts",), INTERRUPT_AT="30"
+        "run",
+        "many.yaml",
+        "--out",
+        tmp_path / "out",
+        folder=tmp_path,
+        plugins=("interrupts",),
+        INTERRUPT_AT=str(len(list(CHECKS)) + 8),
     )
 
     results = [json.loads(line) for line in (tmp_path / "out" / "results.jsonl").read_text().splitlines()]

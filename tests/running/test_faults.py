@@ -33,4 +33,4 @@ def test_the_same_recipe_without_a_fault_is_silent(shipped, warm, bases, tmp_pat
     name = "llava/lora-qv[fp32]"
     results = Session(warm, tmp_path, bases=bases).results(name, shipped[name], [check.name for check in CHECKS])
 
-    assert {result.status for result in results.values()} == {Status.PASSED}
+    assert {result.status for result in results.values()} == {Status.PASSED, Status.NOT_APPLICABLE}
