@@ -1,4 +1,4 @@
-"""Looking without touching: random state, training modes and buffers are as before when a probe is done."""
+"""Looking without touching: whatever a probe does, the model is as before when it is done."""
 
 from __future__ import annotations
 
@@ -12,20 +12,42 @@ from torch import nn
 
 @contextlib.contextmanager
 def undisturbed(model: nn.Module) -> Iterator[None]:
-    """Run a block in eval mode without gradients, then put everything back bit for bit."""
+    """Run a block in eval mode without gradients, then put everything but the parameters' values back bit for bit.
+
+    No parameter requires a gradient inside: torch chooses among products of matrices by that even where none is
+    computed, and the model that comes back from disk requires none either.
+    """
     modes = {module: module.training for module in model.modules()}
+    trained = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
     buffers = {name: buffer.detach().clone() for name, buffer in model.named_buffers()}
     generator, python = torch.get_rng_state(), random.getstate()
-    model.eval()
+    model.eval().requires_grad_(False)
     try:
         with torch.no_grad():
             yield
     finally:
         for module, training in modes.items():
             module.training = training
+        for parameter, requires_grad in trained:
+            parameter.requires_grad_(requires_grad)
         with torch.no_grad():
             for name, buffer in model.named_buffers():
                 if name in buffers:
                     buffer.copy_(buffers[name])
         torch.set_rng_state(generator)
         random.setstate(python)
+
+
+@contextlib.contextmanager
+def parameters_kept(model: nn.Module) -> Iterator[None]:
+    """Whatever is written into parameters in a block, or put in their place, is undone after it bit for bit."""
+    owned = [(module, dict(module._parameters)) for module in model.modules()]
+    values = [(parameter, parameter.data, parameter.detach().clone()) for parameter in model.parameters()]
+    try:
+        yield
+    finally:
+        for module, parameters in owned:
+            module._parameters.update(parameters)
+        for parameter, memory, value in values:
+            parameter.data = memory
+            memory.copy_(value)

@@ -1,9 +1,9 @@
-"""The probes themselves."""
+"""What probes are given, and the probes that any model can pass."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -23,7 +23,8 @@ class Probed:
     """What probes look at: the trained model, and one collated batch with an image and one of text alone.
 
     `arguments` gives the keyword arguments of a forward pass on a batch, `generation` those of `generate`; `first` the
-    values that parameters had before the first step, by path, where they were kept.
+    values that parameters had before the first step, by path, where they were kept. `known` holds the trained
+    model's logits once some probe has asked for them: all probes of a run are given the same object.
     """
 
     model: Any
@@ -31,6 +32,7 @@ class Probed:
     arguments: Callable[[Batch], dict[str, Any]] = dict
     generation: Callable[[Batch], dict[str, Any]] = dict
     first: Mapping[str, torch.Tensor] | None = None
+    known: Arrays = field(default_factory=dict)
 
 
 Probe = Callable[[Probed], "tuple[dict[str, Any], Arrays]"]
@@ -46,8 +48,8 @@ def probe(function: Probe) -> Probe:
 @probe
 def outputs(probed: Probed) -> tuple[dict[str, Any], Arrays]:
     """Logits on each batch: what the model that comes back from disk must give too."""
-    logits = {name: logits_of(probed, batch) for name, batch in probed.batches.items()}
-    return {"fingerprint": {name: as_hex(fingerprint(value)) for name, value in logits.items()}}, logits
+    logits = trained_logits(probed)
+    return {"fingerprint": fingerprints(logits)}, logits
 
 
 @probe
@@ -56,7 +58,7 @@ def other_pixels(probed: Probed) -> tuple[dict[str, Any], Arrays]:
     batch = probed.batches.get("image")
     if batch is None:
         return {"images": False}, {}
-    seen = logits_of(probed, batch)
+    seen = trained_logits(probed)["image"]
     negated = mapped(batch["pixel_values"], torch.neg)
     other = logits_of(probed, {**batch, "pixel_values": negated})
     difference = (seen - other).abs().amax()
@@ -75,9 +77,31 @@ def generated(probed: Probed) -> tuple[dict[str, Any], Arrays]:
     }, {}
 
 
+def trained_logits(probed: Probed) -> Arrays:
+    """Logits of the trained model as it is, on each batch; computed once for all probes that ask."""
+    if not probed.known:
+        probed.known.update(all_logits(probed))
+    return probed.known
+
+
+def all_logits(probed: Probed) -> Arrays:
+    """Logits of the model in whatever state it is in, on each batch."""
+    return {name: logits_of(probed, batch) for name, batch in probed.batches.items()}
+
+
 def logits_of(probed: Probed, batch: Batch) -> torch.Tensor:
     """The model's logits on a batch, float32 of shape (batch, length, vocabulary)."""
     inputs = {name: value for name, value in batch.items() if name != "labels"}
     output = probed.model(**probed.arguments(inputs))
     logits: torch.Tensor = output["logits"] if isinstance(output, dict) else output.logits
     return logits.detach().float()
+
+
+def fingerprints(arrays: Arrays) -> dict[str, str]:
+    return {name: as_hex(fingerprint(value)) for name, value in arrays.items()}
+
+
+def largest(arrays: Arrays, others: Arrays | None = None) -> dict[str, float]:
+    """The largest magnitude of each array, or of its difference from another of the same name."""
+    differences = arrays if others is None else {name: value - others[name] for name, value in arrays.items()}
+    return {name: float(value.abs().amax()) for name, value in differences.items()}

@@ -19,6 +19,7 @@ def look_at(request: Request, record: dict[str, Any], stream: StreamWriter) -> N
     tokenizer = attempt(record, "tokenizer", lambda: _tokenizer(request, record)) if request.tokenizer else None
     model = attempt(record, "model", lambda: load_model(request, tokenizer, record))
     if model is not None:
+        model.requires_grad_(False)  # as in probes: torch chooses among products of matrices by it
         record["fingerprints"] = {path: as_hex(fingerprint(p)) for path, p in model.named_parameters()}
         record["ties"] = _ties(model)
         attempt(record, "outputs", lambda: _outputs(model, request, record, stream))

@@ -1,0 +1,67 @@
+"""Probes of an adapter turned off, and as it was before the first step."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+from harness.probes.guard import parameters_kept
+from harness.probes.passes import Arrays, Probed, all_logits, fingerprints, largest, probe, trained_logits
+
+
+@probe
+def adapter_disabled(probed: Probed) -> tuple[dict[str, Any], Arrays]:
+    """Logits with the adapter turned off, and how far its layers alone take the trained model from them.
+
+    Turning an adapter off puts the originals of kept modules back too; for the effect their copies stay.
+    """
+    off = _logits_with(_turned_off(probed.model), probed)
+    copies = any(hasattr(module, "modules_to_save") for module in probed.model.modules())
+    beside = _logits_with(_layers_turned_off(probed.model), probed) if copies else off
+    return {"fingerprint": fingerprints(off), "effect": largest(trained_logits(probed), beside)}, off
+
+
+@probe
+def adapter_at_start(probed: Probed) -> tuple[dict[str, Any], Arrays]:
+    """Logits with every parameter as it was before the first step, and how far they are from those without adapter."""
+    if probed.first is None:
+        return {"kept": False}, {}
+    with parameters_kept(probed.model):
+        for path, parameter in probed.model.named_parameters():
+            parameter.copy_(probed.first[path])
+        on, off = all_logits(probed), _logits_with(_turned_off(probed.model), probed)
+    return {"kept": True, "largest_difference": largest(on, off), "largest_logit": largest(off)}, on
+
+
+def _logits_with(state: contextlib.AbstractContextManager[None], probed: Probed) -> Arrays:
+    with state:
+        return all_logits(probed)
+
+
+@contextlib.contextmanager
+def _turned_off(model: Any) -> Iterator[None]:
+    """peft warns where biases that were trained stay: whether that matters is for the checks to say.
+
+    It also sets what it turns on, and in some releases what it turns off, to require gradients.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with model.disable_adapter():
+            model.requires_grad_(False)
+            yield
+        model.requires_grad_(False)
+
+
+@contextlib.contextmanager
+def _layers_turned_off(model: Any) -> Iterator[None]:
+    layers = [module for module in model.modules() if hasattr(module, "get_base_layer")]
+    for layer in layers:
+        layer.enable_adapters(False)
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.enable_adapters(True)
+        model.requires_grad_(False)
