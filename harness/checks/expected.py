@@ -13,11 +13,12 @@ def should_train(intent: Intent, parameter: Parameter) -> bool:
     """Whether the intent wants this parameter trained.
 
     What an adapter adds trains, wherever it sits (whether it should sit there is another check's question); of a
-    module that an adapter keeps a copy of, the copy trains and the original does not.
+    module that an adapter keeps a copy of, the copy trains and the original does not. What the family keeps fixed
+    trains nowhere.
     """
     if parameter.role == "adapter":
         return True
-    if parameter.role == "original":
+    if parameter.role == "original" or intent.is_fixed(parameter.key):
         return False
     return intent.names_as_trained(parameter.key) or _trains_as_bias(intent, parameter)
 

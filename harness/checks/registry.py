@@ -27,12 +27,16 @@ MODULES = (
     "optimizer",
     "numerics",
     "adapters",
+    "adapter_kept",
+    "adapter_behaviour",
+    "adapter_merging",
     "samples",
     "images",
     "saved_files",
     "saved",
     "saved_tensors",
     "saved_vocabulary",
+    "adapter_saved",
 )
 
 

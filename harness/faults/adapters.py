@@ -10,7 +10,8 @@ from harness.recipe import Recipe
 from harness.seams import Moment, Seam
 
 
-def _adapted_layers(model: Any) -> list[tuple[str, Any]]:
+def adapted_layers(model: Any) -> list[tuple[str, Any]]:
+    """The layers with an adapter around them, in the model's order."""
     return [(path, module) for path, module in model.named_modules() if hasattr(module, "base_layer")]
 
 
@@ -28,7 +29,7 @@ def _by_regex(recipe: Recipe) -> bool:
 )
 def one_adapter_taken_off(model: Any, moment: Moment) -> None:
     """One module lost its adapter and is the plain layer again."""
-    path, module = _adapted_layers(model)[0]
+    path, module = adapted_layers(model)[0]
     owner, _, name = path.rpartition(".")
     setattr(model.get_submodule(owner), name, module.base_layer)
 
@@ -46,7 +47,7 @@ def one_adapter_elsewhere(options: dict[str, Any], moment: Moment) -> None:
     options["target_modules"] = f"(?:{options['target_modules']})|{path.replace('.', '[.]')}"
 
 
-def _is_lora(recipe: Recipe) -> bool:
+def is_lora(recipe: Recipe) -> bool:
     return recipe.peft is not None and recipe.peft.method == "lora"
 
 
@@ -55,10 +56,10 @@ def _is_lora(recipe: Recipe) -> bool:
     caught_by="adapter_numbers_as_asked",
     finding="AdapterNumbers",
     size="one scaling",
-    applies=_is_lora,
+    applies=is_lora,
 )
 def one_scaling_doubled(model: Any, moment: Moment) -> None:
     """The scaling of one adapter is twice what was asked."""
-    _, module = _adapted_layers(model)[0]
+    _, module = adapted_layers(model)[0]
     for name in module.scaling:
         module.scaling[name] *= 2

@@ -36,11 +36,9 @@ def freeze_one_parameter(model: Any, moment: Moment) -> None:
 )
 def nudge_one_frozen_element(step: Any, moment: Moment) -> None:
     """The last bit of one element of one frozen parameter flips at one step."""
-    import torch
-
     step()
     if moment.step == 1:
-        _flip_last_bit(first_frozen(moment.model), torch)
+        flip_last_bit(first_frozen(moment.model))
 
 
 @fault(
@@ -122,12 +120,13 @@ def shrink_the_rate(groups: Any, moment: Moment) -> None:
 @fault(Seam.AFTER_BUILD, caught_by="base_weights_arrived", finding="WeightsNotLoaded", size="one element")
 def lose_one_loaded_element(model: Any, moment: Moment) -> None:
     """One element of the loaded model is not the base directory's."""
+    flip_last_bit(next(iter(model.parameters())))
+
+
+def flip_last_bit(parameter: Any) -> None:
+    """The last bit of the first element is the other one."""
     import torch
 
-    _flip_last_bit(next(iter(model.parameters())), torch)
-
-
-def _flip_last_bit(parameter: Any, torch: Any) -> None:
     integers = {2: torch.int16, 4: torch.int32}[parameter.element_size()]
     with torch.no_grad():
         parameter.data.view(integers).reshape(-1)[0] ^= 1

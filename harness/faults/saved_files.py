@@ -25,7 +25,7 @@ def _saves_whole_with_images(recipe: Recipe) -> bool:
 def one_key_left_out(directory: Path, moment: Moment) -> None:
     """One tensor is missing from its shard."""
     shard = _shards(directory)[0]
-    _rewrite(shard, lambda tensors: tensors.pop(sorted(tensors)[0]))
+    rewrite(shard, lambda tensors: tensors.pop(sorted(tensors)[0]))
 
 
 @fault(
@@ -50,7 +50,7 @@ def one_byte_cut_off(directory: Path, moment: Moment) -> None:
 )
 def one_saved_element_differs(directory: Path, moment: Moment) -> None:
     """One element of one saved tensor is another number."""
-    _rewrite(_shards(directory)[0], _change_one_element)
+    rewrite(_shards(directory)[0], _change_one_element)
 
 
 @fault(
@@ -119,7 +119,7 @@ def _change_tensor(directory: Path, part: str) -> None:
 
     for shard in _shards(directory):
         if any(part in key for key in load_file(shard)):
-            _rewrite(shard, lambda tensors: _change_one_element({k: v for k, v in tensors.items() if part in k}))
+            rewrite(shard, lambda tensors: _change_one_element({k: v for k, v in tensors.items() if part in k}))
             return
 
 
@@ -128,7 +128,8 @@ def _change_one_element(tensors: dict[str, Any]) -> None:
     tensor.reshape(-1)[0] += 1.0
 
 
-def _rewrite(shard: Path, change: Any) -> None:
+def rewrite(shard: Path, change: Any) -> None:
+    """Write a weight file anew with its tensors changed."""
     from safetensors.torch import load_file, save_file
 
     tensors = {key: tensor.clone() for key, tensor in load_file(shard).items()}

@@ -178,10 +178,32 @@ def events() -> list[Record]:
             "batches": {"image": {"input_ids": "i", "pixel_values": "p"}, "text": {"input_ids": "t"}},
             "tokens": 9,
         },
+        *adapter_probes(),
         {"kind": "probe", "name": "generated", "ids": {"image": [1, 2], "text": [3, 4]}},
         {"kind": "probe", "name": "other_pixels", "images": True, "largest_difference": 0.25},
         {"kind": "probe", "name": "outputs", "fingerprint": {"image": "I", "text": "T"}, "arrays": "a.safetensors"},
         {"kind": "closing", "steps": STEPS},
+    ]
+
+
+def adapter_probes() -> list[Record]:
+    """An adapter that changes nothing at first, something once trained, and merges to the same."""
+    none, some, one = ({"image": value, "text": value} for value in (0.0, 0.5, 1.0))
+    modules = {
+        "path": [f"{BASE}{path}" for path in ADAPTED],
+        "dtype": ["float32"] * len(ADAPTED),
+        "largest": [1.0] * len(ADAPTED),
+        "changed": [0.25] * len(ADAPTED),
+        "again": [0.0] * len(ADAPTED),
+        "back": [0.0] * len(ADAPTED),
+    }
+    start = {"kept": True, "arrays": "a.safetensors", "largest_difference": none, "largest_logit": one}
+    off = {"fingerprint": {"image": "B", "text": "C"}, "arrays": "a.safetensors", "effect": some}
+    merged = {"modules": modules, "arrays": None, "largest_difference": dict(none), "largest_logit": one}
+    return [
+        {"kind": "probe", "name": "adapter_at_start", **start},
+        {"kind": "probe", "name": "adapter_disabled", **off},
+        {"kind": "probe", "name": "adapter_merged", **merged},
     ]
 
 

@@ -46,6 +46,18 @@ def test_findings_make_the_status(
 NOT_APPLICABLE: list[tuple[Reason, str, Callable[[dict[str, Any]], object]]] = [
     (Reason.NO_ADAPTER, "adapters_where_intended", lambda i: i.update(adapter=None)),
     (Reason.NO_ADAPTER, "adapter_numbers_as_asked", lambda i: i.update(adapter=None)),
+    (Reason.NO_IDENTITY, "adapter_starts_as_identity", lambda i: i["adapter"].update(init=False)),
+    (Reason.NO_IDENTITY, "adapter_starts_as_identity", lambda i: i["adapter"].update(init="loftq")),
+    (Reason.NO_IDENTITY, "adapter_starts_as_identity", lambda i: i["adapter"].update(method="vblora")),
+    (Reason.TOKENS_ADDED, "adapter_starts_as_identity", lambda i: (
+        i["adapter"].update(init="pissa"), i.update(resized=["a"]))),
+    (Reason.TOKENS_ADDED, "adapter_disabled_is_base", lambda i: i.update(resized=["a"])),
+    (Reason.BIASES_TRAINED, "adapter_disabled_is_base", lambda i: i["adapter"].update(bias="lora_only")),
+    (Reason.BASE_REWRITTEN, "adapter_disabled_is_base", lambda i: i["adapter"].update(init="olora")),
+    (Reason.NO_MERGING, "adapter_merges", lambda i: i["adapter"].update(method="prompt_tuning")),
+    (Reason.NOTHING_KEPT, "kept_modules", lambda i: i.update(trains=[])),
+    (Reason.NO_ADAPTER_SAVED, "adapter_file_holds_adapter_only", lambda i: i["save"].update(what="full")),
+    (Reason.NOTHING_SAVED, "adapter_file_holds_adapter_only", lambda i: i["save"].update(what="nothing")),
     (Reason.NOTHING_SAVED, "saved_directory_loads", lambda i: i["save"].update(what="nothing")),
     (Reason.NOTHING_SAVED, "reloaded_parameters_equal", lambda i: i["save"].update(what="nothing")),
     (Reason.NOTHING_SAVED, "processor_reloads", lambda i: i["save"].update(what="nothing")),
@@ -139,6 +151,19 @@ BLOCKED: list[tuple[str, str, Callable[[Evidence], object]]] = [
     ("probe other_pixels was not made", "pixels_matter", lambda e: e.events.remove(e.probe("other_pixels"))),
     ("no training forward was recorded", "labels_present", lambda e: e.drop("forward")),
     ("the samples were not announced", "samples_in_order", lambda e: e.drop("data")),
+    (
+        "the values before the first step were not kept: the model is too large",
+        "adapter_starts_as_identity",
+        lambda e: e.probe("adapter_at_start").update(kept=False),
+    ),
+    (
+        "no process verified the base directory",
+        "adapter_starts_as_identity",
+        lambda e: (e.intent["adapter"].update(init="pissa"), e.base.clear()),
+    ),
+    ("no process verified the base directory", "adapter_disabled_is_base", lambda e: e.base.clear()),
+    ("the base directory gave no logits", "adapter_disabled_is_base", lambda e: e.base[0].pop("outputs")),
+    ("the saved directory was not listed", "adapter_file_holds_adapter_only", lambda e: e.stream.pop(0)),
     ("the base directory has no inventory", "base_weights_arrived", lambda e: e.header.pop("base")),
 ]
 
