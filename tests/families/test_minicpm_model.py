@@ -12,7 +12,8 @@ from torch import nn
 from harness import stack
 from harness.data import Sample
 from harness.families.minicpm.code_files.modeling_minicpmv import MiniCPMV
-from harness.families.minicpm.dimensions import TINY, configuration
+from harness.families.minicpm.configuration import configuration
+from harness.families.minicpm.dimensions import TINY
 from harness.recipe import Recipe
 from harness.seams import Seams
 from harness.tuning import tune

@@ -10,7 +10,8 @@ import torch
 
 from harness.families.minicpm.code_files.modeling_minicpmv import MiniCPMV
 from harness.families.minicpm.code_files.resampler import Resampler
-from harness.families.minicpm.dimensions import TINY, configuration
+from harness.families.minicpm.configuration import configuration
+from harness.families.minicpm.dimensions import TINY
 
 
 def made(**changed: int) -> Resampler:

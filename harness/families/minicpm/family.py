@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.families.family import Handles, Loaded
 from harness.families.minicpm import batches, modes, names, processing, refusals, tokens
-from harness.families.minicpm.dimensions import PUBLISHED, TINY, Dimensions, configuration
+from harness.families.minicpm.configuration import configuration
+from harness.families.minicpm.dimensions import PUBLISHED, TINY, Dimensions
 from harness.families.promises import intent_from
 from harness.families.supervision import IGNORED_LABEL
 from harness.intent import Intent
