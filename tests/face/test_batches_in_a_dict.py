@@ -45,8 +45,15 @@ def events(trace: Path, kind: str) -> list[dict[str, Any]]:
 
 
 LABELS = torch.tensor([[2, 3, IGNORED], [IGNORED, 6, 7]])
+
+
+def by_function(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Looked up when it is called: who imports the function by name before recording begins is not seen."""
+    return nn.functional.cross_entropy(logits, labels)
+
+
 LOSSES = {
-    "function": lambda logits, labels: nn.functional.cross_entropy(logits, labels),
+    "function": by_function,
     "by name": lambda logits, labels: nn.functional.cross_entropy(input=logits, target=labels),
     "module": nn.CrossEntropyLoss(),
 }
