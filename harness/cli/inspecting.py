@@ -231,8 +231,11 @@ def _print(checkpoint: Path, base: Path | None, seen: Seen, copied: list[str]) -
     from harness.report.text import plural
     from harness.result import Result, Status
 
-    tensors = sorted(seen.tensors.items())
-    print_columns([[key, str(facts["shape"]), facts["dtype"], facts["file"]] for key, facts in tensors])
+    if base is None:
+        tensors = sorted(seen.tensors.items())
+        print_columns([[key, str(facts["shape"]), facts["dtype"], facts["file"]] for key, facts in tensors])
+    else:  # what plays a role is compared, and hundreds of tensors would hide it
+        print_columns([[role, ", ".join(files)] for role, files in seen.roles.items()])
     if known := list(_known(seen)):
         print_columns(known)
     if copied:
