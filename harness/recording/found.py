@@ -74,7 +74,7 @@ class FoundModel:
                 "type": [kind_of(module) for _, module in modules],
                 "training": [module.training for _, module in modules],
             },
-            adapters={path: facts for path, module in modules if (facts := adapter_facts(module))},
+            adapters={path: facts for path, module in modules if (facts := adapter_facts(module)) is not None},
         )
         roles = _roles(modules)
         stream.emit(
