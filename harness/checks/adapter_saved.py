@@ -10,6 +10,7 @@ from harness.checks.adapter_needs import AdapterSaved
 from harness.checks.expected import should_train
 from harness.checks.needs import AnAdapter, Closed, Parameters
 from harness.checks.registry import check
+from harness.checks.saved_tensors import SAFETENSORS
 from harness.checks.wording import count, listed
 from harness.result import Finding, Severity
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from harness.intent import Intent
     from harness.trace.reader import Parameter, Trace
 
-DTYPES = {"F64": "float64", "F32": "float32", "BF16": "bfloat16", "F16": "float16"}
 EMBEDDINGS = ("embeddings", "lm_head")
 
 
@@ -130,4 +130,4 @@ def _is_drawn(intent: Intent, name: str) -> bool:
 
 
 def _differs(parameter: Parameter, facts: dict[str, Any]) -> bool:
-    return facts["fingerprint"] != parameter.last or DTYPES.get(facts["dtype"]) != parameter.dtype
+    return (facts["fingerprint"], facts["dtype"]) != (parameter.last, SAFETENSORS.get(parameter.dtype))

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from harness.checkpoint.verified import base_flaws
+from harness.checks.adapter_needs import rewrites_base
 from harness.checks.needs import Base, Parameters, VerifiedBase
 from harness.checks.registry import check
 from harness.checks.wording import count, listed
@@ -13,7 +14,7 @@ from harness.result import Finding
 
 if TYPE_CHECKING:
     from harness.intent import Intent
-    from harness.trace.reader import Trace
+    from harness.trace.reader import Parameter, Trace
 
 
 class WeightsNotLoaded(Finding):
@@ -47,7 +48,7 @@ def base_directory_sound(intent: Intent, trace: Trace) -> Iterator[Finding]:
 )
 def base_weights_arrived(intent: Intent, trace: Trace) -> Iterator[Finding]:
     base = trace.header["base"]
-    own = [p for p in trace.parameters if p.role != "adapter" and not intent.is_resized(p.key)]
+    own = [p for p in trace.parameters if _starts_as_loaded(intent, p)]
     unknown = [p.key for p in own if p.key not in base and p.role == "base"]
     differing = [p.key for p in own if p.key in base and base[p.key].get(p.dtype) != p.first]
     for keys, seen in (
@@ -62,3 +63,11 @@ def base_weights_arrived(intent: Intent, trace: Trace) -> Iterator[Finding]:
                 cause="the loader skipped keys that it did not recognise",
                 do="load with strict=True, or compare the checkpoint's key names with the model's",
             )
+
+
+def _starts_as_loaded(intent: Intent, parameter: Parameter) -> bool:
+    """Whether nothing changes it between loading and training: no token added, no adapter that rewrites it."""
+    if parameter.role == "adapter" or intent.is_resized(parameter.key):
+        return False
+    rewritten = intent.adapter is not None and rewrites_base(intent.adapter)
+    return not (rewritten and ".base_layer." in parameter.path)

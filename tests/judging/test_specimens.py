@@ -120,6 +120,10 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
         ("WeightsNotLoaded", "one key unknown", lambda e: e.header["base"].pop("vision.norm.weight")),
         ("WeightsNotLoaded", "other bits", lambda e: e.put("parameters", "fingerprint", VISION, "other")),
         ("WeightsNotLoaded", "a copy of other bits", lambda e: e.put("parameters", "fingerprint", CONNECTOR, "other")),
+        ("WeightsNotLoaded", "other bits under an adapter", lambda e: (
+            e.put("parameters", "fingerprint", UNDER_ADAPTER, "other"))),
+        ("WeightsNotLoaded", "other bits beside an adapter that rewrites", lambda e: (
+            asks(e, init="pissa"), e.put("parameters", "fingerprint", VISION, "other"))),
         ("WeightsNotLoaded", "another dtype", lambda e: e.put("parameters", "dtype", VISION, "bfloat16")),
     ],
     "trainable_set_as_intended": [
@@ -263,6 +267,8 @@ SILENT: dict[str, list[tuple[str, Alteration]]] = {
     ],
     "base_weights_arrived": [
         ("an adapter is not in the base", lambda e: e.put("parameters", "fingerprint", A0, "any")),
+        ("rewritten where the adapter came", lambda e: (
+            asks(e, init="pissa"), e.put("parameters", "fingerprint", UNDER_ADAPTER, "any"))),
     ],
     "trainable_set_as_intended": [
         ("a bias under an adapter", lambda e: (asks(e, bias="lora_only"), trained_bias(e, UNDER_ADAPTER))),
