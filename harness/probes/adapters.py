@@ -18,7 +18,7 @@ def adapter_disabled(probed: Probed) -> tuple[dict[str, Any], Arrays]:
     Turning an adapter off puts the originals of kept modules back too; for the effect their copies stay.
     """
     off = _logits_with(_turned_off(probed.model), probed)
-    copies = any(hasattr(module, "modules_to_save") for module in probed.model.modules())
+    copies = any(hasattr(module, "original_module") for module in probed.model.modules())
     beside = _logits_with(_layers_turned_off(probed.model), probed) if copies else off
     return {"fingerprint": fingerprints(off), "effect": largest(trained_logits(probed), beside)}, off
 

@@ -164,6 +164,18 @@ def test_the_trained_models_logits_are_computed_once(trained: Trained) -> None:
     assert made == [2, 1, 4, 4, 2, 0]
 
 
+def test_without_copies_turning_off_is_one_pass_of_each_batch(trained: Trained) -> None:
+    probed = trained(modules_to_save=None)
+    passes: list[None] = []
+    probed.model.base_model.model.register_forward_hook(lambda *_: passes.append(None))
+
+    probe("outputs", probed)
+    facts, _ = probe("adapter_disabled", probed)
+
+    assert len(passes) == 2 + 2
+    assert all(value > 0 for value in facts["effect"].values())
+
+
 def test_no_parameter_requires_a_gradient_in_any_pass(trained: Trained) -> None:
     probed = trained()
     flags: set[bool] = set()
