@@ -14,7 +14,8 @@ import pytest
 
 from tests.docs.conftest import ROOT, commands
 
-HARNESS = [(command, shown) for command, shown in commands("README.md") if command.startswith("harness ")]
+RUN = ("harness", "cp", "rm")
+HARNESS = [(command, shown) for command, shown in commands("README.md") if command.split()[0] in RUN]
 NOX = [command for command, _ in commands("README.md") if "nox" in command]
 
 
