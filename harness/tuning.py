@@ -123,7 +123,9 @@ def _targets(value: str | tuple[str, ...]) -> str | list[str]:
 def _with_adapter(model: nn.Module, options: dict[str, Any], adapter: Adapter) -> nn.Module:
     import peft
 
-    known: dict[str, Any] = {str(kind.value).lower(): cls for kind, cls in peft.PEFT_TYPE_TO_CONFIG_MAPPING.items()}
+    known: dict[str, Any] = {
+        str(getattr(kind, "value", kind)).lower(): cls for kind, cls in peft.PEFT_TYPE_TO_CONFIG_MAPPING.items()
+    }
     if adapter.method.lower() not in known:
         raise Refused(f"peft has no method {adapter.method!r}", do=f"it has {', '.join(sorted(known))}")
     try:
