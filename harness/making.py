@@ -170,18 +170,17 @@ def _batches(
     recipe: Recipe, family: Family, loaded: Loaded
 ) -> tuple[list[list[dict[str, torch.Tensor]]], dict[str, Any]]:
     """The micro-batches of each step, in the samples' order, and what the trace must say of them."""
+    from harness.announcing import announced
     from harness.data import digest, select
-    from harness.recording.batches import sample_fingerprints
 
     size, accumulation = recipe.data.batch_size, recipe.optimizer.accumulation
     samples = select(_samples(recipe), recipe.data.mix, recipe.steps * accumulation * size)
-    encoded = [family.encode(sample, loaded.processor, recipe.data.max_length) for sample in samples]
-    starts = range(0, len(samples), size)
-    micro = [family.collate(encoded[at : at + size], loaded.processor) for at in starts]
+    rows = [list(samples[at : at + size]) for at in range(0, len(samples), size)]
+    encoded = [[family.encode(one, loaded.processor, recipe.data.max_length) for one in row] for row in rows]
+    micro = [family.collate(row, loaded.processor) for row in encoded]
     batches = [micro[at : at + accumulation] for at in range(0, len(micro), accumulation)]
-    prints = [[sample_fingerprints(one["input_ids"][None])[0] for one in encoded[at : at + size]] for at in starts]
-    names = [[sample.id for sample in samples[at : at + size]] for at in starts]
-    return batches, {"digest": digest(samples), "samples": names, "fingerprints": prints}
+    facts = announced(rows, encoded, family, loaded.processor.tokenizer)
+    return batches, {"digest": digest(samples), **facts}
 
 
 def _samples(recipe: Recipe) -> Any:

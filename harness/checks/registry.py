@@ -31,6 +31,7 @@ MODULES = (
     "adapter_behaviour",
     "adapter_merging",
     "samples",
+    "supervision",
     "images",
     "saved_files",
     "saved",

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from harness.data import Sample
+    from harness.families.supervision import Answer
 
 SHIPPED = {
     "llava-1.5-7b": "harness.families.llava:LLAVA_7B",
@@ -62,6 +63,7 @@ class Family(Protocol):
     sizes: tuple[str, ...]
     library_modules: tuple[str, ...]  # what of transformers it imports: paid for once, in warm parents
     remote_code: bool  # whether its directories carry code files, which run only where a recipe says so
+    labels_early: int  # how many places before its token a label stands: 1 where they are shifted before the model
     naming: Naming
     handles: Handles
 
@@ -79,6 +81,10 @@ class Family(Protocol):
 
     def prompt(self, sample: Sample) -> dict[str, Any]:
         """A sample as plain data for a process that knows no family: `text`, and `images` as paths."""
+        ...
+
+    def answers(self, sample: Sample) -> list[Answer]:
+        """What is learned of a sample, as text, from its turns alone."""
         ...
 
     def encode(self, sample: Sample, processor: Any, max_length: int) -> dict[str, Any]:

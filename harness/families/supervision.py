@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import blake2b
+from itertools import pairwise
 from typing import Any
 
 from harness.refusal import Refused
@@ -52,3 +54,59 @@ def labels_for(pieces: list[Piece], ids: list[int], tokenizer: Any, sample_id: s
                     )
                 labels[index] = ids[index]
     return labels
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is learned of one assistant turn, as text: what stands in the prompt, and what is learned once `more`."""
+
+    text: str
+    more: str = ""
+
+
+@dataclass(frozen=True)
+class ReadBack:
+    """By answer: the text promised, what its labels decode to, and what stands where they point in the prompt."""
+
+    promised: list[str]
+    decoded: list[str]
+    in_place: list[str]
+
+    def digests(self) -> dict[str, list[str]]:
+        """Each text as a digest: a trace keeps no text."""
+        return {name: [_digest(text) for text in texts] for name, texts in vars(self).items()}
+
+
+def read_back(ids: list[int], labels: list[int], answers: list[Answer], early: int, tokenizer: Any) -> ReadBack:
+    """The supervised text of a sample, decoded: stretch by stretch of its labels, against its turns.
+
+    Nothing that made the labels has a part in this: the answers come from the turns, and the tokenizer decodes. A label
+    stands `early` places before the token it asks for.
+    """
+    stretches = _stretches(labels)
+    promised = [answer.text + answer.more for answer in answers]
+    decoded = [_decoded(labels[start:end], tokenizer) for start, end in stretches]
+    at_hand = [_decoded(ids[start + early : end + early], tokenizer) for start, end in stretches]
+    in_place = [text[: len(one.text)] + one.more if one.more else text for text, one in zip(at_hand, answers)]  # noqa: B905
+    return ReadBack(promised, decoded, in_place)
+
+
+def _stretches(labels: list[int]) -> list[tuple[int, int]]:
+    """The ranges of labels that are learned."""
+    edges = [
+        at for at, (a, b) in enumerate(pairwise([IGNORED_LABEL, *labels, IGNORED_LABEL])) if _counts(a) != _counts(b)
+    ]
+    return list(zip(edges[::2], edges[1::2], strict=True))
+
+
+def _counts(label: int) -> bool:
+    return label != IGNORED_LABEL
+
+
+def _decoded(ids: list[int], tokenizer: Any) -> str:
+    text: str = tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+    return text
+
+
+def _digest(text: str) -> str:
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()

@@ -20,6 +20,7 @@ MODULES = (
     "adapter_behaviour",
     "adapter_merging",
     "batches",
+    "data",
     "saved_files",
     "saved_tensors",
     "adapter_files",

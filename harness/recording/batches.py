@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from harness.recording.digests import Digest
+from harness.recording.learned import learned_rows, row_lengths
 from harness.trace.fingerprint import as_hex, bits, weights
 from harness.trace.nested import tensors_in
 
@@ -28,14 +29,27 @@ def labels_that_count(targets: torch.Tensor, ignored: int) -> int:
     return int(torch.count_nonzero(targets != ignored))
 
 
+def target_facts(targets: torch.Tensor, ignored: int, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """The same of class indices that a loss was computed from, in rows where they are one for each token id."""
+    facts: dict[str, Any] = {"labels": labels_that_count(targets, ignored)}
+    ids = inputs.get("input_ids")
+    if isinstance(ids, torch.Tensor) and ids.dim() == 2 and ids.numel() == targets.numel():
+        facts["learned"] = learned_rows(targets.view(ids.shape), ignored, inputs.get("attention_mask"))
+    return facts
+
+
 def batch_facts(inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """Labels that count, one fingerprint per sample, and the shapes, of a model's keyword arguments."""
+    """Labels that count and where they stand, one fingerprint and length per sample, and the shapes, of a model's
+    keyword arguments."""
     facts: dict[str, Any] = {}
-    labels, ids = inputs.get("labels"), inputs.get("input_ids")
+    labels, ids, mask = inputs.get("labels"), inputs.get("input_ids"), inputs.get("attention_mask")
     if isinstance(labels, torch.Tensor):
         facts["labels"] = labels_that_count(labels, IGNORED_LABEL)
+        if isinstance(ids, torch.Tensor) and ids.shape == labels.shape and labels.dim() == 2:
+            facts["learned"] = learned_rows(labels, IGNORED_LABEL, mask)
     if isinstance(ids, torch.Tensor) and ids.dim() == 2:
-        facts["samples"] = sample_fingerprints(ids, inputs.get("attention_mask"))
+        facts["samples"] = sample_fingerprints(ids, mask)
+        facts["lengths"] = row_lengths(ids, mask)
     pixels = inputs.get("pixel_values")
     if seen := list(tensors_in(pixels)):
         facts["pixels"] = Digest()(seen)

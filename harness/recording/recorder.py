@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from harness.recording.batches import batch_facts, batch_in, labels_that_count, loss_of
+from harness.recording.batches import batch_facts, batch_in, loss_of, target_facts
 from harness.recording.clock import StepClock
 from harness.recording.found import FoundModel, LiveModules
 from harness.recording.layers import LayerWatch
@@ -38,6 +38,7 @@ class Recorder:
         self._optimizers: dict[int, OptimizerFacts] = {}
         self._layers: LayerWatch | None = None
         self._targets: tuple[torch.Tensor, int] | None = None
+        self._inputs: Mapping[str, Any] = {}
         self._watch = Watch(self)
         self._hooks: list[Any] = []
         self._paused = False
@@ -112,8 +113,10 @@ class Recorder:
             "training": root.training,
             "loss": None if loss is None else float(loss.detach()),
         }
-        facts.update(batch_facts(batch_in(args, kwargs)))
+        inputs = batch_in(args, kwargs)
+        facts.update(batch_facts(inputs))
         self._targets = None if "labels" in facts else self._targets
+        self._inputs = {} if "labels" in facts else {name: inputs.get(name) for name in ("input_ids", "attention_mask")}
         if self._layers is not None and self.clock.first:
             facts["dtypes"] = self._layers.dtypes_by_kind()
         self.event("forward", **facts)
@@ -137,7 +140,7 @@ class Recorder:
         if watch is not None:
             facts["recomputed"] = watch.recomputed
         if self._targets is not None:
-            facts["labels"] = labels_that_count(*self._targets)
+            facts.update(target_facts(*self._targets, self._inputs))
             self._targets = None
         self.event("backward", **facts)
         self.clock.gradients_are_new()

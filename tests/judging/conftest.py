@@ -38,6 +38,7 @@ PARAMETERS = (
 )
 TRAINED = [index for index, (_, _, trains) in enumerate(PARAMETERS) if trains]
 ELEMENTS = 4
+LENGTH = 10  # tokens of each sample
 
 
 def intent_settings() -> Record:
@@ -120,7 +121,9 @@ def at_step(step: int) -> Iterator[Record]:
         first = step == micro == 0
         sample = [f"sample-{2 * step + micro}-{row}" for row in range(2)]
         dtypes = {"dtypes": {"Linear": ["bfloat16"]}} if first else {}
-        yield {"kind": "forward", **here, "training": True, "loss": 2.0, "labels": 7, "samples": sample, **dtypes}
+        learned = {"fingerprint": ["labels"] * 2, "stretches": [[[4, 7], [9, 10]] for _ in range(2)]}
+        seen = {"labels": 8, "samples": sample, "lengths": [LENGTH] * 2, "learned": learned}
+        yield {"kind": "forward", **here, "training": True, "loss": 2.0, **seen, **dtypes}
         recomputed = {"recomputed": {"Layer": 2}} if first else {}
         yield {"kind": "backward", **here, "value": 1.0, "stale": 0, **recomputed}
     yield {"kind": "gradients", **place, "moment": "backward", "norm": columns["norm"]}
@@ -154,7 +157,7 @@ def events() -> list[Record]:
     group = {"parameters": [["m", index] for index in TRAINED], "lr": 0.01}
     steps = [event for step in range(STEPS) for event in at_step(step)]
     return [
-        {"kind": "data", "samples": names, "fingerprints": prints},
+        {"kind": "data", "samples": names, "fingerprints": prints, **promised_data()},
         model(),
         parameters(),
         {
@@ -184,6 +187,25 @@ def events() -> list[Record]:
         {"kind": "probe", "name": "outputs", "fingerprint": {"image": "I", "text": "T"}, "arrays": "a.safetensors"},
         {"kind": "closing", "steps": STEPS},
     ]
+
+
+def promised_data() -> Record:
+    """What was announced of the samples beyond their names: two answers each, the first of three tokens."""
+    text = {name: ["first", "second"] for name in ("promised", "decoded", "in_place")}
+    return {
+        "lengths": [[LENGTH] * 2 for _ in range(2 * STEPS)],
+        "learned": [
+            [
+                {
+                    "fingerprint": "labels",
+                    "stretches": [[4, 7], [9, 10]],
+                    "text": {name: list(texts) for name, texts in text.items()},
+                }
+                for _ in range(2)
+            ]
+            for _ in range(2 * STEPS)
+        ],
+    }
 
 
 def adapter_probes() -> list[Record]:

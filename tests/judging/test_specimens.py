@@ -14,7 +14,7 @@ import harness.checks
 from harness.checks import CHECKS
 from harness.checks.movement import HALF_ULP
 from harness.result import Finding, Status
-from tests.judging import adapter_specimens, saved_specimens
+from tests.judging import adapter_specimens, data_specimens, saved_specimens
 
 Evidence = Any
 Alteration = Callable[[Evidence], object]
@@ -22,7 +22,7 @@ LAST = -1
 NAN = "nan"
 
 BASE = "base_model.model."
-SETTINGS = saved_specimens.SETTINGS | adapter_specimens.SETTINGS
+SETTINGS = saved_specimens.SETTINGS | adapter_specimens.SETTINGS | data_specimens.SETTINGS
 Q0, Q1 = f"{BASE}language.layers.0.q_proj", f"{BASE}language.layers.1.q_proj"
 CONNECTOR = "connector.modules_to_save.default.weight"
 VISION = "vision.norm.weight"
@@ -354,8 +354,8 @@ SILENT: dict[str, list[tuple[str, Alteration]]] = {
     "processor_reloads": [("inputs that training had not", lambda e: e.reloaded["encoded"]["text"].update(mask="m"))],
 }  # fmt: skip
 
-SPECIMENS |= saved_specimens.SPECIMENS | adapter_specimens.SPECIMENS
-SILENT |= saved_specimens.SILENT | adapter_specimens.SILENT
+SPECIMENS |= saved_specimens.SPECIMENS | adapter_specimens.SPECIMENS | data_specimens.SPECIMENS
+SILENT |= saved_specimens.SILENT | adapter_specimens.SILENT | data_specimens.SILENT
 SHIPPED = [check.name for check in CHECKS]
 
 

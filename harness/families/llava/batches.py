@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from harness.data import Sample, decoded_images
-from harness.families.supervision import IGNORED_LABEL, Piece, labels_for
+from harness.families.supervision import IGNORED_LABEL, Answer, Piece, labels_for
 from harness.refusal import Refused
 
 if TYPE_CHECKING:
@@ -21,6 +21,11 @@ def pieces_of(sample: Sample) -> list[Piece]:
         else:
             pieces.append(Piece(f" {turn.text}</s>", supervised=True))
     return pieces
+
+
+def answers_of(sample: Sample) -> list[Answer]:
+    """What is learned, as text: each answer and the end of the sequence."""
+    return [Answer(f"{turn.text}</s>") for turn in sample.turns if turn.speaker == "assistant"]
 
 
 def encode(sample: Sample, processor: Any, max_length: int) -> dict[str, Any]:

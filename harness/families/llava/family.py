@@ -10,6 +10,7 @@ from harness.families.family import Handles, Loaded
 from harness.families.llava import batches, names, processing
 from harness.families.llava.dimensions import PUBLISHED_7B, PUBLISHED_13B, TINY, Dimensions, configuration
 from harness.families.promises import Tables, intent_from
+from harness.families.supervision import Answer
 from harness.intent import Intent
 from harness.recipe import Recipe
 from harness.trace.naming import Naming
@@ -39,6 +40,7 @@ class Llava:
         "transformers.models.llama.tokenization_llama",
     )
     remote_code: bool = False
+    labels_early: int = 0
     naming: ClassVar[Naming] = Naming(names.RENAMES, names.COMPONENTS)
     handles: ClassVar[Handles] = names.HANDLES
 
@@ -84,6 +86,9 @@ class Llava:
             "text": "".join(piece.text for piece in batches.pieces_of(sample)),
             "images": [str(path) for path in sample.images],
         }
+
+    def answers(self, sample: Sample) -> list[Answer]:
+        return batches.answers_of(sample)
 
     def encode(self, sample: Sample, processor: Any, max_length: int) -> dict[str, Any]:
         return batches.encode(sample, processor, max_length)

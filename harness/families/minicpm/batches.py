@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from harness.data import Sample, decoded_images
 from harness.data.sample import MARKER
 from harness.families.minicpm import tokens
-from harness.families.supervision import IGNORED_LABEL, Piece, labels_for
+from harness.families.supervision import IGNORED_LABEL, Answer, Piece, labels_for
 from harness.refusal import Refused
 
 if TYPE_CHECKING:
@@ -24,6 +24,12 @@ def pieces_of(sample: Sample) -> list[Piece]:
         said = f"{turn.text.replace(MARKER, tokens.PICTURE).strip()}{tokens.TURN_END}"
         pieces += [Piece(header, supervised=False), Piece(said, supervised=turn.speaker == "assistant")]
     return pieces
+
+
+def answers_of(sample: Sample) -> list[Answer]:
+    """What is learned, as text: each answer and the end of its turn, and that end once more where a turn follows."""
+    said = [f"{turn.text.strip()}{tokens.TURN_END}" for turn in sample.turns if turn.speaker == "assistant"]
+    return [*(Answer(text, more=tokens.TURN_END) for text in said[:-1]), *(Answer(text) for text in said[-1:])]
 
 
 def encode(sample: Sample, processor: Any, max_length: int) -> dict[str, Any]:

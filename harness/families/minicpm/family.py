@@ -11,7 +11,7 @@ from harness.families.minicpm import batches, modes, names, processing, refusals
 from harness.families.minicpm.configuration import configuration
 from harness.families.minicpm.dimensions import PUBLISHED, TINY, Dimensions
 from harness.families.promises import intent_from
-from harness.families.supervision import IGNORED_LABEL
+from harness.families.supervision import IGNORED_LABEL, Answer
 from harness.intent import Intent
 from harness.recipe import Recipe
 from harness.trace.naming import Naming
@@ -40,6 +40,7 @@ class MiniCPM:
         "transformers.tokenization_utils_fast",
     )
     remote_code: bool = True
+    labels_early: int = 1
     naming: ClassVar[Naming] = Naming((), names.COMPONENTS)
     handles: ClassVar[Handles] = names.HANDLES
 
@@ -89,6 +90,9 @@ class MiniCPM:
             "text": "".join(piece.text for piece in batches.pieces_of(sample)),
             "images": [str(path) for path in sample.images],
         }
+
+    def answers(self, sample: Sample) -> list[Answer]:
+        return batches.answers_of(sample)
 
     def encode(self, sample: Sample, processor: Any, max_length: int) -> dict[str, Any]:
         return batches.encode(sample, processor, max_length)

@@ -1,0 +1,72 @@
+"""Specimens of what is learned, and of what the model is given to learn it from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+Evidence = Any
+Alteration = Callable[[Evidence], object]
+
+LAST = -1
+
+
+def labels(e: Evidence, *stretches: list[int], at: int = 2, row: int = 1) -> None:
+    """Let one row of one micro-batch learn other places."""
+    e.one("forward", at)["learned"]["stretches"][row] = list(stretches)
+
+
+def text(e: Evidence, name: str, *texts: str, at: int = 2, row: int = 1) -> None:
+    """Let the labels of one sample say another text."""
+    e.one("data")["learned"][at][row]["text"][name] = list(texts)
+
+
+def seen_by_the_loss(e: Evidence) -> None:
+    """Let the labels be seen where the loss is computed, not by the model."""
+    for forward, backward in zip(e.all("forward"), e.all("backward"), strict=True):
+        backward["learned"] = forward.pop("learned")
+
+
+def shuffled(e: Evidence) -> None:
+    """Let the first sample, whose labels are its own, come last, and the last first."""
+    first, last = e.one("forward"), e.one("forward", LAST)
+    for row in range(2):
+        for promised in (e.one("data")["learned"][0][row],):
+            promised["stretches"] = [[1, 2]]
+        last["learned"]["stretches"][row] = [[1, 2]]
+    first["samples"], last["samples"] = last["samples"], first["samples"]
+
+
+SETTINGS: dict[str, Alteration] = {}
+
+SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
+    "labels_say_the_answers": [
+        ("LearnedTextDiffers", "another text", lambda e: text(e, "decoded", "first", "other")),
+        ("LearnedTextDiffers", "in other places", lambda e: text(e, "in_place", "other", "second")),
+        ("LearnedTextDiffers", "a stretch too few", lambda e: (
+            text(e, "decoded", "first"), text(e, "in_place", "first"))),
+        ("LearnedTextDiffers", "a stretch too many", lambda e: (
+            text(e, "decoded", "first", "second", "third"), text(e, "in_place", "first", "second"))),
+        ("ExtraLabels", "one", lambda e: labels(e, [3, 7], [9, 10])),
+        ("ExtraLabels", "in padding", lambda e: labels(e, [4, 7], [9, 11])),
+        ("ExtraLabels", "before the first token", lambda e: labels(e, [-1, 0], [4, 7], [9, 10])),
+        ("MissingLabels", "one", lambda e: labels(e, [4, 7])),
+        ("MissingLabels", "all of one row", labels),
+        ("LabelsMisplaced", "by one", lambda e: labels(e, [3, 6], [8, 9])),
+        ("LabelsAltered", "other ids", lambda e: (
+            e.one("forward", 2)["learned"]["fingerprint"].__setitem__(1, "other"))),
+        ("MissingLabels", "seen by the loss", lambda e: (labels(e, [4, 7]), seen_by_the_loss(e))),
+        ("MissingLabels", "of a sample that was cut", lambda e: (
+            labels(e, [4, 7]), e.one("forward", 2)["samples"].__setitem__(1, "cut"))),
+    ],
+}  # fmt: skip
+
+SILENT: dict[str, list[tuple[str, Alteration]]] = {
+    "labels_say_the_answers": [
+        ("seen by the loss", seen_by_the_loss),
+        ("samples in another order", shuffled),
+        ("an evaluation", lambda e: e.events.insert(0, {"kind": "forward", "training": False, "learned": "?"})),
+        ("more rows than were announced", lambda e: e.events.append(
+            {**e.one("forward", LAST), "step": 9, "samples": ["?"]})),
+    ],
+}  # fmt: skip
