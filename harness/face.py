@@ -15,6 +15,7 @@ from harness.result import Result
 
 if TYPE_CHECKING:
     from harness.recording import Recorder
+    from harness.trace.reader import Trace
 
 
 class Results(list[Result]):
@@ -92,15 +93,34 @@ def _probe(recorder: Recorder, batch: dict[str, Any]) -> None:
 
 
 def check(trace: Path | str, intent: Intent | dict[str, Any] | None = None) -> Results:
-    """Judge a recorded trace with every check, against its own intent or another one."""
+    """Judge a recorded trace with every check, against its own intent or another one.
+
+    Partner runs are those that lie beside it; a check that calls for one which is not there is left out.
+    """
     from harness.checks import CHECKS
-    from harness.checks.judging import judge_all
+    from harness.checks.judging import judge
     from harness.trace.reader import read_trace
 
     recorded = read_trace(Path(trace))
     promised = _intent(intent if intent is not None else recorded.header.get("intent"), recorded.directory)
     name = str(recorded.header.get("recipe_id", Path(trace).name))
-    return Results(judge_all([one for one in CHECKS if not one.partners], name, promised, recorded))
+    partners = _partners_beside(Path(trace), name, [partner.name for one in CHECKS for partner in one.partners])
+    judged = [
+        one
+        for one in CHECKS
+        if any(need.refusal(promised) for need in one.needs) or partners.keys() >= {p.name for p in one.partners}
+    ]
+    return Results(judge(one, name, promised, recorded, partners) for one in judged)
+
+
+def _partners_beside(trace: Path, recipe_id: str, names: Sequence[str]) -> dict[str, Trace]:
+    """The traces of a run's partners, as one session leaves them beside each other."""
+    from harness.trace.reader import read_trace
+    from harness.workers import folder_name
+
+    runs = trace.resolve().parent.parent
+    places = {name: runs / folder_name(f"{recipe_id}@{name}") / trace.resolve().name for name in names}
+    return {name: read_trace(place) for name, place in places.items() if (place / "header.json").exists()}
 
 
 def _intent(given: Any, where: Path) -> Intent:

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, PositiveInt, field_validator
 
 from harness.frozen import Frozen
 from harness.recipe.components import Component
-from harness.recipe.fields import SaveKind
+from harness.recipe.fields import SaveKind, ScalerRule
 from harness.recipe.values import Regex, RegexPart, valid_regex
 from harness.trace.naming import Naming
 
@@ -69,7 +69,10 @@ class Mechanisms(Frozen):
     """What was asked for beyond plain steps and must be seen to take effect."""
 
     autocast: Dtype | None = None
-    loss_scaler: bool = False
+    loss_scaler: bool | None = Field(default=None, description="none: not said, and judged by what is seen")
+    scaler_rule: ScalerRule | None = Field(
+        default=None, description="when the trainer turns its gradient scaler on, whatever the precision"
+    )
     overflow: bool = Field(default=False, description="a scaler that starts high enough to overflow, on purpose")
     accumulation: int = 1
     checkpointing: bool = False

@@ -22,6 +22,7 @@ class Seam(str, Enum):
     AFTER_BUILD = "after build"  # the model as loaded
     ADAPTER_OPTIONS = "adapter options"  # the options on their way to peft
     AFTER_TUNING = "after tuning"  # the model with its adapters and frozen parts
+    SCALER_OPTIONS = "scaler options"  # the options on their way to the gradient scaler, `enabled` among them
     OPTIMIZER_GROUPS = "optimizer groups"  # the parameter groups the optimizer will get
     BATCH = "batch"  # one micro-batch
     LOSS = "loss"  # the loss about to be scaled and sent backward

@@ -26,6 +26,8 @@ MODULES = (
     "movement",
     "optimizer",
     "numerics",
+    "scaler",
+    "scaler_variants",
     "adapters",
     "adapter_kept",
     "adapter_behaviour",

@@ -55,7 +55,8 @@ class Loop:
         self.optimizer = torch.optim.AdamW(groups, betas=recipe.optimizer.betas, eps=recipe.optimizer.eps)
         factor = factor_of_step(recipe.optimizer, recipe.steps)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, factor)
-        self.scaler = stack.grad_scaler("cpu", **scaler_options(recipe)) if recipe.scaler_enabled else None
+        options = seams.alter(Seam.SCALER_OPTIONS, scaler_options(recipe), self.moment)
+        self.scaler = stack.grad_scaler("cpu", **options) if options["enabled"] else None
         self.moment.optimizer = self.optimizer
 
     def run(self, batches: Sequence[Sequence[dict[str, Any]]]) -> None:
@@ -105,6 +106,7 @@ def scaler_options(recipe: Recipe) -> dict[str, Any]:
     """Arguments of the gradient scaler. A tiny model starts where it overflows once, unless the recipe says a scale."""
     settings = recipe.loss_scaler
     options: dict[str, Any] = {
+        "enabled": recipe.scaler_enabled,
         "growth_interval": settings.growth_interval,
         "init_scale": settings.init_scale or 2.0**16,
     }

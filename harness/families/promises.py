@@ -115,6 +115,7 @@ def _mechanisms(recipe: Recipe) -> Mechanisms:
     return Mechanisms(
         autocast=AUTOCAST.get(recipe.precision),
         loss_scaler=recipe.scaler_enabled,
+        scaler_rule=recipe.loss_scaler.rule,
         overflow=recipe.scaler_enabled and recipe.size == "tiny" and recipe.loss_scaler.init_scale is None,
         accumulation=recipe.optimizer.accumulation,
         checkpointing=recipe.checkpointing,

@@ -16,6 +16,7 @@ Applies = Callable[[Recipe], bool]
 MODULES = (
     "parameters",
     "gradients",
+    "precision",
     "adapters",
     "adapter_behaviour",
     "adapter_merging",

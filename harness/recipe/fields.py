@@ -129,8 +129,16 @@ class Adapter(Frozen):
         return value
 
 
+ScalerRule = Literal["fp16", "fp16-and-bf16", "always", "never"]
+
+
 class LossScaler(Frozen):
-    """The gradient scaler. `auto` is on exactly for fp16 autocast over fp32 weights."""
+    """The gradient scaler. `auto` is on exactly for fp16 autocast over fp32 weights.
+
+    `rule` is the one that the recipe's trainer goes by, whatever the precision; it is then held at each of them.
+    """
+
+    rule: ScalerRule | None = None
 
     enabled: Annotated[
         Literal["auto", "on", "off"],

@@ -71,9 +71,12 @@ class Recipe(Frozen):
 
     @property
     def scaler_enabled(self) -> bool:
-        """Whether a gradient scaler is asked for (`auto`: exactly for fp16 autocast over fp32 weights)."""
+        """Whether a gradient scaler is asked for (`auto`: by the rule, or for fp16 autocast over fp32 weights)."""
+        rule = self.loss_scaler.rule or "fp16"
         if self.loss_scaler.enabled == "auto":
-            return self.precision == "fp16"
+            return rule == "always" or self.precision in {"fp16": ["fp16"], "fp16-and-bf16": ["fp16", "bf16"]}.get(
+                rule, []
+            )
         return self.loss_scaler.enabled == "on"
 
     @property

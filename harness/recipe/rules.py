@@ -128,6 +128,17 @@ def no_scaler_without_masters(recipe: Recipe) -> tuple[str, str] | None:
 
 
 @rule
+def scaler_by_rule_or_by_word(recipe: Recipe) -> tuple[str, str] | None:
+    settings = recipe.loss_scaler
+    if settings.rule and settings.enabled != "auto":
+        return (
+            f"loss_scaler.rule {settings.rule} and loss_scaler.enabled {settings.enabled}: each says when it is on",
+            "keep one of them",
+        )
+    return None
+
+
+@rule
 def adapter_saved_without_adapter(recipe: Recipe) -> tuple[str, str] | None:
     if recipe.save.what == "adapter" and not recipe.peft:
         return "save.what is adapter and the recipe has no adapter", "set save.what: full, or add lora"

@@ -33,6 +33,7 @@ class Watch:
         self._stepped_inside_scaler = False
         self._starting_schedule = False
         self._depth = 0
+        self._autocasts: set[tuple[str, str, bool]] = set()
 
     def start(self) -> None:
         wrap = self._patches.wrap
@@ -42,6 +43,7 @@ class Watch:
         wrap(torch.autograd, "backward", self.recorder.backward)
         wrap(torch.nn.utils, "clip_grad_norm_", self._clip)
         wrap(nn.functional, "cross_entropy", self._cross_entropy)
+        wrap(torch.autocast, "__init__", self._autocast_made)
         for scaler in grad_scaler_classes():
             wrap(scaler, "__init__", self._scaler_made)
             wrap(scaler, "unscale_", self._unscale)
@@ -92,6 +94,15 @@ class Watch:
         total = original(parameters, max_norm, *args, **kwargs)
         self.recorder.event("clip", max_norm=float(max_norm), total=float(total))
         return total
+
+    def _autocast_made(self, original: Any, autocast: Any, device: str, *args: Any, **kwargs: Any) -> None:
+        """Each autocast that is asked for, once; one for CUDA disables itself where there is none."""
+        original(autocast, device, *args, **kwargs)
+        asked = bool(kwargs.get("enabled", args[1] if len(args) > 1 else True))
+        made = (str(device), str(autocast.fast_dtype).split(".")[-1], bool(autocast._enabled))
+        if asked and made not in self._autocasts:
+            self._autocasts.add(made)
+            self.recorder.event("autocast", device=made[0], dtype=made[1], enabled=made[2])
 
     def _scaler_made(self, original: Any, scaler: Any, *args: Any, **kwargs: Any) -> None:
         original(scaler, *args, **kwargs)

@@ -104,3 +104,19 @@ def test_an_unknown_family_is_refused_before_the_last_runs_are_thrown_away(suite
     with pytest.raises(Refused, match="unknown family"):
         harness.run(suite, tmp_path / "out")
     assert earlier.exists()
+
+
+def test_partner_runs_beside_a_trace_are_judged_again_and_lost_ones_leave_their_check_out(suite, tmp_path) -> None:
+    suite.write_text(SUITE.replace("{tune: [connector]}", "{tune: [connector], loss_scaler: {rule: fp16}}"))
+    harness.run(suite, tmp_path / "out", recipes=["connector"])
+    runs = tmp_path / "out" / "runs"
+    trace = runs / "three_connector" / "trace"
+
+    beside = {result.check: result.status.value for result in harness.check(trace)}
+    (partner,) = runs.glob("three_connector@scaler_bf16*")
+    partner.rename(tmp_path / "elsewhere")
+    alone = {result.check: result.status.value for result in harness.check(trace)}
+
+    assert beside["scaler_rule_over_precisions"] == "passed"
+    assert beside == {**alone, "scaler_rule_over_precisions": "passed"}
+    assert "scaler_rule_over_precisions" not in alone

@@ -295,6 +295,7 @@ class Evidence:
     base: list[Record] = field(default_factory=base)
     outcome: Record = field(default_factory=lambda: {"code": 0, "ended": "exited with 0"})
     header: Record = field(default_factory=dict)
+    partners: dict[str, list[Record]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         keys = {path.replace(".base_layer", "").replace(".modules_to_save.default", ""): index
@@ -375,7 +376,8 @@ class Evidence:
         return Trace(self.directory, self.header, self.events, self.stream, self.base, outcome=self.outcome)
 
     def judged(self, check: str) -> Result:
-        return judge(CHECKS[check], "recipe", Intent.model_validate(self.intent), self.trace())
+        partners = {name: Trace(self.directory, self.header, events) for name, events in self.partners.items()}
+        return judge(CHECKS[check], "recipe", Intent.model_validate(self.intent), self.trace(), partners)
 
 
 @pytest.fixture

@@ -75,6 +75,7 @@ NOT_APPLICABLE: list[tuple[Reason, str, Callable[[dict[str, Any]], object]]] = [
         adapter=None, trains=[pattern for pattern, _ in i["components"]])),
     (Reason.TOO_FEW_STEPS, "gradients_zeroed_once_per_step", lambda i: i.update(steps=1)),
     (Reason.TOO_FEW_STEPS, "trainable_parameters_moved", lambda i: i.update(steps=1)),
+    (Reason.NO_SCALER_RULE, "scaler_rule_over_precisions", lambda i: None),
     (Reason.NOT_PROBED, "pixels_matter", lambda i: i.update(probed=False)),
     (Reason.NOT_PROBED, "reloaded_outputs_equal_text", lambda i: i.update(probed=False)),
 ]  # fmt: skip

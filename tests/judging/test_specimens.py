@@ -14,7 +14,7 @@ import harness.checks
 from harness.checks import CHECKS
 from harness.checks.movement import HALF_ULP
 from harness.result import Finding, Status
-from tests.judging import adapter_specimens, data_specimens, saved_specimens
+from tests.judging import adapter_specimens, data_specimens, precision_specimens, saved_specimens
 
 Evidence = Any
 Alteration = Callable[[Evidence], object]
@@ -23,6 +23,8 @@ NAN = "nan"
 
 BASE = "base_model.model."
 SETTINGS = saved_specimens.SETTINGS | adapter_specimens.SETTINGS | data_specimens.SETTINGS
+SETTINGS |= precision_specimens.SETTINGS
+WARNINGS = adapter_specimens.WARNINGS | precision_specimens.WARNINGS
 Q0, Q1 = f"{BASE}language.layers.0.q_proj", f"{BASE}language.layers.1.q_proj"
 CONNECTOR = "connector.modules_to_save.default.weight"
 VISION = "vision.norm.weight"
@@ -356,6 +358,8 @@ SILENT: dict[str, list[tuple[str, Alteration]]] = {
 
 SPECIMENS |= saved_specimens.SPECIMENS | adapter_specimens.SPECIMENS | data_specimens.SPECIMENS
 SILENT |= saved_specimens.SILENT | adapter_specimens.SILENT | data_specimens.SILENT
+SPECIMENS |= precision_specimens.SPECIMENS
+SILENT |= precision_specimens.SILENT
 SHIPPED = [check.name for check in CHECKS]
 
 
@@ -394,7 +398,7 @@ def test_a_fault_is_found(evidence: Evidence, check: str, kind: str, what: str, 
     alter(evidence)
     result = evidence.judged(check)
 
-    assert result.status is (Status.WARNED if kind in adapter_specimens.WARNINGS else Status.FAILED), what
+    assert result.status is (Status.WARNED if kind in WARNINGS else Status.FAILED), what
     assert {finding.kind for finding in result.findings} == {kind}
     assert all(finding.expected and finding.seen and finding.where for finding in result.findings)
 

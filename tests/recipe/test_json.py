@@ -49,7 +49,9 @@ def recipes(draw: st.DrawFn) -> dict[str, Any]:
         "seed": draw(st.integers(-5, 2**40)),
         "checkpointing": draw(st.booleans()),
         "precision": draw(st.sampled_from(["fp32", "bf16", "fp16", "pure-bf16", "pure-fp16"])),
-        "loss_scaler": draw(st.sampled_from([False, "auto", {"init_scale": 2.0**15, "backoff_factor": 0.5}])),
+        "loss_scaler": draw(
+            st.sampled_from([False, "auto", {"rule": "fp16"}, {"init_scale": 2.0**15, "backoff_factor": 0.5}])
+        ),
         "optimizer": {
             "learning_rate": draw(positive),
             "clip_norm": draw(st.none() | positive),

@@ -24,6 +24,10 @@ BROKEN: dict[str, tuple[dict[str, Any], tuple[str, str]]] = {
         {"tune": "vision", "precision": "pure-fp16", "loss_scaler": "on"},
         ("precision", "loss_scaler"),
     ),
+    "scaler_by_rule_or_by_word": (
+        {"tune": "vision", "loss_scaler": {"rule": "fp16", "enabled": "on"}},
+        ("loss_scaler.rule", "loss_scaler.enabled"),
+    ),
     "adapter_saved_without_adapter": ({"tune": "vision", "save": {"what": "adapter"}}, ("save.what", "adapter")),
     "warmup_within_steps": (
         {"tune": "vision", "steps": 3, "optimizer": {"warmup_steps": 3}},
@@ -62,6 +66,7 @@ MENDED: dict[str, dict[str, Any]] = {
     "last_or_named": {"tune": {"vision": {"named": "norm"}}},
     "part_of_a_component_beside_an_adapter": {"tune": "vision", "lora": LORA},
     "no_scaler_without_masters": {"tune": "vision", "precision": "pure-fp16", "loss_scaler": "off"},
+    "scaler_by_rule_or_by_word": {"tune": "vision", "loss_scaler": {"rule": "fp16"}},
     "adapter_saved_without_adapter": {"lora": LORA, "save": {"what": "adapter"}},
     "warmup_within_steps": {"tune": "vision", "steps": 3, "optimizer": {"warmup_steps": 2}},
     "rates_of_components_that_train": {"lora": LORA, "optimizer": {"component_rates": {"language": 1.0}}},
@@ -109,6 +114,24 @@ def test_the_remedy_works(rule: str) -> None:
 @pytest.mark.parametrize("precision", ["pure-fp16", "pure-bf16", "fp32", "bf16"])
 def test_a_scaler_left_to_itself_is_off_where_there_is_nothing_to_scale(precision: str) -> None:
     assert not Recipe.model_validate({"family": "f", "tune": "vision", "precision": precision}).scaler_enabled
+
+
+@pytest.mark.parametrize(
+    ("rule", "on"),
+    [
+        (None, {"fp16"}),
+        ("fp16", {"fp16"}),
+        ("fp16-and-bf16", {"fp16", "bf16"}),
+        ("always", {"fp32", "bf16", "fp16", "pure-bf16"}),
+        ("never", set()),
+    ],
+)
+def test_a_scaler_goes_by_the_rule(rule: str | None, on: set[str]) -> None:
+    settings: dict[str, Any] = {"family": "f", "tune": "vision", "loss_scaler": {"rule": rule}}
+    precisions = ["fp32", "bf16", "fp16", "pure-bf16"]
+    recipes = {precision: Recipe.model_validate({**settings, "precision": precision}) for precision in precisions}
+
+    assert {precision for precision, recipe in recipes.items() if recipe.scaler_enabled} == on
 
 
 def test_lora_on_a_fully_tuned_union_names_the_member_that_collides() -> None:
