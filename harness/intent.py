@@ -43,6 +43,8 @@ class AdapterIntent(Frozen):
     dropout: float = 0.0
     bias: Literal["none", "all", "lora_only"] = "none"
     rslora: bool = False
+    numbers: dict[str, float] = Field(default_factory=dict, description="of methods other than LoRA")
+    rank_budget: PositiveInt | None = Field(default=None, description="the average rank that AdaLoRA goes down to")
     init: bool | str = True
     rank_pattern: dict[RegexPart, PositiveInt] = Field(default_factory=dict)
     alpha_pattern: dict[RegexPart, float] = Field(default_factory=dict)

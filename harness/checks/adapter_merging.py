@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.checks.adapter_needs import Merging
+from harness.checks.adapter_ranks import ranks_kept
 from harness.checks.adapter_rounding import allowed_in_logits, allowed_in_weights
 from harness.checks.expected import gets_gradient
 from harness.checks.needs import AnAdapter, Closed, Parameters, Probe, Steps
@@ -118,7 +119,8 @@ def _modules(probe: dict[str, Any]) -> list[Merged]:
 
 
 def _trained_modules(intent: Intent, trace: Trace) -> set[str]:
-    """The adapted modules of which some adapter parameter moved, and had to."""
+    """The adapted modules of which some adapter parameter moved, and had to; not those left without any rank."""
     adapted = trace.model["adapters"] if trace.model else {}
     moved = [p.path for p in trace.parameters if p.role == "adapter" and p.moved and gets_gradient(intent, p)]
-    return {path for path in adapted if any(parameter.startswith(f"{path}.") for parameter in moved)}
+    without = {path for path, ranks in ranks_kept(intent.adapter, trace).items() if not ranks.any()}
+    return {path for path in set(adapted) - without if any(parameter.startswith(f"{path}.") for parameter in moved)}

@@ -83,6 +83,13 @@ class _Merging(Need):
 
 
 @dataclass(frozen=True)
+class _Numbers(Need):
+    def refusal(self, intent: Intent) -> Reason | None:
+        adapter = intent.adapter
+        return Reason.NO_NUMBERS if adapter and adapter.rank is None and not adapter.numbers else None
+
+
+@dataclass(frozen=True)
 class _BaseUnderneath(Need):
     """Without its adapter the model is the base: nothing else of it was changed."""
 
@@ -119,6 +126,7 @@ class _AdapterSaved(Need):
 
 IdentityAtStart = _Identity()
 Merging = _Merging()
+Numbers = _Numbers()
 BaseUnderneath = _BaseUnderneath()
 BaseOutputs = _BaseOutputs()
 KeptModules = _KeptModules()

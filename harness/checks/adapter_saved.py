@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from harness.checks.adapter_needs import AdapterSaved
+from harness.checks.adapter_ranks import as_saved
 from harness.checks.expected import should_train
 from harness.checks.needs import AnAdapter, Closed, Parameters
 from harness.checks.registry import check
@@ -65,7 +66,8 @@ def adapter_file_holds_adapter_only(intent: Intent, trace: Trace) -> Iterator[Fi
             do="save_pretrained(directory, save_embedding_layers=True)",
             severity=Severity.WARNING,
         )
-    differing = [key for name, (key, facts) in tensors.items() if name in known and _differs(known[name], facts)]
+    parts = as_saved(intent, trace)
+    differing = [key for name, (key, facts) in tensors.items() if name in known and _differs(known[name], parts, facts)]
     if differing:
         yield AdapterTensorDiffers(
             expected="every tensor as training left it",
@@ -129,5 +131,6 @@ def _is_drawn(intent: Intent, name: str) -> bool:
     return any(part.startswith(f"{intent.adapter.method}_") for part in name.split("."))
 
 
-def _differs(parameter: Parameter, facts: dict[str, Any]) -> bool:
-    return (facts["fingerprint"], facts["dtype"]) != (parameter.last, SAFETENSORS.get(parameter.dtype))
+def _differs(parameter: Parameter, parts: dict[int, str | None], facts: dict[str, Any]) -> bool:
+    last = parts.get(parameter.index, parameter.last)
+    return (facts["fingerprint"], facts["dtype"]) != (last, SAFETENSORS.get(parameter.dtype))

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from harness.checks.adapter_needs import Numbers
 from harness.checks.adapter_targets import Tree, targeted, unmatched
 from harness.checks.needs import AnAdapter, Parameters
 from harness.checks.registry import check
@@ -108,11 +109,11 @@ def _unmatched(adapter: AdapterIntent, tree: Tree) -> Iterator[Finding]:
 @check(
     "every adapter has the rank, scaling and dropout asked for",
     source="peft #2195: rank_pattern hid alpha_pattern",
-    needs=[AnAdapter, Parameters],
+    needs=[AnAdapter, Numbers, Parameters],
 )
 def adapter_numbers_as_asked(intent: Intent, trace: Trace) -> Iterator[Finding]:
     adapter = intent.adapter
-    if adapter is None or adapter.rank is None or trace.model is None:
+    if adapter is None or trace.model is None:
         return
     wrong: dict[tuple[str, str], list[str]] = {}
     for path, facts in trace.model["adapters"].items():
@@ -132,7 +133,8 @@ def adapter_numbers_as_asked(intent: Intent, trace: Trace) -> Iterator[Finding]:
 
 
 def _wanted_numbers(adapter: AdapterIntent, path: str) -> dict[str, float]:
-    assert adapter.rank is not None
+    if adapter.rank is None:
+        return adapter.numbers
     rank = _by_pattern(adapter.rank_pattern, path, adapter.rank)
     wanted = {"r": rank, "dropout": adapter.dropout}
     if adapter.alpha is not None:

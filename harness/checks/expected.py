@@ -9,18 +9,29 @@ if TYPE_CHECKING:
     from harness.trace.reader import Parameter
 
 
+# AdaLoRA keeps the rank it began with as a parameter. MiCA (an initialisation of LoRA) trains one of the two factors.
+FIXED_PARTS = {"adalora": (".ranknum.",), "mica": (".lora_B.", ".lora_embedding_B.")}
+
+
 def should_train(intent: Intent, parameter: Parameter) -> bool:
     """Whether the intent wants this parameter trained.
 
-    What an adapter adds trains, wherever it sits (whether it should sit there is another check's question); of a
-    module that an adapter keeps a copy of, the copy trains and the original does not. What the family keeps fixed
-    trains nowhere.
+    What an adapter adds trains, wherever it sits (whether it should sit there is another check's question), but for
+    what its method keeps fixed; of a module that an adapter keeps a copy of, the copy trains and the original does
+    not. What the family keeps fixed trains nowhere.
     """
     if parameter.role == "adapter":
-        return True
+        return not _fixed_by_method(intent, parameter)
     if parameter.role == "original" or intent.is_fixed(parameter.key):
         return False
     return intent.names_as_trained(parameter.key) or _trains_as_bias(intent, parameter)
+
+
+def _fixed_by_method(intent: Intent, parameter: Parameter) -> bool:
+    if intent.adapter is None:
+        return False
+    kind = "mica" if str(intent.adapter.init).lower() == "mica" else intent.adapter.method
+    return any(part in parameter.path for part in FIXED_PARTS.get(kind, ()))
 
 
 def _trains_as_bias(intent: Intent, parameter: Parameter) -> bool:

@@ -29,6 +29,7 @@ MODULES = (
     "scaler",
     "scaler_variants",
     "adapters",
+    "adapter_ranks",
     "adapter_kept",
     "adapter_behaviour",
     "adapter_merging",

@@ -58,6 +58,8 @@ class Loop:
         options = seams.alter(Seam.SCALER_OPTIONS, scaler_options(recipe), self.moment)
         self.scaler = stack.grad_scaler("cpu", **options) if options["enabled"] else None
         self.moment.optimizer = self.optimizer
+        self.allocate = rank_allocation(model)
+        self.effective = 0
 
     def run(self, batches: Sequence[Sequence[dict[str, Any]]]) -> None:
         self.model.train()
@@ -90,8 +92,12 @@ class Loop:
         around(Seam.OPTIMIZER_STEP, step, self.moment)
         if scaler:
             around(Seam.SCALER_UPDATE, scaler.update, self.moment)
+        stepped = not scaler or scaler.get_scale() >= before
+        if stepped and self.allocate:  # it looks at the gradients, which a skipped step left infinite
+            self.effective += 1
+            self.allocate(self.effective)
         around(Seam.ZERO_GRAD, self.optimizer.zero_grad, self.moment)
-        if not scaler or scaler.get_scale() >= before:
+        if stepped:
             around(Seam.SCHEDULER_STEP, self.schedule.step, self.moment)
 
     def autocast(self) -> Any:
@@ -100,6 +106,11 @@ class Loop:
 
     def _trained(self) -> list[torch.Tensor]:
         return [p for p in self.model.parameters() if p.requires_grad]
+
+
+def rank_allocation(model: Any) -> Callable[[int], None] | None:
+    """What AdaLoRA must be told after each step, by number from one: without it every rank stays as it began."""
+    return getattr(getattr(model, "base_model", None), "update_and_allocate", None)
 
 
 def scaler_options(recipe: Recipe) -> dict[str, Any]:

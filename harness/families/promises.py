@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from harness.families.adapter_numbers import numbers_of
 from harness.intent import AdapterIntent, Intent, Mechanisms, SaveIntent
 from harness.recipe import Component, Recipe, Tune
 from harness.refusal import Refused
@@ -103,6 +104,8 @@ def _adapter(recipe: Recipe) -> AdapterIntent | None:
         dropout=adapter.dropout,
         bias=adapter.bias,
         rslora=adapter.rslora,
+        numbers=numbers_of(adapter),
+        rank_budget=int(adapter.options.get("target_r", 8)) if adapter.method == "adalora" else None,
         init=adapter.init,
         rank_pattern=adapter.rank_pattern,
         alpha_pattern=adapter.alpha_pattern,

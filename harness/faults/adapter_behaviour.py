@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.faults.adapters import adapted_layers, is_lora
+from harness.faults.adapters import adapted_layers, is_lora, is_plain_lora
 from harness.faults.parameters import flip_last_bit
 from harness.faults.registry import fault
 from harness.recipe import Recipe
@@ -54,7 +54,7 @@ def one_adapter_stays_on(model: Any, moment: Moment) -> None:
     caught_by="adapter_changes_outputs",
     finding="AdapterWithoutEffect",
     size="one number of every adapter",
-    applies=is_lora,
+    applies=is_plain_lora,
 )
 def every_scaling_zero(model: Any, moment: Moment) -> None:
     """What the adapters add is multiplied by zero."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.faults.adapters import adapted_layers, is_lora
+from harness.faults.adapters import adapted_layers, is_lora, is_plain_lora
 from harness.faults.registry import fault
 from harness.recipe import Recipe
 from harness.seams import Moment, Seam
@@ -35,7 +35,7 @@ def one_scaling_left_out_of_merging(model: Any, moment: Moment) -> None:
     caught_by="adapter_merges",
     finding="MergeWithoutEffect",
     size="one module",
-    applies=is_lora,
+    applies=is_plain_lora,
 )
 def one_module_not_merged(model: Any, moment: Moment) -> None:
     """One module notes that it is merged, and merges nothing."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from harness.faults.registry import fault
-from harness.faults.where import has_adapter
+from harness.faults.where import has_adapter, is_adalora
 from harness.recipe import Recipe
 from harness.seams import Moment, Seam
 
@@ -51,6 +51,11 @@ def is_lora(recipe: Recipe) -> bool:
     return recipe.peft is not None and recipe.peft.method == "lora"
 
 
+def is_plain_lora(recipe: Recipe) -> bool:
+    """Whether LoRA does nothing but add: DoRA divides by norms besides, and merges by what it notes of them."""
+    return is_lora(recipe) and recipe.peft is not None and not recipe.peft.dora
+
+
 @fault(
     Seam.AFTER_TUNING,
     caught_by="adapter_numbers_as_asked",
@@ -63,3 +68,15 @@ def one_scaling_doubled(model: Any, moment: Moment) -> None:
     _, module = adapted_layers(model)[0]
     for name in module.scaling:
         module.scaling[name] *= 2
+
+
+@fault(
+    Seam.AFTER_TUNING,
+    caught_by="adapter_ranks_allocated",
+    finding="RanksNotReduced",
+    size="one call left out",
+    applies=is_adalora,
+)
+def ranks_never_allocated(model: Any, moment: Moment) -> None:
+    """Nothing tells AdaLoRA that a step was made."""
+    model.base_model.update_and_allocate = lambda step: None

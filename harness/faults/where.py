@@ -31,6 +31,10 @@ def has_adapter(recipe: Recipe) -> bool:
     return recipe.peft is not None
 
 
+def is_adalora(recipe: Recipe) -> bool:
+    return recipe.peft is not None and recipe.peft.method == "adalora"
+
+
 def saves_whole(recipe: Recipe) -> bool:
     return recipe.saves == "full"
 

@@ -191,6 +191,37 @@ def options_of_lora_need_lora(recipe: Recipe) -> tuple[str, str] | None:
 
 
 @rule
+def ranks_given_away_within_steps(recipe: Recipe) -> tuple[str, str] | None:
+    """AdaLoRA comes down to target_r at step total_step - tfinal; trained for less, it is LoRA of rank init_r."""
+    adapter = recipe.adapter
+    if adapter is None or adapter.method != "adalora":
+        return None
+    total = adapter.options.get("total_step")
+    if not isinstance(total, int):
+        return "adapter.options has no total_step: adalora plans its ranks over all steps", "set it to steps"
+    lost = recipe.scaler_enabled and recipe.loss_scaler.init_scale is None  # the step that overflows on purpose
+    if total - adapter.options.get("tfinal", 0) > recipe.steps - lost:
+        return (
+            f"adapter.options.total_step {total} and steps {recipe.steps}: the ranks would never come down to target_r",
+            "set total_step to steps, or add to tfinal",
+        )
+    return None
+
+
+@rule
+def butterflies_need_an_extension(recipe: Recipe) -> tuple[str, str] | None:
+    """peft warns and goes on with one factor where its CUDA extension does not load."""
+    factor = recipe.adapter.options.get("boft_n_butterfly_factor", 1) if recipe.adapter else 1
+    if recipe.adapter and recipe.adapter.method == "boft" and factor != 1:
+        return (
+            f"adapter.options.boft_n_butterfly_factor {factor} and engine {recipe.engine}, which trains on the CPU: "
+            "without its CUDA extension peft takes 1 instead",
+            "set boft_n_butterfly_factor: 1",
+        )
+    return None
+
+
+@rule
 def layers_of_listed_targets(recipe: Recipe) -> tuple[str, str] | None:
     """peft raises: it chooses layers among names, not among what a regular expression or all-linear meets."""
     if recipe.peft and recipe.peft.layers_to_transform and isinstance(recipe.peft.targets, str):

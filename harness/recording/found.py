@@ -162,7 +162,7 @@ def adapter_facts(module: nn.Module) -> dict[str, Any] | None:
     if not is_adapted(module):
         return None
     facts: dict[str, Any] = {}
-    for attribute in ("r", "lora_alpha", "scaling", "use_dora"):
+    for attribute in ("r", "lora_alpha", "scaling", "use_dora", "oft_block_size", "boft_block_size"):
         value = getattr(module, attribute, None)
         if isinstance(value, dict):
             facts[attribute] = {str(name): item for name, item in sorted(value.items())}

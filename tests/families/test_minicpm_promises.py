@@ -107,6 +107,19 @@ def test_targets_of_this_model_meet_nothing_in_a_plain_llama() -> None:
         tune(plain, recipe(lora=family(NAME).modes()["lora-qkv"]["lora"]), family(NAME), Seams())
 
 
+def adalora(**options: Any) -> Recipe:
+    return recipe(adapter={"method": "adalora", "targets": LORA["targets"], "options": {"total_step": 4, **options}})
+
+
+def test_a_regularisation_that_would_be_added_to_no_loss_is_refused() -> None:
+    for options in ({}, {"orth_reg_weight": 0.1}):
+        with pytest.raises(Refused, match="orth_reg_weight beside a loss that is computed outside") as refused:
+            check_possible(adalora(**options))
+        assert refused.value.do == "set orth_reg_weight: 0"
+
+    check_possible(adalora(orth_reg_weight=0))
+
+
 def trained(wanted: Recipe) -> set[str]:
     model = tune(family(NAME).meta_model("tiny"), wanted, family(NAME), Seams())
     return {family(NAME).naming.canonical(path) for path, p in model.named_parameters() if p.requires_grad}

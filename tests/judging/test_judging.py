@@ -54,6 +54,8 @@ NOT_APPLICABLE: list[tuple[Reason, str, Callable[[dict[str, Any]], object]]] = [
     (Reason.TOKENS_ADDED, "adapter_disabled_is_base", lambda i: i.update(resized=["a"])),
     (Reason.BIASES_TRAINED, "adapter_disabled_is_base", lambda i: i["adapter"].update(bias="lora_only")),
     (Reason.BASE_REWRITTEN, "adapter_disabled_is_base", lambda i: i["adapter"].update(init="olora")),
+    (Reason.RANKS_FIXED, "adapter_ranks_allocated", lambda i: None),
+    (Reason.NO_NUMBERS, "adapter_numbers_as_asked", lambda i: i["adapter"].update(method="ia3", rank=None)),
     (Reason.NO_MERGING, "adapter_merges", lambda i: i["adapter"].update(method="prompt_tuning")),
     (Reason.NOTHING_KEPT, "kept_modules", lambda i: i.update(trains=[])),
     (Reason.NO_ADAPTER_SAVED, "adapter_file_holds_adapter_only", lambda i: i["save"].update(what="full")),

@@ -14,7 +14,13 @@ import harness.checks
 from harness.checks import CHECKS
 from harness.checks.movement import HALF_ULP
 from harness.result import Finding, Status
-from tests.judging import adapter_specimens, data_specimens, precision_specimens, saved_specimens
+from tests.judging import (
+    adapter_specimens,
+    data_specimens,
+    precision_specimens,
+    rank_specimens,
+    saved_specimens,
+)
 
 Evidence = Any
 Alteration = Callable[[Evidence], object]
@@ -25,6 +31,7 @@ BASE = "base_model.model."
 SETTINGS = saved_specimens.SETTINGS | adapter_specimens.SETTINGS | data_specimens.SETTINGS
 SETTINGS |= precision_specimens.SETTINGS
 WARNINGS = adapter_specimens.WARNINGS | precision_specimens.WARNINGS
+SETTINGS |= rank_specimens.SETTINGS
 Q0, Q1 = f"{BASE}language.layers.0.q_proj", f"{BASE}language.layers.1.q_proj"
 CONNECTOR = "connector.modules_to_save.default.weight"
 VISION = "vision.norm.weight"
@@ -360,6 +367,10 @@ SPECIMENS |= saved_specimens.SPECIMENS | adapter_specimens.SPECIMENS | data_spec
 SILENT |= saved_specimens.SILENT | adapter_specimens.SILENT | data_specimens.SILENT
 SPECIMENS |= precision_specimens.SPECIMENS
 SILENT |= precision_specimens.SILENT
+for name, rows in rank_specimens.SPECIMENS.items():
+    SPECIMENS.setdefault(name, []).extend(rows)
+for name, silent in rank_specimens.SILENT.items():
+    SILENT.setdefault(name, []).extend(silent)
 SHIPPED = [check.name for check in CHECKS]
 
 

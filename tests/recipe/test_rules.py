@@ -39,6 +39,14 @@ BROKEN: dict[str, tuple[dict[str, Any], tuple[str, str]]] = {
     ),
     "full_size_is_planned_only": ({"tune": "vision", "size": "full"}, ("size", "full")),
     "options_of_lora_need_lora": ({"adapter": {"method": "ia3", "dora": True, "rank": 4}}, ("dora, rank", "ia3")),
+    "ranks_given_away_within_steps": (
+        {"adapter": {"method": "adalora", "options": {"total_step": 1000, "tfinal": 100}}},
+        ("adapter.options.total_step 1000", "steps 4", "target_r"),
+    ),
+    "butterflies_need_an_extension": (
+        {"adapter": {"method": "boft", "options": {"boft_n_butterfly_factor": 2}}},
+        ("adapter.options.boft_n_butterfly_factor 2", "engine torch"),
+    ),
     "layers_of_listed_targets": (
         {"lora": {"layers_to_transform": [0], "targets": "all-linear"}},
         ("lora.layers_to_transform", "lora.targets"),
@@ -72,6 +80,8 @@ MENDED: dict[str, dict[str, Any]] = {
     "rates_of_components_that_train": {"lora": LORA, "optimizer": {"component_rates": {"language": 1.0}}},
     "full_size_is_planned_only": {"tune": "vision", "size": "tiny"},
     "options_of_lora_need_lora": {"adapter": {"method": "LoRA", "dora": True, "rank": 4}},
+    "ranks_given_away_within_steps": {"adapter": {"method": "adalora", "options": {"total_step": 4, "tfinal": 0}}},
+    "butterflies_need_an_extension": {"adapter": {"method": "boft", "options": {"boft_n_butterfly_factor": 1}}},
     "layers_of_listed_targets": {"lora": {"layers_to_transform": [0], "targets": ["q_proj"]}},
     "layers_pattern_of_layers": {"adapter": {"layers_pattern": "h", "layers_to_transform": [0], "targets": ["q_proj"]}},
     "options_belong_to_other_methods": {"adapter": {"method": "ia3", "options": {"r": 3}}},
@@ -142,3 +152,23 @@ def test_lora_on_a_fully_tuned_union_names_the_member_that_collides() -> None:
 def test_another_method_is_named_as_adapter() -> None:
     with pytest.raises(ValidationError, match=r"tune and adapter\.components both name language"):
         Recipe.model_validate({"family": "f", "tune": "language", "adapter": {"method": "ia3"}})
+
+
+@pytest.mark.parametrize(
+    ("steps", "precision", "options", "refusal"),
+    [
+        pytest.param(4, "fp32", {}, "no total_step", id="not said"),
+        pytest.param(4, "fp32", {"total_step": 5}, "never come down", id="one too many"),
+        pytest.param(4, "fp32", {"total_step": 5, "tfinal": 1}, None, id="the last is for the ranks that are left"),
+        pytest.param(4, "fp16", {"total_step": 4}, "never come down", id="one is skipped on purpose"),
+        pytest.param(4, "fp16", {"total_step": 4, "tfinal": 1}, None, id="skipped, and within reach"),
+    ],
+)
+def test_ranks_come_down_within_the_steps(
+    steps: int, precision: str, options: dict[str, int], refusal: str | None
+) -> None:
+    settings = {"steps": steps, "precision": precision, "adapter": {"method": "adalora", "options": options}}
+    broken = broken_rule(unchecked(settings))
+
+    assert (broken is None) is (refusal is None)
+    assert broken is None or str(refusal) in broken.what

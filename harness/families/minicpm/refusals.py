@@ -10,6 +10,7 @@ def refuse(recipe: Recipe) -> None:
     """Raise Refused, with the remedy, for a recipe that would fail in the middle of training."""
     _text_beside_pictures(recipe)
     _checkpointing_over_frozen_embeddings(recipe)
+    _regularisation_of_no_loss(recipe)
 
 
 def _text_beside_pictures(recipe: Recipe) -> None:
@@ -35,4 +36,15 @@ def _checkpointing_over_frozen_embeddings(recipe: Recipe) -> None:
             "checkpointing beside frozen embeddings: this model writes image features into their output in place, "
             "which torch forbids where that output is made to require a gradient",
             do="add embeddings to tune, or turn checkpointing off",
+        )
+
+
+def _regularisation_of_no_loss(recipe: Recipe) -> None:
+    """AdaLoRA adds its regularisation to the loss that the model returns, and says nothing where there is none."""
+    adapter = recipe.peft
+    if adapter and adapter.method == "adalora" and adapter.options.get("orth_reg_weight", 0.5) != 0:
+        raise Refused(
+            "adapter.options.orth_reg_weight beside a loss that is computed outside: this model returns logits alone, "
+            "so that AdaLoRA's regularisation would be added to nothing",
+            do="set orth_reg_weight: 0",
         )
