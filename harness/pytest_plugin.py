@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ import pytest
 if TYPE_CHECKING:
     from harness.pytest_session import NamedSuite, PytestSession
     from harness.recipe import Recipe, Suite
+    from harness.recipe.suite_checks import Judging
     from harness.result import Result
     from harness.verdict import KnownFailure
 
@@ -73,24 +75,25 @@ class SuiteFile(pytest.File):
     def collect(self) -> Iterator[RecipeNode]:
         from harness.recipe import read_suite
         from harness.refusal import Refused
-        from harness.session import check_buildable
+        from harness.session import check_buildable, checks_of
 
         try:
             read = read_suite(self.path)
             check_buildable(read)
+            checks = [check.name for check in checks_of(read)]
             known = self.suite.known_failures()
         except Refused as refused:
             raise self.CollectError(str(refused)) from None
         if self.suite.wanted:
-            self._refuse_unknown(read)
+            self._refuse_unknown(read, checks)
         for name, recipe in read.recipes.items():
             if self.suite.wants(name):
-                yield RecipeNode.from_parent(self, name=name, recipe=recipe, suite=self.suite, known=known)
+                chosen = [check for check in checks if self.suite.wants(name, check)]
+                asked = Asked(recipe, self.suite, tuple(chosen), read.judging(name), tuple(known))
+                yield RecipeNode.from_parent(self, name=name, asked=asked)
 
-    def _refuse_unknown(self, read: Suite) -> None:
-        from harness.checks import CHECKS
-
-        there = {f"{recipe}{check}" for recipe in read.recipes for check in ("", *(f"::{one.name}" for one in CHECKS))}
+    def _refuse_unknown(self, read: Suite, checks: Sequence[str]) -> None:
+        there = {f"{recipe}{check}" for recipe in read.recipes for check in ("", *(f"::{name}" for name in checks))}
         for wanted in self.suite.wanted:
             if wanted not in there:
                 close = difflib.get_close_matches(wanted, there, n=1)
@@ -98,22 +101,28 @@ class SuiteFile(pytest.File):
                 raise self.CollectError(f"{self.path}: no recipe or check {wanted!r}; {do}")
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What is to be made of a recipe: its run, which checks, how they are judged."""
+
+    recipe: Recipe
+    suite: NamedSuite
+    checks: tuple[str, ...]
+    judging: Judging
+    known: tuple[KnownFailure, ...]
+
+
 class RecipeNode(pytest.Collector):
     """A recipe: one item per check."""
 
-    def __init__(self, *, recipe: Recipe, suite: NamedSuite, known: Sequence[KnownFailure], **kwargs: Any) -> None:
+    def __init__(self, *, asked: Asked, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.recipe = recipe
-        self.suite = suite
-        self.known = known
-        self.recipe_id = f"{suite.name}/{self.name}"
+        self.asked = asked
+        self.recipe_id = f"{asked.suite.name}/{self.name}"
 
     def collect(self) -> Iterator[CheckItem]:
-        from harness.checks import CHECKS
-
-        for check in CHECKS:
-            if self.suite.wants(self.name, check.name):
-                yield CheckItem.from_parent(self, name=check.name)
+        for check in self.asked.checks:
+            yield CheckItem.from_parent(self, name=check)
 
 
 class CheckItem(pytest.Item):
@@ -127,7 +136,7 @@ class CheckItem(pytest.Item):
 
         session, node = self.config.stash[SESSION], self.parent
         try:
-            results = session.results(node.recipe_id, node.recipe, _selected(self), node.known)
+            results = session.results(node.recipe_id, node.asked, _selected(self))
         except Refused as refused:
             self.user_properties.append((REFUSED, str(refused)))
             self.session.shouldstop = str(refused)
@@ -160,7 +169,7 @@ class CheckItem(pytest.Item):
         """The command that repeats this check alone."""
         from harness.report import again_command
 
-        return again_command(self.parent.suite.seen, self.parent.name, self.name)
+        return again_command(self.parent.asked.suite.seen, self.parent.name, self.name)
 
 
 class CheckFailed(Exception):

@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.recipe import Recipe, read_suite
+from harness.recipe import read_suite
 from harness.refusal import Refused
 from harness.report import AboutRun, seen_from_here
 from harness.report.progress import Arrivals, Screen
@@ -26,6 +26,9 @@ from harness.result import Result
 from harness.session import Session, Sockets, WarmParents, prepare_out, suite_names, unused_known_failures
 from harness.store import ResultsFile, result_from, write_results
 from harness.verdict import KNOWN_FAILURES, KnownFailure, Outcome, outcome, read_known_failures, with_known_failures
+
+if TYPE_CHECKING:
+    from harness.pytest_plugin import Asked
 
 RESULTS = "results.jsonl"
 PROPERTY, SECONDS, REFUSED = "harness_result", "harness_seconds", "harness_refused"
@@ -100,6 +103,7 @@ class PytestSession:
         self.refused = ""  # the first thing that could not be done at all, such as writing to a full disk
         self.broken: dict[str, str] = {}  # recipe to traceback, where a check raised
         self.unused: list[str] = []
+        self.asked: tuple[tuple[str, str], ...] = ()  # recipe and check of each item
         self._parents: WarmParents | None = None
         self._file: ResultsFile | None = None
         self._by_node = {suite.node: suite for suite in suites}
@@ -113,12 +117,10 @@ class PytestSession:
 
     # -- running, in the process that holds the items ---------------------------------------------------------------
 
-    def results(
-        self, recipe_id: str, recipe: Recipe, checks: Iterable[str], known: Sequence[KnownFailure]
-    ) -> dict[str, Result]:
+    def results(self, recipe_id: str, asked: Asked, checks: Iterable[str]) -> dict[str, Result]:
         """The results of a recipe's selected checks, known failures marked."""
-        found = self._session.results(recipe_id, recipe, checks)
-        return {one.check: one for one in with_known_failures(found.values(), known, datetime.date.today())}
+        found = self._session.results(recipe_id, asked.recipe, checks, asked.judging)
+        return {one.check: one for one in with_known_failures(found.values(), asked.known, datetime.date.today())}
 
     @cached_property
     def _session(self) -> Session:
@@ -178,8 +180,13 @@ class PytestSession:
             self.refused = self.refused or report.longreprtext
 
     def _expect(self, ids: Iterable[str]) -> None:
-        recipes = (self._recipe_of(node) for node in ids)
-        self.arrivals.expect(Counter(recipe for recipe in recipes if recipe))
+        pairs = ((self._recipe_of(node), node.rpartition("::")[2]) for node in ids)
+        self.asked = tuple(pair for pair in pairs if pair[0])
+        self.arrivals.expect(Counter(recipe for recipe, _ in self.asked))
+
+    @property
+    def asked_recipes(self) -> list[str]:
+        return list(dict.fromkeys(recipe for recipe, _ in self.asked))
 
     def _recipe_of(self, node: str) -> str:
         """The recipe of an item; nothing for one that is not ours."""

@@ -47,6 +47,10 @@ class Reason(str, Enum):
     NOT_PROBED = "no probe was asked for: the run is a training alone"
 
 
+SWITCHED_OFF = "switched off by the suite: "
+"""What the reason of a check begins with that its user does not want made; the rest is the user's own."""
+
+
 class Severity(str, Enum):
     ERROR = "error"
     WARNING = "warning"
@@ -84,6 +88,12 @@ class Result:
     status: Status
     reason: str = ""
     findings: tuple[Finding, ...] = field(default=())
+
+    @property
+    def switched_off(self) -> str:
+        """The user's own reason for not wanting it made, if that is why it was not."""
+        off = self.status is Status.NOT_APPLICABLE and self.reason.startswith(SWITCHED_OFF)
+        return self.reason.removeprefix(SWITCHED_OFF) if off else ""
 
     def to_json(self) -> dict[str, Any]:
         record: dict[str, Any] = {"recipe": self.recipe, "check": self.check, "status": self.status.value}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,21 +12,24 @@ from pathlib import Path
 
 from harness.checkpoint.problems import checkpoint_problems
 from harness.checks import CHECKS, Check
-from harness.checks.judging import judge
+from harness.checks.judging import judge, switched_off
+from harness.checks.registry import own_check
 from harness.disk import disk_errors
 from harness.families import check_possible
 from harness.launch import Launcher, WarmParent, can_fork
 from harness.planner import plan
 from harness.recipe import Recipe, Suite, read_suite
+from harness.recipe.suite_checks import AS_EVERYBODY, Judging
 from harness.refusal import Refused
 from harness.result import Result
 from harness.runner import JOURNAL, Runner
 from harness.verdict import KNOWN_FAILURES, KnownFailure, read_known_failures, unused
 from harness.workers import Workers, worker_modules
 
+COMPLETION = "run.completed"
 MARKER = ".harness-out"
 FOLDERS = ("runs", "bases", "faults")
-FILES = (JOURNAL, "results.jsonl", "run.json", "report.md", "report.html", "junit.xml")
+FILES = (JOURNAL, "results.jsonl", "run.json", "report.md", "comparison.md", "report.html", "junit.xml")
 
 
 @dataclass(frozen=True)
@@ -67,13 +71,15 @@ class Session:
     _made: dict[str, dict[str, Result] | Exception] = field(default_factory=dict)
     _refused: Refused | None = None
 
-    def results(self, recipe_id: str, recipe: Recipe, checks: Iterable[str]) -> dict[str, Result]:
+    def results(
+        self, recipe_id: str, recipe: Recipe, checks: Iterable[str], judging: Judging = AS_EVERYBODY
+    ) -> dict[str, Result]:
         """The results of the named checks on a recipe, by check; its runs are made at the first call."""
         if self._refused is not None:
             raise self._refused
         if recipe_id not in self._made:
             try:
-                self._made[recipe_id] = self._judged(recipe_id, recipe, CHECKS.named(list(checks)))
+                self._made[recipe_id] = self._judged(recipe_id, recipe, CHECKS.named(list(checks)), judging)
             except Refused as refused:  # the disk is full, say: no other recipe would fare better
                 self._refused = refused
                 raise
@@ -84,13 +90,20 @@ class Session:
             raise made
         return made
 
-    def _judged(self, recipe_id: str, recipe: Recipe, checks: Sequence[Check]) -> dict[str, Result]:
-        planned = plan(recipe_id, recipe, checks)
+    def _judged(self, recipe_id: str, recipe: Recipe, checks: Sequence[Check], judging: Judging) -> dict[str, Result]:
+        planned = plan(recipe_id, recipe, [check for check in checks if check.name not in judging.off])
         evidence = self.runner.carry_out(planned)
         main, intent = evidence.traces["main"], planned.runs["main"].intent
         stages = [evidence.traces[name].measured.get("seconds", {}) for name in planned.runs]
         self.seconds[recipe_id] = round(sum(sum(seconds.values()) for seconds in stages), 3)
-        return {check.name: judge(check, recipe_id, intent, main, evidence.traces) for check in checks}
+        results = {}
+        for name, check in ((check.name, check) for check in checks):
+            results[name] = (
+                switched_off(name, recipe_id, judging.off[name])
+                if name in judging.off
+                else judge(check, recipe_id, intent, main, evidence.traces, judging.severity.get(name))
+            )
+        return results
 
     @property
     def runner(self) -> Runner:
@@ -118,6 +131,7 @@ def _shortest_end(parts: tuple[str, ...], others: set[tuple[str, ...]]) -> str:
 def check_buildable(suite: Suite) -> None:
     """Refuse what no run could be made of, such as an unknown family or a damaged start, before anything is built."""
     read_known_failures(suite.path.with_name(KNOWN_FAILURES))
+    _check_judgeable(suite)
     for name, recipe in suite.recipes.items():
         try:
             check_possible(recipe)
@@ -128,18 +142,46 @@ def check_buildable(suite: Suite) -> None:
                 raise Refused(problem, where=f"{suite.path}: {name}: start_from")
 
 
+def checks_of(suite: Suite) -> list[Check]:
+    """Everybody's checks, then the suite's own. Raises Refused for one of its own that cannot be had."""
+    everybodys = list(CHECKS)
+    own = dict.fromkeys(own_check(target) for target in suite.checks.own)
+    return [*everybodys, *(check for check in own if check not in everybodys)]
+
+
+def _check_judgeable(suite: Suite) -> None:
+    """Refuse a suite's word on a check that there is not, or that no suite may quieten."""
+    where = f"{suite.path}: checks"
+    try:
+        there = [check.name for check in checks_of(suite)]
+    except Refused as refused:
+        raise Refused(refused.what, where=refused.where or f"{where}: own", do=refused.do) from None
+    said = [(f"{where}: off", name) for name in suite.checks.off]
+    said += [(f"{where}: severity", name) for name in suite.checks.severity]
+    said += [(f"{suite.path}: {recipe}: off", name) for recipe, marks in suite.marks.items() for name in marks.off]
+    for place, name in said:
+        if name not in there:
+            close = difflib.get_close_matches(name, there, n=1)
+            do = f"did you mean {close[0]}?" if close else "harness list checks shows them"
+            raise Refused(f"unknown check {name!r}", where=place, do=do)
+        if name == COMPLETION and (place.endswith("off") or suite.checks.severity.get(name) == "warning"):
+            raise Refused(f"{name} cannot be quietened: a crash must never end green", where=place, do="take it out")
+
+
 def unused_known_failures(folder: Path) -> list[KnownFailure]:
     """The known failures in a folder that match no recipe and check of any suite beside them."""
     known = read_known_failures(folder / KNOWN_FAILURES)
-    recipes = list(_recipes_in(folder)) if known else []
-    return unused(known, [(recipe, check.name) for recipe in recipes for check in CHECKS])
+    return unused(known, _judged_in(folder) if known else [])
 
 
-def _recipes_in(folder: Path) -> Iterator[str]:
+def _judged_in(folder: Path) -> Iterator[tuple[str, str]]:
+    """Recipe and check of each result that the suites in a folder have."""
     for path in sorted(folder.iterdir()):
         if path.suffix in (".yaml", ".yml") and path.name != KNOWN_FAILURES:
             with contextlib.suppress(Refused):  # a file that is no suite; one that is run and broken is refused there
-                yield from (f"{path.stem}/{name}" for name in read_suite(path).recipes)
+                suite = read_suite(path)
+                checks = checks_of(suite)
+                yield from ((f"{path.stem}/{name}", check.name) for name in suite.recipes for check in checks)
 
 
 def prepare_out(out: Path) -> Path:

@@ -24,6 +24,9 @@ from harness.trace.atomic import write_atomically
 Outcome = Literal["passed", "failed", "skipped", "xfailed"]
 KNOWN_FAILURES = "known_failures.yaml"  # lies beside the suites that it is about
 NOT_APPLIED = (Status.NOT_APPLICABLE, Status.BLOCKED, Status.NOT_COMPARABLE)
+JUDGED = {status.value for status in Status if status not in NOT_APPLIED}
+BASELINE_FORMAT = 2
+APPLIED = "applied"  # in the place of a status, where a baseline of the first format knows none
 
 
 def outcome(result: Result, of_recipe: Iterable[Result], *, strict: bool = False) -> Outcome:
@@ -135,36 +138,79 @@ def unused(known: Iterable[KnownFailure], judged: Iterable[tuple[str, str]]) -> 
 
 @dataclass(frozen=True)
 class Baseline:
-    """The checks that applied to each recipe when the baseline was written. Fewer is a regression."""
+    """The checks that applied to each recipe when the baseline was written, and how they ended. Fewer is a regression.
 
-    applied: Mapping[str, tuple[str, ...]]
+    `ended` gives each recipe's checks by status; a file of the first format knows only that they applied.
+    """
+
+    ended: Mapping[str, Mapping[str, tuple[str, ...]]]
+
+    @property
+    def applied(self) -> dict[str, tuple[str, ...]]:
+        return {
+            recipe: tuple(sorted(name for names in by_status.values() for name in names))
+            for recipe, by_status in self.ended.items()
+        }
+
+    @property
+    def knows_statuses(self) -> bool:
+        return not any(APPLIED in by_status for by_status in self.ended.values())
+
+    @property
+    def results(self) -> tuple[Result, ...]:
+        """The results that it was written from, as far as it holds them: none where it knows no statuses."""
+        if not self.knows_statuses:
+            return ()
+        return tuple(
+            Result(recipe, name, Status(status))
+            for recipe, by_status in self.ended.items()
+            for status, names in by_status.items()
+            for name in names
+        )
 
     @classmethod
     def of(cls, results: Iterable[Result]) -> Baseline:
-        applied: dict[str, list[str]] = {}
+        ended: dict[str, dict[str, list[str]]] = {}
         for result in results:
-            names = applied.setdefault(result.recipe, [])
+            by_status = ended.setdefault(result.recipe, {})
             if result.status not in NOT_APPLIED:
-                names.append(result.check)
-        return cls({recipe: tuple(sorted(names)) for recipe, names in sorted(applied.items())})
+                by_status.setdefault(result.status.value, []).append(result.check)
+        return cls(_in_order(ended))
+
+    def of_recipes(self, recipes: Iterable[str]) -> Baseline:
+        """What it holds of some recipes: a run of a selection is compared with no more."""
+        wanted = set(recipes)
+        return Baseline({recipe: ended for recipe, ended in self.ended.items() if recipe in wanted})
+
+    def of_pairs(self, pairs: Iterable[tuple[str, str]]) -> Baseline:
+        """What it holds of some checks, each named with its recipe."""
+        wanted = set(pairs)
+        recipes = {recipe for recipe, _ in wanted}
+        kept = {
+            recipe: {s: [name for name in names if (recipe, name) in wanted] for s, names in ended.items()}
+            for recipe, ended in self.ended.items()
+            if recipe in recipes
+        }
+        return Baseline(_in_order(kept))
 
     @classmethod
     def read(cls, path: Path) -> Baseline:
         """Raises Refused for a file that is no baseline."""
         try:
-            applied = _applied(json.loads(path.read_text(encoding="utf-8")))
+            ended = _ended(json.loads(path.read_text(encoding="utf-8")))
         except OSError as error:
             raise Refused(
                 f"cannot be read: {error.strerror}", where=str(path), do="write one with --write-baseline"
             ) from None
         except (ValueError, RecursionError):
-            applied = None
-        if applied is None:
+            ended = None
+        if ended is None:
             raise Refused("is not a baseline", where=str(path), do="write one with --write-baseline")
-        return cls({recipe: tuple(names) for recipe, names in applied.items()})
+        return cls(_in_order(ended))
 
     def write(self, path: Path) -> None:
-        value = {"applied": {recipe: list(names) for recipe, names in self.applied.items()}}
+        ended = {recipe: {s: list(names) for s, names in by_status.items()} for recipe, by_status in self.ended.items()}
+        value = {"format": BASELINE_FORMAT, "recipes": ended} if self.knows_statuses else {"applied": self.applied}
         try:
             write_atomically(path, json.dumps(value, indent=1) + "\n")
         except OSError as error:
@@ -183,9 +229,29 @@ class Baseline:
         )
 
 
-def _applied(value: Any) -> dict[str, list[str]] | None:
-    """The names of checks by recipe in what a baseline file holds; None if it holds anything else."""
-    applied = value.get("applied") if isinstance(value, dict) else None
-    if not isinstance(applied, dict) or not all(isinstance(names, list) for names in applied.values()):
+def _in_order(ended: Mapping[str, Mapping[str, Iterable[str]]]) -> dict[str, dict[str, tuple[str, ...]]]:
+    """Recipes, statuses and checks in alphabetical order; no status without a check."""
+    return {
+        recipe: {status: tuple(sorted(names)) for status, names in sorted(by_status.items()) if names}
+        for recipe, by_status in sorted(ended.items())
+    }
+
+
+def _ended(value: Any) -> dict[str, dict[str, list[str]]] | None:
+    """The names of checks by recipe and status in what a baseline file holds; None if it holds anything else."""
+    if not isinstance(value, dict):
         return None
-    return applied if all(isinstance(name, str) for names in applied.values() for name in names) else None
+    if isinstance(applied := value.get("applied"), dict):  # the first format
+        ended = {recipe: {APPLIED: names} for recipe, names in applied.items()}
+        return ended if all(_are_names(names) for names in applied.values()) else None
+    recipes = value.get("recipes")
+    if value.get("format") != BASELINE_FORMAT or not isinstance(recipes, dict):
+        return None
+    if not all(isinstance(by_status, dict) for by_status in recipes.values()):
+        return None
+    lists = [item for by_status in recipes.values() for item in by_status.items()]
+    return recipes if all(status in JUDGED and _are_names(names) for status, names in lists) else None
+
+
+def _are_names(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(name, str) for name in value)

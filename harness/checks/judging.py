@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from harness.result import Result, Severity, Status
+from harness.result import SWITCHED_OFF, Result, Severity, Status
 
 if TYPE_CHECKING:
     from harness.checks.registry import Check
@@ -14,9 +15,17 @@ if TYPE_CHECKING:
 
 
 def judge(
-    check: Check, recipe: str, intent: Intent, trace: Trace, partners: Mapping[str, Trace] | None = None
+    check: Check,
+    recipe: str,
+    intent: Intent,
+    trace: Trace,
+    partners: Mapping[str, Trace] | None = None,
+    weight: str | None = None,
 ) -> Result:
-    """The result of a check on a trace; pure, and the same each time. What is there is named by the intent."""
+    """The result of a check on a trace; pure, and the same each time. What is there is named by the intent.
+
+    With a `weight`, warning or error, that is what each finding weighs, whatever the check says.
+    """
     trace = trace.named_by(intent.naming)
     for need in check.needs:
         if refusal := need.refusal(intent):
@@ -31,12 +40,19 @@ def judge(
             return Result(recipe, check.name, Status.BLOCKED, f"partner run {name} did not complete")
         wanted[name] = partner.named_by(intent.naming)
     findings = tuple(check.judge(intent, trace, **wanted))
+    if weight:
+        findings = tuple(replace(finding, severity=Severity(weight)) for finding in findings)
     if not findings:
         return Result(recipe, check.name, Status.PASSED)
     failed = any(finding.severity is Severity.ERROR for finding in findings)
     status = Status.FAILED if failed else Status.WARNED
     reason = f"{len(findings)} finding{'s' if len(findings) > 1 else ''}"
     return Result(recipe, check.name, status, reason, findings)
+
+
+def switched_off(check: str, recipe: str, reason: str) -> Result:
+    """The result of a check that its user does not want made, with the user's own reason."""
+    return Result(recipe, check, Status.NOT_APPLICABLE, f"{SWITCHED_OFF}{reason}")
 
 
 def judge_all(checks: Iterable[Check], recipe: str, intent: Intent, trace: Trace) -> list[Result]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
+from harness.own_code import is_beside_a_suite, named
 from harness.refusal import Refused
 
 if TYPE_CHECKING:
@@ -77,6 +79,7 @@ class Check:
 
 
 _registered: dict[str, Check] = {}
+_of_suites: set[str] = set()  # names of checks that came with a module which a suite has named
 
 
 def check(
@@ -105,6 +108,24 @@ def _load_shipped() -> None:
         point.load()
 
 
+def own_check(target: str) -> Check:
+    """The check of somebody else's that a suite names as module:name. Raises Refused for what is none."""
+    _load_shipped()
+    before = set(_registered)
+    try:
+        found = named(target, "check")
+    finally:
+        _of_suites.update(set(_registered) - before)
+    own = next((one for one in _registered.values() if one.judge is found), None)
+    if own is None:
+        raise Refused(f"check {target!r} is no check", do="put @check above the function")
+    return own
+
+
+def _is_for_everybody(one: Check) -> bool:
+    return one.name not in _of_suites and not is_beside_a_suite(one.judge.__module__)
+
+
 def _place(one: Check) -> int:
     """The shipped modules in their order, whichever was imported first; then whatever else there is."""
     package, _, module = one.judge.__module__.rpartition(".")
@@ -112,18 +133,22 @@ def _place(one: Check) -> int:
 
 
 class _Checks:
-    """All checks by name: the shipped ones, those of entry points, and what the process itself has registered."""
+    """All checks by name: the shipped ones, those of entry points, and what the process itself has registered.
+
+    Those that suites bring along are found by name, and are not among all of them: other suites know nothing of them.
+    """
 
     def __getitem__(self, name: str) -> Check:
         _load_shipped()
-        try:
-            return _registered[name]
-        except KeyError:
-            raise Refused(f"unknown check {name!r}", do="harness list checks shows them") from None
+        if name not in _registered:
+            close = difflib.get_close_matches(name, _registered, n=1)
+            do = f"did you mean {close[0]}?" if close else "harness list checks shows them"
+            raise Refused(f"unknown check {name!r}", do=do)
+        return _registered[name]
 
     def __iter__(self) -> Iterator[Check]:
         _load_shipped()
-        return iter(sorted(_registered.values(), key=_place))
+        return iter(sorted(filter(_is_for_everybody, _registered.values()), key=_place))
 
     def named(self, names: Sequence[str]) -> tuple[Check, ...]:
         return tuple(self[name] for name in names)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from harness.refusal import Refused
@@ -18,6 +19,14 @@ def refuse_keyword(keyword: str) -> None:
         Expression.compile(keyword)
     except Exception as error:  # another class with each release of pytest
         raise Refused(f"-k {keyword!r} is no expression: {error}", do="write it like 'loss and not saved'") from None
+
+
+def refuse_quick_with(recipes: Sequence[str] | None, write_baseline: Path | None) -> None:
+    """Refuse what the quick gate cannot be asked for at the same time."""
+    if recipes:
+        raise Refused("--quick chooses the recipes, and so does --recipe", do="give one of them")
+    if write_baseline:
+        raise Refused("--quick runs too little for a baseline", do="write one in a full run, without --quick")
 
 
 def refuse_unwritable(path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +15,7 @@ from harness.cli.shown import AsJson, colour, print_columns, print_json
 
 if TYPE_CHECKING:
     from harness.pytest_session import PytestSession
+    from harness.recipe import Suite
     from harness.verdict import Baseline
 
 Suites = Annotated[list[Path], typer.Argument(help="suite files, or folders of them", show_default=False)]
@@ -31,21 +32,26 @@ def run(
     strict: Annotated[bool, typer.Option("--strict", help="warnings fail")] = False,
     baseline: Annotated[Path | None, typer.Option(help="fail if fewer checks apply than this file says")] = None,
     write_baseline: Annotated[Path | None, typer.Option(help="write the checks that applied to this file")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="only some recipes of each suite: no release gate")] = False,
 ) -> int:
     """Fine-tune every recipe of the suites, judge the runs, and report."""
-    from harness.cli.refusals import refuse_keyword, refuse_unwritable
-    from harness.cli.suites import chosen, suites_at
+    from harness.cli.refusals import refuse_keyword, refuse_quick_with, refuse_unwritable
+    from harness.cli.suites import chosen, quick_ones, suites_at
     from harness.session import prepare_out
     from harness.verdict import Baseline
 
     before = Baseline.read(baseline) if baseline else None
+    if quick:
+        refuse_quick_with(recipe, write_baseline)
     refuse_keyword(keyword)
     if write_baseline:
         refuse_unwritable(write_baseline)
-    arguments = chosen(suites_at(suites), recipe or [])
+    found = suites_at(suites)
+    arguments = quick_ones(found) if quick else chosen(found, recipe or [])
     prepare_out(out)
     session = _session([*arguments, *_pytest_options(out, keyword, workers, strict)], keyword)
-    verdict = _report(session, before if not (recipe or keyword) else None, write_baseline)
+    said = _selection(session, found, quick, keyword, recipe or [])
+    verdict = _report(session, said, _of_selection(before, session, said, keyword), write_baseline)
     if session.broken:
         return _say_broken(session.broken)
     return INTERRUPTED if session.interrupted else verdict
@@ -108,18 +114,45 @@ def _pytest_options(out: Path, keyword: str, workers: int, strict: bool) -> list
     return options
 
 
-def _report(session: PytestSession, before: Baseline | None, write_baseline: Path | None) -> int:
+def _selection(
+    session: PytestSession, suites: Sequence[Suite], quick: bool, keyword: str, recipes: Sequence[str]
+) -> dict[str, str]:
+    """What of the suites was run, for the report: `quick` for its verdict, `only` for the comparison. Empty: all."""
+    everything = sum(len(suite.recipes) for suite in suites)
+    number = f"{len(session.asked_recipes)} of {everything} recipes"
+    parts = ["the quick gate"] * quick + [f"--recipe {name}" for name in recipes]
+    parts += [f"-k {keyword!r}"] if keyword else []
+    said = {"only": f"what {' and '.join(parts)} chose ({number})"} if parts else {}
+    return {**said, "quick": number} if quick else said
+
+
+def _of_selection(
+    before: Baseline | None, session: PytestSession, said: Mapping[str, str], keyword: str
+) -> Baseline | None:
+    """What of the baseline there is to compare with."""
+    if before is None or not said:
+        return before
+    return before.of_pairs(session.asked) if keyword else before.of_recipes(session.asked_recipes)
+
+
+def _report(
+    session: PytestSession, said: Mapping[str, str], before: Baseline | None, write_baseline: Path | None
+) -> int:
     """Write the reports, print the counts, and say how it ended."""
     from harness.report import closing_lines, seen_from_here, write_reports
     from harness.verdict import Baseline, exit_status
 
     results = tuple(session.kept)
-    about = session.about.model_copy(update={"missing": before.missing(results) if before else ()})
+    compared = {"missing": before.missing(results), "before": before.ended, **said} if before else dict(said)
+    about = session.about.model_copy(update=compared)
     about.write(session.out)
     if write_baseline and not about.not_judged:
         Baseline.of(results).write(write_baseline)
-    summary = write_reports(session.out, results, about, [session.out]).summary
+    made = write_reports(session.out, results, about, [session.out])
+    summary = made.summary
     print(f"\n{closing_lines(summary, colour=colour())}")
+    if made.comparison:
+        print(made.comparison.verdict)
     print(f"Report: {seen_from_here(session.out / 'report.html')}")
     return int(summary.failed) or exit_status(results, strict=session.strict)
 

@@ -36,6 +36,11 @@ def _files(paths: Sequence[Path]) -> list[Path]:
     return files
 
 
+def quick_ones(suites: Sequence[Suite]) -> list[str]:
+    """The pytest arguments for the recipes of the quick gate."""
+    return [f"{suite.path}::{name}" for suite in suites for name in suite.quick]
+
+
 def chosen(suites: Sequence[Suite], names: Sequence[str]) -> list[str]:
     """The pytest arguments for whole suites, or for the named recipes of them."""
     if not names:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.intent import Intent
+from harness.own_code import named
 from harness.recipe import Component, Recipe
 from harness.refusal import Refused
 from harness.trace.naming import Naming
@@ -129,7 +130,7 @@ def family(name: str) -> Family:
     """The family of that name, or of `module:attribute`. Raises Refused for an unknown one."""
     target = SHIPPED.get(name) or {point.name: point.value for point in _installed()}.get(name)
     if target is None and ":" in name:
-        target = name
+        return _own(name)
     if target is None:
         close = difflib.get_close_matches(name, names(), n=1)
         raise Refused(
@@ -141,6 +142,16 @@ def family(name: str) -> Family:
         found: Family = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise Refused(f"family {name!r} cannot be imported: {error}", do="mend the name module:attribute") from None
+    return found
+
+
+def _own(target: str) -> Family:
+    """A family of somebody else's. Raises Refused for what lacks a part of one."""
+    found: Family = named(target, "family")
+    parts = [name for name in (*Family.__annotations__, *vars(Family)) if not name.startswith("_")]
+    if lacking := [name for name in parts if not hasattr(found, name)]:
+        what = f"family {target!r} is no family: it has no {', '.join(lacking)}"
+        raise Refused(what, do="see harness.families.family.Family; name the object, not its class")
     return found
 
 

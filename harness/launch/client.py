@@ -9,12 +9,13 @@ import socket
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.launch.job import Job
 from harness.launch.output import last_lines
 from harness.launch.parents import job_environment
+from harness.own_code import folders
 
 START_LIMIT_S = 180.0
 
@@ -52,6 +53,7 @@ class Launcher:
 
     def run(self, job: Job) -> Ended:
         """Run one job to its end. Raises RuntimeError if the warm parent is gone."""
+        job = replace(job, folders=folders())
         return self._forked(job, self.path) if self.path else self._fresh(job)
 
     def _forked(self, job: Job, path: str) -> Ended:

@@ -34,6 +34,7 @@ class Job:
     seconds: float = 600.0
     memory_gb: float | None = None
     environment: dict[str, str] = field(default_factory=dict)
+    folders: tuple[str, ...] = ()  # whose modules it may import, after all others
 
     def to_line(self) -> bytes:
         return json.dumps(asdict(self)).encode() + b"\n"
@@ -47,6 +48,7 @@ def perform(job: Job) -> int:
     """Run a job in this process, its output redirected to its file. Returns the exit status: 0, or 1 if it raised."""
     _redirect_output(Path(job.output))
     os.environ.update(job.environment)
+    sys.path.extend(folder for folder in job.folders if folder not in sys.path)
     _limit_memory(job.memory_gb)
     try:
         module, _, name = job.target.partition(":")

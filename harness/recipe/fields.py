@@ -190,6 +190,9 @@ class Save(Frozen):
     max_shard_size: str = Field(default="auto", pattern=r"^(auto|\d+(\.\d+)?[KMG]i?B)$")
     processor: bool = True
     tokenizer: bool = Field(default=False, description="the tokenizer by itself, as trainers write it")
+    loader: str | None = Field(
+        default=None, description="module:function that loads the directory, where none else can"
+    )
     files_from_base: bool = Field(
         default=False, description="what the base directory has and the save lacks is copied, weights excepted"
     )

@@ -70,6 +70,11 @@ class Recipe(Frozen):
         return self.lora or self.adapter
 
     @property
+    def own_code(self) -> tuple[str, ...]:
+        """What of it may be code of somebody else's, by name."""
+        return tuple(name for name in (self.family, self.engine, self.save.loader) if name)
+
+    @property
     def scaler_enabled(self) -> bool:
         """Whether a gradient scaler is asked for (`auto`: by the rule, or for fp16 autocast over fp32 weights)."""
         rule = self.loss_scaler.rule or "fp16"

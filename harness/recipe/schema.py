@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from harness.recipe.model import Recipe
+from harness.recipe.suite_checks import Marks, SuiteChecks
 
 
 def suite_schema() -> dict[str, Any]:
@@ -18,6 +19,7 @@ def suite_schema() -> dict[str, Any]:
     recipe["properties"]["loss_scaler"] = {
         "anyOf": [{"enum": ["auto", "on", "off"]}, {"type": "boolean"}, {"$ref": "#/$defs/LossScaler"}]
     }
+    recipe["properties"] |= Marks.model_json_schema()["properties"]
     settings = {"anyOf": [{"$ref": "#/$defs/Recipe"}, {"type": "null"}]}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -28,6 +30,7 @@ def suite_schema() -> dict[str, Any]:
         "properties": {
             "family": {"type": "string"},
             "description": {"type": ["string", "null"]},
+            "checks": {"anyOf": [SuiteChecks.model_json_schema(), {"type": "null"}]},
             "defaults": settings,
             "matrix": {"type": ["object", "null"], "additionalProperties": {"type": "array", "minItems": 1}},
             "recipes": {

@@ -5,20 +5,23 @@ from __future__ import annotations
 import difflib
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from harness.own_code import let_in
 from harness.recipe import fields
 from harness.recipe.model import Recipe
+from harness.recipe.quick import quick_recipes
 from harness.recipe.stages import with_stages
+from harness.recipe.suite_checks import NOTHING_SAID, Judging, Marks, SuiteChecks
 from harness.recipe.yaml_file import read_yaml
 from harness.refusal import Refused
 
 SHOWN = 80  # characters of a value that is refused
-SUITE_KEYS = ("family", "description", "defaults", "matrix", "recipes")
+SUITE_KEYS = ("family", "description", "defaults", "matrix", "recipes", "checks")
 
 
 @dataclass(frozen=True)
@@ -28,10 +31,21 @@ class Suite:
     path: Path
     description: str
     recipes: dict[str, Recipe]
+    checks: SuiteChecks = NOTHING_SAID
+    marks: dict[str, Marks] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
         return self.path.stem
+
+    @property
+    def quick(self) -> tuple[str, ...]:
+        """The recipes that the quick gate runs."""
+        return quick_recipes(self.recipes, [name for name, marks in self.marks.items() if marks.quick])
+
+    def judging(self, recipe: str) -> Judging:
+        """How a recipe is to be judged; its own reasons go before the suite's."""
+        return Judging({**self.checks.off, **self.marks[recipe].off}, self.checks.severity)
 
 
 def read_suite(path: Path) -> Suite:
@@ -44,12 +58,38 @@ def read_suite(path: Path) -> Suite:
     if not isinstance(description, str | None):
         raise Refused("description is not text", where=str(path), do="put it in quotes")
     try:
-        return Suite(path, description or "", _recipes(document, path))
+        checks, marks = _checks(document, path), dict[str, Marks]()
+        suite = Suite(path, description or "", _recipes(document, path, marks), checks, marks)
     except RecursionError:
         raise Refused("a mapping holds itself", where=str(path), do="write it out without the alias") from None
+    if _names_own_code(suite):
+        let_in(path.parent)
+    return suite
 
 
-def _recipes(document: dict[str, Any], path: Path) -> dict[str, Recipe]:
+def _checks(document: dict[str, Any], path: Path) -> SuiteChecks:
+    try:
+        return SuiteChecks.model_validate(_mapping(document.get("checks"), "checks", path))
+    except ValidationError as error:
+        raise refusal_of(error, f"{path}: checks") from None
+
+
+def _marks(settings: dict[str, Any], where: str) -> Marks:
+    """Take out of a recipe's settings what is none of its training."""
+    taken = {name: settings.pop(name) for name in Marks.model_fields if name in settings}
+    try:
+        return Marks.model_validate(taken)
+    except ValidationError as error:
+        raise refusal_of(error, where) from None
+
+
+def _names_own_code(suite: Suite) -> bool:
+    """Whether anything in it is written as module:name: what lies beside the suite may then be imported."""
+    in_recipes = (name for recipe in suite.recipes.values() for name in recipe.own_code)
+    return any(":" in name for name in (*suite.checks.own, *in_recipes))
+
+
+def _recipes(document: dict[str, Any], path: Path, marks: dict[str, Marks]) -> dict[str, Recipe]:
     recipes = document.get("recipes")
     if not isinstance(recipes, dict) or not recipes:
         raise Refused("there are no recipes", where=str(path), do="add recipes: {name: {tune: [connector]}}")
@@ -58,6 +98,7 @@ def _recipes(document: dict[str, Any], path: Path) -> dict[str, Recipe]:
         for recipe_id, merged in _expanded(document, str(name), settings, path):
             if recipe_id in built:
                 raise Refused(f"recipe id {recipe_id!r} is given twice", where=str(path), do="rename or remove one")
+            marks[recipe_id] = _marks(merged, f"{path}: {recipe_id}")
             built[recipe_id] = _recipe(merged, path, recipe_id)
     return with_stages(built, path)
 
@@ -85,6 +126,8 @@ def _mapping(value: Any, title: str, path: Path) -> dict[str, Any]:
     """The value, whose keys are words; nothing at all is an empty mapping."""
     if value is None:
         return {}
+    if isinstance(value, dict) and False in value and "off" not in value:  # YAML reads a bare `off` as a boolean
+        value = {"off" if key is False else key: setting for key, setting in value.items()}
     if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
         raise Refused(f"{title} is not a mapping of settings", where=str(path), do="write settings as key: value")
     return value
@@ -158,6 +201,8 @@ def _field_names() -> list[str]:
         fields.Save,
         fields.EarlierRecipe,
         fields.Limits,
+        SuiteChecks,
+        Marks,
     )
     return sorted({name for model in models for name in model.model_fields})
 

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from harness.frozen import Frozen
 from harness.refusal import Refused
+from harness.report.text import listed
 from harness.store import write_text
 
 ABOUT = "run.json"
@@ -19,8 +20,9 @@ ABOUT = "run.json"
 class AboutRun(Frozen):
     """Where the suites lie by name, seen from where the run was started; seconds by recipe; and how it ended.
 
-    `not_judged` are recipes without all their results, `missing` checks of the baseline, as "recipe: check", and
-    `unused` known failures that match nothing.
+    `before` is what the baseline holds of what was run, by recipe and status, if there was one, and `only` says what of
+    it was compared if not all; `quick` says what the quick gate chose. `not_judged` are recipes without all their
+    results, `missing` checks of the baseline, as "recipe: check", and `unused` known failures that match nothing.
     """
 
     suites: Mapping[str, str] = {}
@@ -30,6 +32,9 @@ class AboutRun(Frozen):
     not_judged: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
+    before: Mapping[str, Mapping[str, tuple[str, ...]]] | None = None
+    only: str = ""
+    quick: str = ""
 
     def command_for(self, recipe_id: str, check: str) -> str:
         """The command that repeats a check alone, or nothing if nobody knows where its suite lies."""
@@ -51,7 +56,20 @@ class AboutRun(Frozen):
             not_judged=tuple(recipe for one in found for recipe in one.not_judged),
             missing=tuple(name for one in found for name in one.missing),
             unused=tuple(entry for one in found for entry in one.unused),
+            before=_together([one.before for one in found if one.before is not None]),
+            only=listed(only) if (only := _different(one.only for one in found)) else "",
+            quick=listed(quick) if (quick := _different(one.quick for one in found)) else "",
         )
+
+
+def _together(
+    befores: list[Mapping[str, Mapping[str, tuple[str, ...]]]],
+) -> Mapping[str, Mapping[str, tuple[str, ...]]] | None:
+    return {recipe: ended for before in befores for recipe, ended in before.items()} if befores else None
+
+
+def _different(texts: Iterable[str]) -> list[str]:
+    return [text for text in dict.fromkeys(texts) if text]
 
 
 def _read(path: Path) -> AboutRun:

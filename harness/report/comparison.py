@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING
 
 from harness.report.statuses import FAILING, UNJUDGED
 from harness.report.summary import Counts, group_by_recipe
+from harness.report.text import listed, plural
 from harness.result import Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from harness.result import Result
+
+ENDED_WELL = (Status.PASSED, Status.WARNED)
+NO_STATUSES = "The baseline holds no statuses of these recipes; write it again with --write-baseline."
 
 
 @dataclass(frozen=True)
@@ -26,19 +30,52 @@ class RecipeChange:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The last two name results as "recipe: check"; without a baseline only `vanished` can have entries."""
+    """The lists name results as "recipe: check"; without a baseline's statuses only `vanished` can have entries.
+
+    `only` says what of the baseline was compared, if that was not all of it.
+    """
 
     recipes: tuple[RecipeChange, ...]
     newly_failing: tuple[str, ...]
     vanished: tuple[str, ...]
+    fixed: tuple[str, ...] = ()
+    only: str = ""
+
+    @property
+    def lists(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """Titles and names, in the order in which a report has them."""
+        return (
+            ("Newly failing", self.newly_failing),
+            ("Fixed: failed in the baseline, not in this run", self.fixed),
+            ("Vanished: judged in the baseline, not in this run", self.vanished),
+        )
+
+    @property
+    def verdict(self) -> str:
+        """Better or worse, in one sentence."""
+        parts = [
+            f"{plural(len(names), 'check')} {what}"
+            for names, what in (
+                (self.newly_failing, "newly failing"),
+                (self.vanished, "vanished"),
+                (self.fixed, "fixed"),
+            )
+            if names
+        ]
+        worse = bool(self.newly_failing or self.vanished)
+        word = "worse than" if worse else "better than" if parts else "no worse than"
+        where = f", of which only {self.only} was compared" if self.only else ""
+        return f"This run is {word} the baseline{where}{': ' + listed(parts) if parts else ''}."
 
 
-def compare(before: Sequence[Result], after: Sequence[Result], missing: Iterable[str]) -> Comparison:
+def compare(before: Sequence[Result], after: Sequence[Result], missing: Iterable[str], only: str = "") -> Comparison:
     """Compare two runs. Vanished are those `missing` and what was judged before and is not now."""
     return Comparison(
         recipes=_changes(before, after) if before else (),
-        newly_failing=tuple(sorted(_failing(after) - _failing(before))) if before else (),
+        newly_failing=tuple(sorted(_names(after, FAILING) - _names(before, FAILING))) if before else (),
         vanished=tuple(sorted({*missing, *(_judged(before) - _judged(after))})),
+        fixed=tuple(sorted(_names(before, FAILING) & _names(after, ENDED_WELL))),
+        only=only,
     )
 
 
@@ -55,8 +92,8 @@ def _ratio(results: Sequence[Result]) -> str:
     return f"{counts[Status.PASSED]}/{counts.judged}" if counts.judged else "–"
 
 
-def _failing(results: Sequence[Result]) -> set[str]:
-    return {_name(result) for result in results if result.status in FAILING}
+def _names(results: Sequence[Result], statuses: tuple[Status, ...]) -> set[str]:
+    return {_name(result) for result in results if result.status in statuses}
 
 
 def _judged(results: Sequence[Result]) -> set[str]:

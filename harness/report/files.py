@@ -11,10 +11,13 @@ from harness.refusal import Refused
 from harness.report.about import AboutRun
 from harness.report.html import to_html
 from harness.report.junit import to_junit
-from harness.report.markdown import to_markdown
+from harness.report.markdown import comparison_markdown, to_markdown
 from harness.report.model import RunReport
 from harness.result import Result
 from harness.store import write_text
+from harness.verdict import Baseline
+
+COMPARISON = "comparison.md"
 
 
 def write_reports(out: Path, results: tuple[Result, ...], about: AboutRun, folders: Iterable[Path]) -> RunReport:
@@ -29,9 +32,15 @@ def write_reports(out: Path, results: tuple[Result, ...], about: AboutRun, folde
         not_judged=about.not_judged,
         interrupted=about.interrupted,
         strict=about.strict,
+        baseline=Baseline(about.before or {}).results,
+        compared=about.before is not None,
+        only=about.only,
+        quick=about.quick,
     )
     for name, written_as in (("report.md", to_markdown), ("report.html", to_html), ("junit.xml", to_junit)):
         write_text(out / name, written_as(made))
+    if made.comparison:
+        write_text(out / COMPARISON, comparison_markdown(made))
     return made
 
 

@@ -35,6 +35,7 @@ def to_html(run: RunReport) -> str:
         not_judged=run.not_judged,
         interrupted=run.interrupted,
         unused=run.unused,
+        off=[one.text for one in run.summary.off],
         environment=[(name, fact(value)) for name, value in run.environment.items()],
     )
 

@@ -7,6 +7,7 @@ from collections import Counter
 from textwrap import dedent
 from typing import TYPE_CHECKING
 
+from harness.report.comparison import NO_STATUSES
 from harness.report.fields import result_lines
 from harness.report.statuses import FAILING, heading, label
 from harness.report.text import duration, fact, one_line
@@ -32,10 +33,11 @@ def to_markdown(run: RunReport) -> str:
         _counts(run),
         *_results(run, "Failures", FAILING),
         *_results(run, "Warnings", (Status.WARNED,)),
+        *_switched_off(run),
         *_reasons(run),
         *_names(2, f"Recipes {'not run' if run.interrupted else 'that could not be judged'}", run.not_judged),
         *_names(2, "Known failures that match nothing", run.unused),
-        *(_comparison(run.comparison) if run.comparison else ()),
+        *_comparison(run.comparison),
         *_environment(run),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
@@ -70,7 +72,7 @@ def _result(result: Result, again: str) -> str:
 
 
 def _reasons(run: RunReport) -> list[str]:
-    reasons = Counter((result.status, _plain(result.reason)) for result in run.results if result.status in _EXPLAINED)
+    reasons = Counter((result.status, _plain(result.reason)) for result in run.results if _explained(result))
     if not reasons:
         return []
     in_order = sorted(reasons.items(), key=lambda item: (_EXPLAINED.index(item[0][0]), item[0][1]))
@@ -78,13 +80,32 @@ def _reasons(run: RunReport) -> list[str]:
     return ["## Neither passed nor failed", _table(["status", "reason", "checks"], rows)]
 
 
-def _comparison(comparison: Comparison) -> list[str]:
+def _explained(result: Result) -> bool:
+    return result.status in _EXPLAINED and not result.switched_off
+
+
+def _switched_off(run: RunReport) -> list[str]:
+    """Apart from what did not apply: these are the users' own decisions, in their own words."""
+    rows = [[_code(one.check), str(one.recipes), _plain(one.reason)] for one in run.summary.off]
+    total = sum(one.recipes for one in run.summary.off)
+    return [f"## Switched off by the suite ({total})", _table(["check", "recipes", "reason"], rows)] if rows else []
+
+
+def comparison_markdown(run: RunReport) -> str:
+    """The comparison with the baseline alone, short enough for a comment on a pull request."""
+    sections = [f"# {_plain(run.title)}", f"**{_plain(run.summary.verdict)}**", *_comparison(run.comparison)]
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _comparison(comparison: Comparison | None) -> list[str]:
+    if comparison is None:
+        return []
     rows = [[_code(change.recipe), change.before, change.after] for change in comparison.recipes]
     return [
         "## Compared with the baseline",
-        _table(["recipe", "before", "after"], rows, numbers=True) if rows else "",
-        *_names(3, "Newly failing", comparison.newly_failing),
-        *_names(3, "Vanished: judged in the baseline, not in this run", comparison.vanished),
+        _plain(comparison.verdict),
+        _table(["recipe", "before", "after"], rows, numbers=True) if rows else _plain(NO_STATUSES),
+        *(section for title, names in comparison.lists for section in _names(3, title, names)),
     ]
 
 

@@ -21,7 +21,8 @@ class RunReport:
 
     `seconds` is keyed by recipe; `again`, the command that reproduces a result, by recipe and check.
     `missing` names vanished checks as "recipe: check", `unused` known failures that match nothing, `not_judged`
-    recipes without all their results. With a `baseline`, the run is compared with it.
+    recipes without all their results. With a `baseline`, the run is compared with it; `compared` says
+    that there was one even if it holds no statuses, `only` what of it was compared, `quick` what the quick gate chose.
     """
 
     results: tuple[Result, ...]
@@ -35,6 +36,9 @@ class RunReport:
     interrupted: bool = False
     strict: bool = False
     baseline: tuple[Result, ...] = ()
+    compared: bool = False
+    only: str = ""
+    quick: str = ""
 
     @cached_property
     def recipes(self) -> dict[str, list[Result]]:
@@ -42,9 +46,9 @@ class RunReport:
 
     @cached_property
     def comparison(self) -> Comparison | None:
-        if not self.baseline and not self.missing:
+        if not self.baseline and not self.missing and not self.compared:
             return None
-        return compare(self.baseline, self.results, self.missing)
+        return compare(self.baseline, self.results, self.missing, self.only)
 
     @cached_property
     def summary(self) -> Summary:
@@ -54,6 +58,7 @@ class RunReport:
             unused=self.unused,
             not_judged=self.not_judged,
             interrupted=self.interrupted,
+            quick=self.quick,
         )
 
     def command_for(self, result: Result) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.report.statuses import FAILING, PASSED_FIRST, UNJUDGED, counted
-from harness.report.text import plural
+from harness.report.text import listed, plural
 from harness.result import Status
 
 if TYPE_CHECKING:
@@ -52,6 +52,24 @@ class Counts:
 
 
 @dataclass(frozen=True)
+class SwitchedOff:
+    """A check that users do not want made of some recipes, with their own reason."""
+
+    check: str
+    reason: str
+    recipes: int
+
+    @property
+    def text(self) -> str:
+        return f"{self.check} of {plural(self.recipes, 'recipe')}: {self.reason}"
+
+    @classmethod
+    def among(cls, results: Iterable[Result]) -> tuple[SwitchedOff, ...]:
+        found = Counter((one.check, one.switched_off) for one in results if one.switched_off)
+        return tuple(cls(check, reason, number) for (check, reason), number in sorted(found.items()))
+
+
+@dataclass(frozen=True)
 class Summary:
     """What the results of a run amount to, and what else fails it.
 
@@ -65,6 +83,8 @@ class Summary:
     unused: tuple[str, ...] = ()
     not_judged: tuple[str, ...] = ()
     interrupted: bool = False
+    quick: str = ""
+    off: tuple[SwitchedOff, ...] = ()
 
     @classmethod
     def of(
@@ -75,6 +95,7 @@ class Summary:
         unused: Iterable[str] = (),
         not_judged: Iterable[str] = (),
         interrupted: bool = False,
+        quick: str = "",
     ) -> Summary:
         by_recipe = group_by_recipe(results)
         return cls(
@@ -84,6 +105,8 @@ class Summary:
             unused=tuple(unused),
             not_judged=tuple(not_judged),
             interrupted=interrupted,
+            quick=quick,
+            off=SwitchedOff.among(result for group in by_recipe.values() for result in group),
         )
 
     @property
@@ -94,7 +117,8 @@ class Summary:
 
     @property
     def verdict(self) -> str:
-        return f"{self._how_far_it_came()}{self._what_happened()}{self._what_else_is_wrong()}."
+        which = f"Quick gate, {self.quick}. " if self.quick else ""
+        return f"{which}{self._how_far_it_came()}{self._what_happened()}{self._what_else_is_wrong()}."
 
     def _how_far_it_came(self) -> str:
         recipes = plural(len({*self.recipes, *self.not_judged}), "recipe")
@@ -117,7 +141,7 @@ class Summary:
         events = [f"{number} of {judged} {did}", *(f"{number} {did}" for number, did in others)]
         failing_recipes = sum(1 for counts in self.recipes.values() if counts.failing)
         where = f"{failing_recipes} of {plural(len(self.recipes), 'recipe')}"
-        return f"{_listed(events)} in {where}"
+        return f"{listed(events)} in {where}"
 
     def _what_passed(self) -> str:
         passed, judged = self.overall[Status.PASSED], self.overall.judged
@@ -135,7 +159,7 @@ class Summary:
             verb = "matches" if len(self.unused) == 1 else "match"
             wrong.append(f"{plural(len(self.unused), 'known failure')} {verb} nothing")
         joint = ", and" if self.overall.failing or not self.overall.judged else ", but"
-        return f"{joint} {_listed(wrong)}" if wrong else ""
+        return f"{joint} {listed(wrong)}" if wrong else ""
 
     def _besides(self) -> str:
         rest = Counts({status: n for status, n in self.overall.by_status.items() if status is not Status.PASSED})
@@ -153,8 +177,3 @@ def group_by_recipe(results: Iterable[Result]) -> dict[str, list[Result]]:
 def _what_it_did(status: Status, number: int) -> tuple[int, str]:
     blocked = "was blocked" if number == 1 else "were blocked"
     return number, {Status.BLOCKED: blocked, Status.FIXED: "passed though known to fail"}.get(status, "failed")
-
-
-def _listed(parts: list[str]) -> str:
-    *before, last = parts
-    return f"{', '.join(before)} and {last}" if before else last

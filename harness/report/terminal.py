@@ -53,6 +53,7 @@ def closing_lines(summary: Summary, *, colour: bool = False) -> str:
     unfinished = () if summary.interrupted else summary.not_judged
     wrong = (("MISSING", summary.missing), ("UNUSED", summary.unused), ("NOT JUDGED", unfinished))
     lines = [f"{_painted(title, _BOLD_RED, colour)}  {one_line(name)}" for title, names in wrong for name in names]
+    lines += [f"{_painted('OFF', _YELLOW, colour)}  {one_line(one.text)}" for one in summary.off]
     if summary.overall.total:
         where = f"{plural(summary.overall.total, 'check')} of {plural(len(summary.recipes), 'recipe')}"
         lines.append(f"{where}: {_coloured_counts(summary.overall, colour)}")

@@ -16,6 +16,12 @@ def plural(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def listed(parts: list[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    *before, last = parts
+    return f"{', '.join(before)} and {last}" if before else last
+
+
 def duration(seconds: float) -> str:
     """`0.3 s`, `2 min 5 s`."""
     if seconds < 59.95:

@@ -42,7 +42,7 @@ def test_a_written_baseline_holds_the_checks_that_applied_and_no_other(baseline,
     results = [json.loads(line) for line in (folder / "out" / "results.jsonl").read_text().splitlines()]
     applied = sorted(result["check"] for result in results if result["status"] != "not_applicable")
 
-    assert baseline == {"applied": {"quick/connector": applied}}
+    assert baseline == {"format": 2, "recipes": {"quick/connector": {"passed": applied}}}
     assert VANISHED not in applied
     assert len(applied) > 10
 
@@ -57,7 +57,8 @@ def test_a_run_with_as_many_checks_as_its_baseline_passes_and_takes_the_place_of
 
 
 def test_a_check_of_the_baseline_that_no_longer_applies_ends_with_1_and_is_named(baseline, folder, train) -> None:
-    edited = {"applied": {"quick/connector": [*baseline["applied"]["quick/connector"], VANISHED]}}
+    passed = [*baseline["recipes"]["quick/connector"]["passed"], VANISHED]
+    edited = {"format": 2, "recipes": {"quick/connector": {"passed": passed}}}
     (folder / "edited.json").write_text(json.dumps(edited))
 
     ran = train("run", "quick.yaml", "--out", folder / "less", "--baseline", "edited.json", folder=folder)
@@ -66,6 +67,8 @@ def test_a_check_of_the_baseline_that_no_longer_applies_ends_with_1_and_is_named
     assert f"MISSING  quick/connector: {VANISHED}" in ran.out.splitlines()
     assert "1 check of the baseline is missing" in ran.out
     assert VANISHED in (folder / "less" / "report.md").read_text()
+    assert VANISHED in (folder / "less" / "comparison.md").read_text()
+    assert ran.out.splitlines()[-2] == "This run is worse than the baseline: 1 check vanished."
 
 
 def test_a_warning_fails_only_where_strictness_is_asked_for(folder, train) -> None:

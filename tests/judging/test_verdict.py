@@ -249,6 +249,36 @@ def test_the_baseline_holds_what_applied() -> None:
     assert list(Baseline.of(RESULTS).applied) == ["a", "b"]
 
 
+def test_the_baseline_holds_how_each_ended() -> None:
+    assert Baseline.of(RESULTS).ended == {
+        "a": {"fixed": ("v",), "known_failure": ("x",), "warned": ("w",)},
+        "b": {"failed": ("a",), "passed": ("z",)},
+    }
+    assert {(one.recipe, one.check, one.status) for one in Baseline.of(RESULTS).results} == {
+        (one.recipe, one.check, one.status) for one in RESULTS if one.check not in "nmk"
+    }
+
+
+def test_a_baseline_of_the_first_format_knows_what_applied_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "b.json").write_text('{"applied": {"b": ["z", "a"], "a": []}}')
+
+    old = Baseline.read(tmp_path / "b.json")
+    old.write(tmp_path / "again.json")
+
+    assert old.applied == {"a": (), "b": ("a", "z")}
+    assert old.results == ()
+    assert old.missing(RESULTS[1:]) == ("b: z",)
+    assert Baseline.read(tmp_path / "again.json") == old
+
+
+def test_a_baseline_of_a_selection_misses_nothing_outside_it() -> None:
+    whole = Baseline.of(RESULTS)
+
+    assert whole.of_recipes(["b", "new"]).applied == {"b": ("a", "z")}
+    assert whole.of_pairs([("b", "z"), ("a", "gone")]).applied == {"a": (), "b": ("z",)}
+    assert whole.of_recipes(["b"]).missing([]) == ("b: a", "b: z")
+
+
 def test_a_recipe_to_which_nothing_applied_is_in_the_baseline() -> None:
     assert Baseline.of([result(Status.BLOCKED, "r", "c")]).applied == {"r": ()}
 
@@ -288,6 +318,12 @@ def test_fewer_checks_than_before_are_missed(now: list[Result], missing: tuple[s
         '{"applied": {"a": 3}}',
         '{"applied": {"a": "loads"}}',
         '{"applied": {"a": [3]}}',
+        '{"format": 2}',
+        '{"format": 3, "recipes": {}}',
+        '{"format": 2, "recipes": {"a": ["loads"]}}',
+        '{"format": 2, "recipes": {"a": {"passed": "loads"}}}',
+        '{"format": 2, "recipes": {"a": {"applied": ["loads"]}}}',
+        '{"format": 2, "recipes": {"a": {"blocked": ["loads"]}}}',
         "null",
         "[" * 100_000,
         "\ufffd",

@@ -75,7 +75,7 @@ def test_a_file_that_is_named_and_is_no_suite_is_one_line_and_no_traceback(folde
     said = [line for line in ran.out.splitlines() if "unknown key services" in line]
     assert ran.status == 2
     assert said == [f"{folder / 'docker-compose.yaml'}: unknown key services; a suite has family, description, "
-                    "defaults, matrix, recipes"]  # fmt: skip
+                    "defaults, matrix, recipes, checks"]  # fmt: skip
     assert "Traceback" not in ran.said
 
 

@@ -166,7 +166,8 @@ def test_the_page_suits_the_dark_and_small_screens() -> None:
 
 def test_the_baseline_and_the_environment_are_there() -> None:
     assert words(to_html(RUN)).endswith(
-        "Compared with the baseline recipe before after m/gone 1/1 – m/lora – 1/1 m/vision 1/1 1/2 "
+        "Compared with the baseline This run is worse than the baseline: 1 check newly failing and 1 check vanished. "
+        "recipe before after m/gone 1/1 – m/lora – 1/1 m/vision 1/1 1/2 "
         "Newly failing m/vision: frozen Vanished: judged in the baseline, not in this run m/gone: loads "
         "Environment torch 2.11.0 &lt;i&gt; {&#34;x&#34;: &#34;&amp;&#34;}"
     )

@@ -82,6 +82,8 @@ seen      1e-3
 
 ## Compared with the baseline
 
+This run is worse than the baseline: 1 check newly failing and 3 checks vanished.
+
 | recipe | before | after |
 | --- | --: | --: |
 | `m/lora` | 0/1 | 0/3 |
@@ -148,5 +150,6 @@ def test_missing_checks_are_named_even_without_the_results_of_the_baseline() -> 
     text = to_markdown(RunReport((Result("r", "c", Status.PASSED),), missing=("r: gone",)))
 
     assert "**1 check of 1 recipe passed, but 1 check of the baseline is missing.**" in text
-    assert "## Compared with the baseline\n\n### Vanished: judged in the baseline, " in text
+    assert "baseline: 1 check vanished.\n\nThe baseline holds no statuses of these recipes; write it again" in text
+    assert "\n\n### Vanished: judged in the baseline, not in this run\n\n- `r: gone`\n" in text
     assert "- `r: gone`" in text
