@@ -43,6 +43,7 @@ class Reason(str, Enum):
     NO_IMAGES = "no sample of the recipe holds an image"
     NO_DATA_PROMISE = "the intent does not say which samples to expect"
     NO_BASE = "the intent names no base directory whose weights should have arrived"
+    NO_SCALER = "the recipe asks for no gradient scaler"
     NO_SCALER_RULE = "the recipe does not say by which rule its trainer turns a gradient scaler on"
     NOT_PROBED = "no probe was asked for: the run is a training alone"
 

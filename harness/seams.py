@@ -48,6 +48,7 @@ class Moment:
     micro: int = 0
     model: Any = None
     optimizer: Any = None
+    schedule: Any = None
     base: Path | None = None
 
 

@@ -30,6 +30,7 @@ MODULES = (
     "numerics",
     "scaler",
     "scaler_variants",
+    "scaler_steps",
     "adapters",
     "adapter_ranks",
     "adapter_kept",

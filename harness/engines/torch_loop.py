@@ -57,7 +57,7 @@ class Loop:
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, factor)
         options = seams.alter(Seam.SCALER_OPTIONS, scaler_options(recipe), self.moment)
         self.scaler = stack.grad_scaler("cpu", **options) if options["enabled"] else None
-        self.moment.optimizer = self.optimizer
+        self.moment.optimizer, self.moment.schedule = self.optimizer, self.schedule
         self.allocate = rank_allocation(model)
         self.effective = 0
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from harness.faults.parameters import flip_last_bit
 from harness.faults.registry import fault
+from harness.faults.where import first_trained
 from harness.recipe import Recipe
 from harness.seams import Moment, Seam
 
@@ -15,6 +17,11 @@ def _plain_fp32(recipe: Recipe) -> bool:
 
 def _scales(recipe: Recipe) -> bool:
     return recipe.precision == "fp16" and recipe.scaler_enabled
+
+
+def _overflows(recipe: Recipe) -> bool:
+    """Whether the first step is skipped, on purpose."""
+    return _scales(recipe) and recipe.loss_scaler.init_scale is None
 
 
 def _goes_by_rule(recipe: Recipe) -> bool:
@@ -55,3 +62,94 @@ def scaler_off_under_fp16(options: dict[str, Any], moment: Moment) -> None:
 def scaler_condition_compares_with_itself(options: dict[str, Any], moment: Moment) -> None:
     """The gradient scaler is on whatever the dtype: `dtype == dtype`."""
     options["enabled"] = True
+
+
+@fault(
+    Seam.UNSCALE,
+    caught_by="gradients_unscaled_before_clip",
+    finding="ClippedScaled",
+    size="one step",
+    applies=_scales,
+)
+def clip_before_unscale_once(unscale: Any, moment: Moment) -> None:
+    """Gradients are clipped before they are unscaled, at one step."""
+    import torch
+
+    if moment.step == 1:
+        torch.nn.utils.clip_grad_norm_([p for p in moment.model.parameters() if p.requires_grad], 1.0)
+    unscale()
+
+
+@fault(
+    Seam.OPTIMIZER_STEP,
+    caught_by="skipped_steps_change_nothing",
+    finding="SkippedStepMoved",
+    size="one bit of one element",
+    applies=_overflows,
+)
+def skipped_step_moves_one_element(step: Any, moment: Moment) -> None:
+    """The last bit of one element of one trained parameter flips in the step that is skipped."""
+    if moment.step == 0:
+        flip_last_bit(first_trained(moment.model))
+    step()
+
+
+@fault(
+    Seam.OPTIMIZER_STEP,
+    caught_by="skipped_steps_change_nothing",
+    finding="SkippedStepCounted",
+    size="the step count of one parameter",
+    applies=_overflows,
+)
+def skipped_step_is_counted(step: Any, moment: Moment) -> None:
+    """The optimizer counts the step that is skipped, for one parameter."""
+    import torch
+
+    if moment.step == 0:
+        held = first_trained(moment.model)
+        moments = {name: torch.zeros_like(held) for name in ("exp_avg", "exp_avg_sq")}
+        moment.optimizer.state[held].update(step=torch.tensor(1.0), **moments)
+    step()
+
+
+@fault(
+    Seam.SCALER_UPDATE,
+    caught_by="skipped_steps_change_nothing",
+    finding="ScheduleAdvanced",
+    size="one step of the schedule",
+    applies=_overflows,
+)
+def skipped_step_advances_the_schedule(update: Any, moment: Moment) -> None:
+    """The schedule goes on after the step that is skipped."""
+    update()
+    if moment.step == 0:
+        moment.schedule.step()
+
+
+@fault(
+    Seam.SCALER_UPDATE,
+    caught_by="scale_backs_off_and_recovers",
+    finding="ScaleNotLowered",
+    size="one update",
+    applies=_overflows,
+)
+def scale_stays_after_a_skipped_step(update: Any, moment: Moment) -> None:
+    """The scale is the same after the step that is skipped."""
+    if moment.step == 0:
+        update(new_scale=update.__self__.get_scale())
+    else:
+        update()
+
+
+@fault(
+    Seam.UNSCALE,
+    caught_by="scale_backs_off_and_recovers",
+    finding="NoRecovery",
+    size="one element of one gradient",
+    applies=_overflows,
+)
+def one_gradient_element_overflows_again(unscale: Any, moment: Moment) -> None:
+    """One element of one gradient is infinite at the step after the one that is skipped."""
+    if moment.step == 1:
+        first_trained(moment.model).grad.reshape(-1)[0] = float("inf")
+    unscale()

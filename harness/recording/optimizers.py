@@ -22,6 +22,7 @@ class OptimizerFacts:
         self._optimizer = optimizer
         self._described: tuple[Any, ...] | None = None
         self._digest = Digest(first=PER_STEP)
+        self._last: str | None = None
 
     def describe_once(self, stream: StreamWriter, models: list[FoundModel]) -> None:
         membership = tuple(tuple(id(p) for p in group["params"]) for group in self._optimizer.param_groups)
@@ -51,7 +52,12 @@ class OptimizerFacts:
         Over all of it, it would cost more than anything else at a step; and what a step does to a state, it does to
         every element.
         """
-        return self._digest(self._state())
+        self._last = self._digest(self._state())
+        return self._last
+
+    def state_before(self) -> str:
+        """The digest as the last step left it, or as it is before there was any."""
+        return self.state_digest() if self._last is None else self._last
 
     def whole_state_digest(self) -> str:
         """One number over all elements of the optimizer's tensors."""

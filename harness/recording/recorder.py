@@ -186,6 +186,11 @@ class Recorder:
             ),
         )
 
+    def scaler_step_begins(self, optimizer: torch.optim.Optimizer) -> None:
+        """Before a scaler unscales or steps, and may skip: the optimizer's state, where no step has told it yet."""
+        if not self._paused:
+            self._facts(optimizer).state_before()
+
     def step_ends(self, optimizer: torch.optim.Optimizer, skipped: bool = False) -> None:
         """After an optimizer step, or one that a scaler skipped: every value anew."""
         if self._paused:
@@ -193,11 +198,13 @@ class Recorder:
         facts = self._facts(optimizer)
         if skipped:  # then nothing was seen before
             facts.describe_once(self.stream, self.models)
+        before = {"state_before": facts.state_before()} if skipped else {}
         self.event(
             "optimizer_step",
             optimizer=facts.ident,
             skipped=skipped,
             lr=facts.rates(),
+            **before,
             state=facts.state_digest(),
             rng=rng_digest(),
             values={model.ident: model.values.observe() for model in self.models},

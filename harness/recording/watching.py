@@ -76,7 +76,9 @@ class Watch:
 
     def _stepped(self, optimizer: Any) -> None:
         self._stepped_inside_scaler = True
-        self.recorder.step_ends(optimizer)
+        # A fused optimizer is called even for a step that is to be skipped, and skips it itself.
+        found_inf = getattr(optimizer, "found_inf", None)
+        self.recorder.step_ends(optimizer, skipped=found_inf is not None and bool(found_inf))
 
     def _zero_grad(self, original: Any, optimizer: Any, *args: Any, **kwargs: Any) -> Any:
         result = original(optimizer, *args, **kwargs)
@@ -115,15 +117,20 @@ class Watch:
 
     def _unscale(self, original: Any, scaler: Any, optimizer: Any) -> Any:
         self.recorder.gradients("backward")
+        if scaler.is_enabled():
+            self.recorder.scaler_step_begins(optimizer)
         result = original(scaler, optimizer)
         if scaler.is_enabled():
             self.recorder.clock.gradients_are_new()
-            self.recorder.event("unscale")
+        self.recorder.event("unscale", enabled=scaler.is_enabled())
+        if scaler.is_enabled():
             self.recorder.gradients("unscale")
         return result
 
     def _scaler_step(self, original: Any, scaler: Any, optimizer: Any, *args: Any, **kwargs: Any) -> Any:
         self._stepped_inside_scaler = False
+        if scaler.is_enabled():
+            self.recorder.scaler_step_begins(optimizer)
         result = original(scaler, optimizer, *args, **kwargs)
         if not self._stepped_inside_scaler:
             self.recorder.step_ends(optimizer, skipped=True)

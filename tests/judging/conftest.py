@@ -135,16 +135,21 @@ def at_step(step: int) -> Iterator[Record]:
         "fingerprint": [f"{'after' if trains else 'start'}-{i}" for i, trains in enumerate(moved)],
         "changed": [ELEMENTS if trains else 0 for trains in moved],
     }
+    before = {"state_before": "state-0"} if skipped else {}
     yield {
         "kind": "optimizer_step",
         **place,
+        **before,
         "optimizer": "o",
         "skipped": skipped,
         "lr": [0.01],
+        "state": "state-1" if step else "state-0",
         "values": {"m": values},
     }
-    yield {"kind": "scaler_update", **place, "before": 8.0, "after": 4.0}
+    yield {"kind": "scaler_update", **place, "before": 8.0 if skipped else 4.0, "after": 4.0}
     yield {"kind": "zero_grad", **place, "by": "AdamW"}
+    if not skipped:
+        yield {"kind": "scheduler_step", **place, "initial": False, "lr": [0.01]}
 
 
 def last_fingerprints() -> list[str]:

@@ -48,6 +48,29 @@ def goes_by(rule: str, on: str, autocast: dict[str, str] | None = None) -> Alter
     return alter
 
 
+def overflow(e: Evidence, step: int) -> None:
+    """Let another step be skipped, as it should be."""
+    taken = e.one("optimizer_step", step)
+    taken.update(skipped=True, state_before="state-0", state="state-0")
+    taken["values"]["m"]["changed"] = [0] * len(taken["values"]["m"]["changed"])
+    e.one("scaler_update", step).update(after=e.one("scaler_update", step)["before"] / 2)
+    e.events = [one for one in e.events if not (one["kind"] == "scheduler_step" and one["step"] == step)]
+
+
+def after(e: Evidence, kind: str, record: dict[str, Any], at: int = 0) -> None:
+    e.events.insert(e.events.index(e.one(kind, at)) + 1, record)
+
+
+ADVANCE = {"kind": "scheduler_step", "step": 0, "micro": 1, "initial": False, "lr": [0.01]}
+CLIP = {"kind": "clip", "step": 1, "micro": 1, "max_norm": 1.0, "total": 0.5}
+
+
+def unscale_before_the_last_backward(e: Evidence) -> None:
+    early = e.one("unscale", 1)
+    e.events.remove(early)
+    e.events.insert(e.events.index(e.one("backward", 3)), early)
+
+
 SETTINGS: dict[str, Alteration] = {
     "scaler_on_exactly_for_fp16": lambda e: computes(e, "float16"),
     "scaler_rule_over_precisions": goes_by("fp16", "fp16"),
@@ -83,6 +106,35 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
         ("ScalerByWrongRule", "by the dtype's name, where autocast takes another", goes_by(
             "fp16", "fp16", {"bf16": "float16"})),
     ],
+    "gradients_unscaled_before_clip": [
+        ("ClippedScaled", "one step", lambda e: (
+            e.events.remove(clip := e.one("clip", 1)),
+            e.events.insert(e.events.index(e.one("unscale", 1)), clip))),
+        ("ClippedScaled", "twice, once before", lambda e: (
+            e.events.insert(e.events.index(e.one("unscale", 1)), CLIP))),
+        ("ClippedScaled", "never unscaled", lambda e: e.drop("unscale")),
+        ("ClippedScaled", "never unscaled, for CUDA, on a machine without", lambda e: (
+            scaler(e, asked=True, enabled=False), e.drop("unscale"))),
+        ("UnscaledEarly", "before the last micro-batch", unscale_before_the_last_backward),
+    ],
+    "skipped_steps_change_nothing": [
+        ("SkippedStepMoved", "one element", lambda e: e.moves("vision.norm.weight", step=0)),
+        ("SkippedStepMoved", "of a second model", lambda e: e.one("optimizer_step")["values"].update(
+            n={"changed": [0, 1]})),
+        ("SkippedStepCounted", "its state", lambda e: e.one("optimizer_step").update(state="state-1")),
+        ("ScheduleAdvanced", "at once", lambda e: after(e, "optimizer_step", ADVANCE)),
+        ("ScheduleAdvanced", "after zeroing", lambda e: after(e, "zero_grad", ADVANCE)),
+        ("ScheduleAdvanced", "after a later skipped step", lambda e: (
+            overflow(e, 2), after(e, "optimizer_step", {**ADVANCE, "step": 2}, at=2))),
+    ],
+    "scale_backs_off_and_recovers": [
+        ("ScaleNotLowered", "as it was", lambda e: e.one("scaler_update").update(after=8.0)),
+        ("ScaleNotLowered", "no update", lambda e: e.events.remove(e.one("scaler_update"))),
+        ("NoRecovery", "the next one is skipped too", lambda e: overflow(e, 1)),
+        ("NoRecovery", "a later one is skipped too", lambda e: overflow(e, 2)),
+        ("NoRecovery", "all are skipped", lambda e: (
+            e.intent["mechanisms"].update(overflow=False), overflow(e, 1), overflow(e, 2))),
+    ],
 }  # fmt: skip
 
 SILENT: dict[str, list[tuple[str, Alteration]]] = {
@@ -104,5 +156,27 @@ SILENT: dict[str, list[tuple[str, Alteration]]] = {
     "scaler_rule_over_precisions": [
         ("the right one", goes_by("fp16", "fp16")),
         ("the interim one, as declared", goes_by("fp16-and-bf16", "bf16 fp16")),
+    ],
+    "gradients_unscaled_before_clip": [
+        ("no clipping", lambda e: e.drop("clip")),
+        ("no scaler", lambda e: (
+            e.intent["mechanisms"].update(loss_scaler=None), e.drop("scaler", "unscale", "scaler_update"))),
+        ("one that was not asked for", lambda e: (scaler(e, asked=False), e.drop("unscale"))),
+        ("clipped twice", lambda e: after(e, "clip", CLIP, at=1)),
+    ],
+    "skipped_steps_change_nothing": [
+        ("an effective step moves, counts and advances", lambda e: None),
+        ("the schedule as it is made", lambda e: after(e, "optimizer_step", {**ADVANCE, "initial": True})),
+        ("another optimizer's step is taken", lambda e: (
+            after(e, "zero_grad", ADVANCE),
+            e.events.append({**e.one("optimizer_step", 1), "step": 0, "optimizer": "p"}))),
+        ("a trace of before the state was recorded", lambda e: e.one("optimizer_step").pop("state_before")),
+        ("no scaler", lambda e: (e.intent["mechanisms"].update(loss_scaler=None), e.drop("scaler"))),
+    ],
+    "scale_backs_off_and_recovers": [
+        ("skipped twice on the way down", lambda e: (e.intent["mechanisms"].update(overflow=False), overflow(e, 1))),
+        ("the last one is skipped", lambda e: (
+            e.intent["mechanisms"].update(overflow=False), overflow(e, 2))),
+        ("it grows", lambda e: e.one("scaler_update", 1).update(after=8.0)),
     ],
 }  # fmt: skip

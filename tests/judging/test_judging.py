@@ -77,6 +77,9 @@ NOT_APPLICABLE: list[tuple[Reason, str, Callable[[dict[str, Any]], object]]] = [
         adapter=None, trains=[pattern for pattern, _ in i["components"]])),
     (Reason.TOO_FEW_STEPS, "gradients_zeroed_once_per_step", lambda i: i.update(steps=1)),
     (Reason.TOO_FEW_STEPS, "trainable_parameters_moved", lambda i: i.update(steps=1)),
+    (Reason.NO_SCALER, "skipped_steps_change_nothing", lambda i: i["mechanisms"].update(loss_scaler=False)),
+    (Reason.NO_SCALER, "gradients_unscaled_before_clip", lambda i: i["mechanisms"].update(loss_scaler=False)),
+    (Reason.NO_SCALER, "scale_backs_off_and_recovers", lambda i: i["mechanisms"].update(loss_scaler=False)),
     (Reason.NO_SCALER_RULE, "scaler_rule_over_precisions", lambda i: None),
     (Reason.NOT_PROBED, "pixels_matter", lambda i: i.update(probed=False)),
     (Reason.NOT_PROBED, "reloaded_outputs_equal_text", lambda i: i.update(probed=False)),
@@ -153,6 +156,8 @@ BLOCKED: list[tuple[str, str, Callable[[Evidence], object]]] = [
     ("probe outputs was not made", "reloaded_outputs_equal_text", lambda e: e.events.remove(e.probe("outputs"))),
     ("probe other_pixels was not made", "pixels_matter", lambda e: e.events.remove(e.probe("other_pixels"))),
     ("no training forward was recorded", "labels_present", lambda e: e.drop("forward")),
+    ("no gradient scaler was made", "skipped_steps_change_nothing", lambda e: e.drop("scaler")),
+    ("no compute dtypes were recorded", "scaler_on_exactly_for_fp16", lambda e: e.one("forward").pop("dtypes")),
     ("the samples were not announced", "samples_in_order", lambda e: e.drop("data")),
     (
         "the values before the first step were not kept: the model is too large",
