@@ -6,7 +6,7 @@ import re
 from functools import cached_property, lru_cache
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, PositiveInt, field_validator
+from pydantic import AfterValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
 
 from harness.frozen import Frozen
 from harness.recipe.components import Component
@@ -76,9 +76,36 @@ class Mechanisms(Frozen):
         default=None, description="when the trainer turns its gradient scaler on, whatever the precision"
     )
     overflow: bool = Field(default=False, description="a scaler that starts high enough to overflow, on purpose")
-    accumulation: int = 1
+    accumulation: PositiveInt = 1
+    epoch: PositiveInt | None = Field(
+        default=None, description="micro-batches after which the data begin anew; the last step before may have fewer"
+    )
     checkpointing: bool = False
     clip_norm: float | None = None
+
+    def micro_batches(self, step: int) -> int:
+        """How many micro-batches the step has: what is left at the end of the data is a group of its own."""
+        if self.epoch is None:
+            return self.accumulation
+        groups = -(-self.epoch // self.accumulation)
+        return min(self.accumulation, self.epoch - step % groups * self.accumulation)
+
+    @property
+    def repeats(self) -> bool:
+        """Whether every step sees the same micro-batches."""
+        return self.epoch is not None and self.epoch <= self.accumulation
+
+
+class Optimization(Frozen):
+    """How parameters are meant to be moved. The rate rises linearly over the warm-up steps, each of which is below
+    the full rate and above zero; from the first step after them it is constant, or falls to zero at the end, in a line
+    or as half a cosine. Biases and norms have no weight decay."""
+
+    learning_rate: PositiveFloat
+    component_rates: dict[Component, PositiveFloat] = Field(default_factory=dict)
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    warmup_steps: NonNegativeInt = 0
+    weight_decay: float = 0.0
 
 
 class Intent(Frozen):
@@ -101,6 +128,9 @@ class Intent(Frozen):
     weights: Dtype = "float32"
     steps: int | None = None
     mechanisms: Mechanisms = Mechanisms()
+    optimization: Optimization | None = Field(
+        default=None, description="rates and decay that were asked for; none where the intent does not say"
+    )
     save: SaveIntent = SaveIntent(what="nothing")
     samples_known: bool = Field(default=False, description="the run announces which samples it will see, in order")
     has_images: bool = True

@@ -174,13 +174,15 @@ def _batches(
     from harness.data import digest, select
 
     size, accumulation = recipe.data.batch_size, recipe.optimizer.accumulation
-    samples = select(_samples(recipe), recipe.data.mix, recipe.steps * accumulation * size)
+    samples = select(_samples(recipe), recipe.data.mix, recipe.samples_seen)
     rows = [list(samples[at : at + size]) for at in range(0, len(samples), size)]
+    groups = [rows[at : at + accumulation] for at in range(0, len(rows), accumulation)]
+    steps = [groups[step % len(groups)] for step in range(recipe.steps)]  # where the data end, they begin anew
+    rows = [row for group in steps for row in group]
     encoded = [[family.encode(one, loaded.processor, recipe.data.max_length) for one in row] for row in rows]
-    micro = [family.collate(row, loaded.processor) for row in encoded]
-    batches = [micro[at : at + accumulation] for at in range(0, len(micro), accumulation)]
+    micro = iter([family.collate(row, loaded.processor) for row in encoded])
     facts = announced(rows, encoded, family, loaded.processor.tokenizer)
-    return batches, {"digest": digest(samples), **facts}
+    return [[next(micro) for _ in group] for group in steps], {"digest": digest(samples), **facts}
 
 
 def _samples(recipe: Recipe) -> Any:

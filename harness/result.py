@@ -45,6 +45,10 @@ class Reason(str, Enum):
     NO_BASE = "the intent names no base directory whose weights should have arrived"
     NO_SCALER = "the recipe asks for no gradient scaler"
     NO_SCALER_RULE = "the recipe does not say by which rule its trainer turns a gradient scaler on"
+    NO_OPTIMIZATION = "the intent does not say at which rates and with which decay"
+    NO_CLIPPING = "the recipe does not clip gradients"
+    NO_TAIL = "every step has as many micro-batches as the others"
+    NO_REPEATED_BATCH = "the steps do not see the same batch again and again"
     NOT_PROBED = "no probe was asked for: the run is a training alone"
 
 

@@ -24,6 +24,7 @@ class Seam(str, Enum):
     AFTER_TUNING = "after tuning"  # the model with its adapters and frozen parts
     SCALER_OPTIONS = "scaler options"  # the options on their way to the gradient scaler, `enabled` among them
     OPTIMIZER_GROUPS = "optimizer groups"  # the parameter groups the optimizer will get
+    STEPS = "steps"  # the micro-batches of every step
     BATCH = "batch"  # one micro-batch
     LOSS = "loss"  # the loss about to be scaled and sent backward
     BACKWARD = "backward"  # around, as are the next six
@@ -39,13 +40,15 @@ class Seam(str, Enum):
 
 @dataclass
 class Moment:
-    """Where a run is when it reaches a seam. `step` and `micro` count from 0; `model` is None before it is built.
+    """Where a run is when it reaches a seam. `step` and `micro` count from 0; `micro_batches` is how many the
+    step has. `model` is None before it is built.
 
     `base` is the directory that training started from.
     """
 
     step: int = 0
     micro: int = 0
+    micro_batches: int = 1
     model: Any = None
     optimizer: Any = None
     schedule: Any = None

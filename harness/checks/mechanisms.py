@@ -65,14 +65,14 @@ def _loss_scaler(intent: Intent, trace: Trace) -> Iterator[Finding]:
 
 
 def _accumulation(intent: Intent, trace: Trace) -> Iterator[Finding]:
-    wanted = intent.mechanisms.accumulation
+    wanted = intent.mechanisms.micro_batches
     backwards: dict[int, int] = {}
     for event in trace.of("backward"):
         backwards[event["step"]] = backwards.get(event["step"], 0) + 1
-    if wrong := {step: number for step, number in backwards.items() if number != wanted}:
+    if wrong := {step: number for step, number in backwards.items() if number != wanted(step)}:
         step, number = next(iter(wrong.items()))
         yield MechanismIdle(
-            expected=f"{wanted} backward passes per optimizer step",
+            expected=f"backward passes of that step: {wanted(step)}",
             seen=f"{number} at step {step}" + (f", and {len(wrong) - 1} more such steps" if len(wrong) > 1 else ""),
             where="the training loop",
         )

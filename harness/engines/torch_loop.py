@@ -63,8 +63,9 @@ class Loop:
 
     def run(self, batches: Sequence[Sequence[dict[str, Any]]]) -> None:
         self.model.train()
+        batches = self.seams.alter(Seam.STEPS, batches, self.moment)
         for step, micro_batches in enumerate(batches):
-            self.moment.step = step
+            self.moment.step, self.moment.micro_batches = step, len(micro_batches)
             for micro, batch in enumerate(micro_batches):
                 self.moment.micro = micro
                 self.backward(batch, share=1 / len(micro_batches))

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from harness.families.adapter_numbers import numbers_of
-from harness.intent import AdapterIntent, Intent, Mechanisms, SaveIntent
+from harness.intent import AdapterIntent, Intent, Mechanisms, Optimization, SaveIntent
 from harness.recipe import Component, Recipe, Tune
 from harness.refusal import Refused
 
@@ -44,7 +44,7 @@ class Tables:
 
 def intent_from(recipe: Recipe, tables: Tables) -> Intent:
     """The intent of a recipe under a family's tables."""
-    seen = recipe.steps * recipe.optimizer.accumulation * recipe.data.batch_size
+    seen = recipe.samples_seen
     has_images = any(kind != "text" for kind in recipe.data.mix[:seen])
     unreached = tables.out_of_reach + (() if has_images else _patterns_of(tables.image_components, tables))
     return Intent(
@@ -59,6 +59,7 @@ def intent_from(recipe: Recipe, tables: Tables) -> Intent:
         weights=WEIGHTS[recipe.precision],
         steps=recipe.steps,
         mechanisms=_mechanisms(recipe),
+        optimization=_optimization(recipe),
         save=_save(recipe, tables),
         has_images=has_images,
         probed=True,
@@ -121,8 +122,20 @@ def _mechanisms(recipe: Recipe) -> Mechanisms:
         scaler_rule=recipe.loss_scaler.rule,
         overflow=recipe.scaler_enabled and recipe.size == "tiny" and recipe.loss_scaler.init_scale is None,
         accumulation=recipe.optimizer.accumulation,
+        epoch=recipe.epoch,
         checkpointing=recipe.checkpointing,
         clip_norm=recipe.optimizer.clip_norm,
+    )
+
+
+def _optimization(recipe: Recipe) -> Optimization:
+    asked = recipe.optimizer
+    return Optimization(
+        learning_rate=asked.learning_rate,
+        component_rates=asked.component_rates,
+        schedule=asked.schedule,
+        warmup_steps=asked.warmup_steps,
+        weight_decay=asked.weight_decay,
     )
 
 

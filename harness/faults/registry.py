@@ -17,6 +17,7 @@ MODULES = (
     "parameters",
     "gradients",
     "precision",
+    "steps",
     "adapters",
     "adapter_behaviour",
     "adapter_merging",

@@ -173,6 +173,9 @@ class Data(Frozen):
     source: str = Field(default="shipped", description="shipped, or the path of a JSON file of conversations")
     mix: Annotated[tuple[SampleKind, ...], Field(min_length=1)] = ("image", "text", "blank", "several")
     batch_size: PositiveInt = 2
+    samples: PositiveInt | None = Field(
+        default=None, description="how many there are before they begin anew; without it, as many as the steps need"
+    )
     max_length: PositiveInt = 2048
 
 

@@ -75,6 +75,17 @@ class Recipe(Frozen):
         return tuple(name for name in (self.family, self.engine, self.save.loader) if name)
 
     @property
+    def samples_seen(self) -> int:
+        """How many different places of the data the run comes to."""
+        needed = self.steps * self.optimizer.accumulation * self.data.batch_size
+        return min(needed, self.data.samples or needed)
+
+    @property
+    def epoch(self) -> int | None:
+        """The micro-batches of data that are limited, the last of which may be smaller."""
+        return -(-self.data.samples // self.data.batch_size) if self.data.samples else None
+
+    @property
     def scaler_enabled(self) -> bool:
         """Whether a gradient scaler is asked for (`auto`: by the rule, or for fp16 autocast over fp32 weights)."""
         rule = self.loss_scaler.rule or "fp16"

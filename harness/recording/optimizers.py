@@ -15,7 +15,8 @@ _NUMBERS = ("lr", "weight_decay", "betas", "eps", "momentum")
 
 
 class OptimizerFacts:
-    """One optimizer under a stable name. Its groups are described at its first step, and again when they change."""
+    """One optimizer under a stable name. Its groups are described at its first step, and again when what
+    they hold or how it decays has changed."""
 
     def __init__(self, ident: str, optimizer: torch.optim.Optimizer) -> None:
         self.ident = ident
@@ -25,7 +26,9 @@ class OptimizerFacts:
         self._last: str | None = None
 
     def describe_once(self, stream: StreamWriter, models: list[FoundModel]) -> None:
-        membership = tuple(tuple(id(p) for p in group["params"]) for group in self._optimizer.param_groups)
+        membership = tuple(
+            (group.get("weight_decay"), tuple(id(p) for p in group["params"])) for group in self._optimizer.param_groups
+        )
         if membership == self._described:
             return
         self._described = membership

@@ -37,7 +37,7 @@ class Recorder:
         self.stage = "start"
         self._optimizers: dict[int, OptimizerFacts] = {}
         self._layers: LayerWatch | None = None
-        self._targets: tuple[torch.Tensor, int] | None = None
+        self._targets: tuple[torch.Tensor, int, torch.Tensor] | None = None
         self._inputs: Mapping[str, Any] = {}
         self._watch = Watch(self)
         self._hooks: list[Any] = []
@@ -140,15 +140,18 @@ class Recorder:
         if watch is not None:
             facts["recomputed"] = watch.recomputed
         if self._targets is not None:
-            facts.update(target_facts(*self._targets, self._inputs))
+            targets, ignored, loss = self._targets
+            facts.update(target_facts(targets, ignored, self._inputs))
+            if loss.numel() == 1:
+                facts["loss"] = float(loss)
             self._targets = None
         self.event("backward", **facts)
         self.clock.gradients_are_new()
         return result
 
-    def targets_seen(self, targets: torch.Tensor, ignored: int) -> None:
-        """Class indices that a loss was computed from: the labels of a model that is not given any itself."""
-        self._targets = None if self._paused else (targets, ignored)
+    def targets_seen(self, targets: torch.Tensor, ignored: int, loss: torch.Tensor) -> None:
+        """Class indices and the loss computed from them: those of a model that is not given any labels itself."""
+        self._targets = None if self._paused else (targets, ignored, loss.detach())
 
     def _stale_gradients(self) -> int:
         """How many parameters still carry a gradient from before this step began."""

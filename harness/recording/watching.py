@@ -86,10 +86,11 @@ class Watch:
         return result
 
     def _cross_entropy(self, original: Any, *args: Any, **kwargs: Any) -> Any:
+        loss = original(*args, **kwargs)
         targets = kwargs["target"] if "target" in kwargs else args[1]
         if not torch.compiler.is_compiling() and not targets.is_floating_point():
-            self.recorder.targets_seen(targets, kwargs.get("ignore_index", args[4] if len(args) > 4 else -100))
-        return original(*args, **kwargs)
+            self.recorder.targets_seen(targets, kwargs.get("ignore_index", args[4] if len(args) > 4 else -100), loss)
+        return loss
 
     def _clip(self, original: Any, parameters: Any, max_norm: float, *args: Any, **kwargs: Any) -> Any:
         self.recorder.gradients("backward")
@@ -97,10 +98,11 @@ class Watch:
         self.recorder.event("clip", max_norm=float(max_norm), total=float(total))
         return total
 
-    def _autocast_made(self, original: Any, autocast: Any, device: str, *args: Any, **kwargs: Any) -> None:
+    def _autocast_made(self, original: Any, autocast: Any, *args: Any, **kwargs: Any) -> None:
         """Each autocast that is asked for, once; one for CUDA disables itself where there is none."""
-        original(autocast, device, *args, **kwargs)
-        asked = bool(kwargs.get("enabled", args[1] if len(args) > 1 else True))
+        original(autocast, *args, **kwargs)
+        device = kwargs.get("device_type", args[0] if args else "")  # checkpointing gives it by name
+        asked = bool(kwargs.get("enabled", args[2] if len(args) > 2 else True))
         made = (str(device), str(autocast.fast_dtype).split(".")[-1], bool(autocast._enabled))
         if asked and made not in self._autocasts:
             self._autocasts.add(made)

@@ -81,6 +81,12 @@ NOT_APPLICABLE: list[tuple[Reason, str, Callable[[dict[str, Any]], object]]] = [
     (Reason.NO_SCALER, "gradients_unscaled_before_clip", lambda i: i["mechanisms"].update(loss_scaler=False)),
     (Reason.NO_SCALER, "scale_backs_off_and_recovers", lambda i: i["mechanisms"].update(loss_scaler=False)),
     (Reason.NO_SCALER_RULE, "scaler_rule_over_precisions", lambda i: None),
+    (Reason.NO_OPTIMIZATION, "learning_rates_as_declared", lambda i: None),
+    (Reason.NO_CLIPPING, "clipping_effective", lambda i: i["mechanisms"].update(clip_norm=None)),
+    (Reason.NO_TAIL, "last_group_steps", lambda i: i["mechanisms"].update(epoch=4)),
+    (Reason.NO_TAIL, "last_group_steps", lambda i: i["mechanisms"].update(epoch=7)),  # the run ends before the data
+    (Reason.NO_REPEATED_BATCH, "repeated_batch_is_learned", lambda i: (
+        i.update(optimization={"learning_rate": 0.01}), i["mechanisms"].update(epoch=4))),
     (Reason.NOT_PROBED, "pixels_matter", lambda i: i.update(probed=False)),
     (Reason.NOT_PROBED, "reloaded_outputs_equal_text", lambda i: i.update(probed=False)),
 ]  # fmt: skip
@@ -158,6 +164,14 @@ BLOCKED: list[tuple[str, str, Callable[[Evidence], object]]] = [
     ("no training forward was recorded", "labels_present", lambda e: e.drop("forward")),
     ("no gradient scaler was made", "skipped_steps_change_nothing", lambda e: e.drop("scaler")),
     ("no compute dtypes were recorded", "scaler_on_exactly_for_fp16", lambda e: e.one("forward").pop("dtypes")),
+    (
+        "no backward started from a single number",
+        "accumulation_divides",
+        lambda e: (
+            e.intent.update(optimization={"learning_rate": 0.01}),
+            [event.update(value=None) for event in e.all("backward")],
+        ),
+    ),
     ("the samples were not announced", "samples_in_order", lambda e: e.drop("data")),
     (
         "the values before the first step were not kept: the model is too large",

@@ -20,6 +20,7 @@ from tests.judging import (
     precision_specimens,
     rank_specimens,
     saved_specimens,
+    steps_specimens,
 )
 
 Evidence = Any
@@ -28,7 +29,7 @@ LAST = -1
 NAN = "nan"
 
 BASE = "base_model.model."
-SETTINGS = saved_specimens.SETTINGS | adapter_specimens.SETTINGS | data_specimens.SETTINGS
+SETTINGS = saved_specimens.SETTINGS | adapter_specimens.SETTINGS | steps_specimens.SETTINGS | data_specimens.SETTINGS
 SETTINGS |= precision_specimens.SETTINGS
 WARNINGS = adapter_specimens.WARNINGS | precision_specimens.WARNINGS
 SETTINGS |= rank_specimens.SETTINGS
@@ -371,6 +372,8 @@ for name, rows in rank_specimens.SPECIMENS.items():
     SPECIMENS.setdefault(name, []).extend(rows)
 for name, silent in rank_specimens.SILENT.items():
     SILENT.setdefault(name, []).extend(silent)
+SPECIMENS |= precision_specimens.SPECIMENS | steps_specimens.SPECIMENS
+SILENT |= precision_specimens.SILENT | steps_specimens.SILENT
 SHIPPED = [check.name for check in CHECKS]
 
 

@@ -1,0 +1,100 @@
+"""Learning rates, step by step and component by component, as they were asked for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.checks.needs import Parameters, Steps
+from harness.checks.optimizer_groups import places_of
+from harness.checks.registry import check
+from harness.checks.steps_needs import Optimized
+from harness.checks.wording import count, listed
+from harness.result import Finding
+
+if TYPE_CHECKING:
+    from harness.intent import Intent, Optimization
+    from harness.trace.reader import Parameter, Trace
+
+# A trace holds rates with nine digits: at worst half a unit of the ninth, of a rate that begins with a one.
+NINE_DIGITS = 0.5 * 10.0**-8
+
+
+class WrongRate(Finding):
+    """Parameters that a step moved at another rate than asked."""
+
+
+@dataclass(frozen=True)
+class _Off:
+    """One parameter at one step, with the rate it should have had and the one it had."""
+
+    parameter: Parameter
+    step: int
+    effective: int
+    expected: float
+    seen: float
+
+
+@check(
+    "every parameter moves at the rate asked for its component, at every step of the schedule",
+    source="deepspeed #7969: the second group's first step at full rate; minimind: a schedule that began at 1.1 times",
+    needs=[Parameters, Steps(1), Optimized],
+)
+def learning_rates_as_declared(intent: Intent, trace: Trace) -> Iterator[Finding]:
+    asked, steps = intent.optimization, intent.steps or len(trace.steps)
+    if asked is None:  # the needs have refused
+        return
+    wrong: dict[str, list[_Off]] = {}
+    for off in _off(asked, steps, trace):
+        wrong.setdefault(off.parameter.component, []).append(off)
+    for component, found in wrong.items():
+        first = found[0]
+        others = len({off.step for off in found}) - 1
+        yield WrongRate(
+            expected=f"{component}: a rate of {first.expected:.6g} at step {first.step}",
+            seen=f"{first.seen:.6g}" + (f", and off at {count(others, 'more step')}" if others else ""),
+            where=listed(dict.fromkeys(off.parameter.key for off in found)),
+            cause=_cause(asked, steps, first),
+        )
+
+
+def expected_rate(asked: Optimization, component: str, effective: int, steps: int) -> float:
+    """The rate of a component after so many effective steps, of a run of `steps`."""
+    full = {str(name): rate for name, rate in asked.component_rates.items()}.get(component, asked.learning_rate)
+    if effective < asked.warmup_steps:
+        return full * (effective + 1) / (asked.warmup_steps + 1)
+    remaining = steps - effective
+    after_warmup = max(1, steps - asked.warmup_steps)
+    if asked.schedule == "linear":
+        return full * max(0, remaining) / after_warmup
+    if asked.schedule == "cosine":
+        return full * (1 - math.cos(math.pi * min(after_warmup, max(0, remaining)) / after_warmup)) / 2
+    return full
+
+
+def _off(asked: Optimization, steps: int, trace: Trace) -> Iterator[_Off]:
+    """What moved at another rate than asked. A step that was skipped leaves the schedule where it is."""
+    places = places_of(trace)
+    effective: dict[str, int] = {}
+    for event in trace.steps:
+        done = effective.get(event["optimizer"], 0)
+        for parameter in trace.parameters:
+            for optimizer, group in places.get(parameter.index, ()):
+                if optimizer != event["optimizer"] or group >= len(event["lr"]):
+                    continue
+                expected = expected_rate(asked, parameter.component, done, steps)
+                seen = float(event["lr"][group])
+                if not abs(seen - expected) <= NINE_DIGITS * expected:
+                    yield _Off(parameter, event["step"], done, expected, seen)
+        effective[event["optimizer"]] = done + (not event["skipped"])
+
+
+def _cause(asked: Optimization, steps: int, off: _Off) -> str:
+    """Whether the rate is that of the step before or after."""
+    for shift, cause in ((1, "stepped before the optimizer, or twice"), (-1, "not stepped at the step before")):
+        other = expected_rate(asked, off.parameter.component, off.effective + shift, steps)
+        if other != off.expected and off.effective + shift >= 0 and abs(off.seen - other) <= NINE_DIGITS * other:
+            return f"the schedule was {cause}"
+    return "another rate was given to the optimizer's group, or the schedule works on other steps"
