@@ -29,6 +29,7 @@ class Reason(str, Enum):
     NO_IDENTITY = "an adapter of this kind changes the model from the start"
     NO_MERGING = "an adapter of this method cannot be merged"
     RANKS_FIXED = "the adapter gives no ranks away"
+    ON_NO_LAYER = "an adapter of this method sits on no layer of the model"
     NO_NUMBERS = "an adapter of this method has no rank and no scaling that the recipe says"
     BIASES_TRAINED = "biases of the model itself train, and stay when the adapter is off"
     BASE_REWRITTEN = "the adapter's initialisation rewrites the weights under it"

@@ -87,7 +87,8 @@ def adapter_options(model: nn.Module, recipe: Recipe, family: Family) -> dict[st
     saved_with_adapter = family.handles.saved_with_adapter
     kept = [saved_with_adapter[part.component] for part in recipe.tune if part.component in saved_with_adapter]
     options: dict[str, Any] = dict(adapter.options)
-    options["target_modules"] = _targets(adapter.targets)
+    if not adapter.is_prompt:
+        options["target_modules"] = _targets(adapter.targets)
     if saved := [*kept, *adapter.modules_to_save]:
         options["modules_to_save"] = saved
     if adapter.method == "lora":

@@ -83,6 +83,12 @@ class _Merging(Need):
 
 
 @dataclass(frozen=True)
+class _OnLayers(Need):
+    def refusal(self, intent: Intent) -> Reason | None:
+        return Reason.ON_NO_LAYER if intent.adapter and intent.adapter.method in PROMPTS else None
+
+
+@dataclass(frozen=True)
 class _Numbers(Need):
     def refusal(self, intent: Intent) -> Reason | None:
         adapter = intent.adapter
@@ -127,6 +133,7 @@ class _AdapterSaved(Need):
 IdentityAtStart = _Identity()
 Merging = _Merging()
 Numbers = _Numbers()
+OnLayers = _OnLayers()
 BaseUnderneath = _BaseUnderneath()
 BaseOutputs = _BaseOutputs()
 KeptModules = _KeptModules()

@@ -1,4 +1,4 @@
-"""AdaLoRA gives ranks away: as many as were asked for are left, and only these are saved."""
+"""AdaLoRA gives ranks away, until as many as were asked for are left."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from harness.checks.needs import AnAdapter, Closed, Need, Parameters, Steps
 from harness.checks.registry import check
 from harness.checks.wording import count, listed
-from harness.checks.words import fingerprint
 from harness.result import Finding, Reason
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ class _RankBudget(Need):
         return Reason.RANKS_FIXED if intent.adapter and intent.adapter.rank_budget is None else None
 
     def missing(self, intent: Intent, trace: Trace) -> str | None:
-        return None if _last_values(trace) else "the values after the last step were not kept: the model is too large"
+        return None if last_values(trace) else "the values after the last step were not kept: the model is too large"
 
 
 @check(
@@ -61,7 +60,7 @@ def ranks_kept(adapter: AdapterIntent | None, trace: Trace) -> dict[str, npt.NDA
     """By adapted module: which ranks of it are in use, the others masked to zero. Empty where nothing can be known."""
     if adapter is None or adapter.method != "adalora":
         return {}
-    values = _last_values(trace)
+    values = last_values(trace)
     return {
         owner(p): values[f"last/{p.index}"].reshape(-1) != 0
         for p in trace.parameters
@@ -69,30 +68,13 @@ def ranks_kept(adapter: AdapterIntent | None, trace: Trace) -> dict[str, npt.NDA
     }
 
 
-def as_saved(intent: Intent, trace: Trace) -> dict[int, str | None]:
-    """By index of a parameter that is saved in part: the fingerprint of that part, None where it is not saved.
-
-    AdaLoRA leaves out what belongs to ranks that it has given away; of a module that has none left, nothing counts.
-    """
-    kept, values = ranks_kept(intent.adapter, trace), _last_values(trace)
-    known: dict[int, str | None] = {}
-    for parameter in trace.parameters:
-        rows = kept.get(owner(parameter))
-        axis = next((axis for part, axis in RANK_AXIS.items() if part in parameter.path), None)
-        if rows is not None and parameter.role == "adapter" and axis is not None and not rows.all():
-            left = values[f"last/{parameter.index}"].compress(rows, axis=axis)
-            known[parameter.index] = fingerprint(left, parameter.dtype)
-        elif rows is not None and ".ranknum." in parameter.path and not rows.any():
-            known[parameter.index] = None
-    return known
-
-
 def owner(parameter: Parameter) -> str:
     """The path of the adapted module that a factor belongs to."""
     return parameter.path.rsplit(".", 2)[0]
 
 
-def _last_values(trace: Trace) -> dict[str, npt.NDArray[Any]]:
+def last_values(trace: Trace) -> dict[str, npt.NDArray[Any]]:
+    """Every parameter after the last step, as `last/` and its index; nothing where they were not kept."""
     from harness.trace.arrays import read_arrays
 
     stored = next((event.get("arrays") for event in trace.of("final")), None)

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from harness.checks.adapter_form import PROMPT, as_saved, is_left_out, is_prompt
 from harness.checks.adapter_needs import AdapterSaved
-from harness.checks.adapter_ranks import as_saved
 from harness.checks.expected import should_train
 from harness.checks.needs import AnAdapter, Closed, Parameters
 from harness.checks.registry import check
@@ -48,7 +48,7 @@ def adapter_file_holds_adapter_only(intent: Intent, trace: Trace) -> Iterator[Fi
     paths = _Paths(trace)
     tensors = {paths.saved(key): (key, facts) for key, facts in trace.inventory["tensors"].items()}
     known = {name: p for p in trace.parameters for name in paths.names(p)}
-    wanted = [p for p in trace.parameters if _belongs(intent, p)]
+    wanted = [p for p in trace.parameters if _belongs(intent, p) and not is_left_out(intent, p)]
     absent = [p for p in wanted if not tensors.keys() & paths.names(p)]
     if missing := [p.path for p in absent if p.requires_grad or p.role == "copy"]:
         yield AdapterTensorMissing(
@@ -103,7 +103,9 @@ class _Paths:
         return self._left_out.sub("", path).removesuffix(".weight")
 
     def names(self, parameter: Parameter) -> set[str]:
-        """All names of a parameter: one that modules share is saved under any of them."""
+        """All names of a parameter: one that modules share is saved under any of them, a prompt under peft's."""
+        if is_prompt(parameter):
+            return {PROMPT}
         return {self.saved(path) for path in (parameter.path, *self._ties.get(parameter.path, ()))}
 
 
@@ -133,4 +135,4 @@ def _is_drawn(intent: Intent, name: str) -> bool:
 
 def _differs(parameter: Parameter, parts: dict[int, str | None], facts: dict[str, Any]) -> bool:
     last = parts.get(parameter.index, parameter.last)
-    return (facts["fingerprint"], facts["dtype"]) != (last, SAFETENSORS.get(parameter.dtype))
+    return facts["dtype"] != SAFETENSORS.get(parameter.dtype) or last not in (None, facts["fingerprint"])

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from harness.checks.adapter_needs import Numbers
+from harness.checks.adapter_needs import Numbers, OnLayers
 from harness.checks.adapter_targets import Tree, targeted, unmatched
 from harness.checks.needs import AnAdapter, Parameters
 from harness.checks.registry import check
@@ -42,7 +42,7 @@ class AdapterNumbers(Finding):
 @check(
     "adapters sit on exactly the intended modules, component by component",
     source="LLaVA-1.5: q_proj, k_proj, v_proj also name the CLIP tower's layers (42,336,256 instead of 39,976,960)",
-    needs=[AnAdapter, Parameters],
+    needs=[AnAdapter, OnLayers, Parameters],
 )
 def adapters_where_intended(intent: Intent, trace: Trace) -> Iterator[Finding]:
     assert intent.adapter is not None

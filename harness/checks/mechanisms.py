@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from harness.checks.adapter_needs import PROMPTS
 from harness.checks.needs import Closed, Steps
 from harness.checks.registry import check
 from harness.result import Finding
@@ -105,8 +106,13 @@ def _clipping(intent: Intent, trace: Trace) -> Iterator[Finding]:
 
 
 def _adapters(intent: Intent, trace: Trace) -> Iterator[Finding]:
-    if intent.adapter and trace.model is not None and not trace.model["adapters"]:
-        yield MechanismIdle(expected=f"layers with a {intent.adapter.method} adapter", seen="none", where="the model")
+    if intent.adapter is None or trace.model is None:
+        return
+    prompts = intent.adapter.method in PROMPTS
+    there = any(p.role == "adapter" for p in trace.parameters) if prompts else trace.model["adapters"]
+    if not there:
+        expected = "an encoder of prompts" if prompts else f"layers with a {intent.adapter.method} adapter"
+        yield MechanismIdle(expected=expected, seen="none", where="the model")
 
 
 def _sharding(intent: Intent, trace: Trace) -> Iterator[Finding]:

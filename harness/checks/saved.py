@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.checks.adapter_ranks import as_saved
+from harness.checks.adapter_form import as_saved
 from harness.checks.adapter_rounding import allowed_in_logits
 from harness.checks.needs import Closed, Images, Loaded, Probe, Reload, SavedProcessor
 from harness.checks.registry import check
@@ -110,7 +110,7 @@ def reloaded_parameters_equal(intent: Intent, trace: Trace) -> Iterator[Finding]
         for key, p in ours.items()
         if key in back and last[p.index] is not None and back[key] != last[p.index]
     ]
-    absent = [(p.component, key) for key, p in ours.items() if key not in back]
+    absent = [(p.component, key) for key, p in ours.items() if key not in back and last[p.index] is not None]
     for pairs, seen in ((differing, "with other bits"), (absent, "not there")):
         for component, keys in by_component(pairs).items():
             yield ParametersDiffer(
@@ -227,7 +227,7 @@ def _in_use(path: str) -> bool:
 
 
 def _equal_outputs(intent: Intent, trace: Trace, batch: str) -> Iterator[Finding]:
-    """Bit for bit; but where an adapter is saved without its masked ranks, sums over fewer of them round elsewhere."""
+    """Bit for bit; but an adapter that is saved in another form, such as without its masked ranks, rounds elsewhere."""
     reloaded, probe = _reloaded(trace), trace.probe("outputs")
     assert probe is not None
     if error := reloaded.get("outputs_error"):

@@ -140,9 +140,11 @@ def _ties_in_training(trace: Trace) -> list[tuple[str, ...]]:
 
 
 def _groups(ties: Mapping[str, list[str]], trace: Trace) -> list[tuple[str, ...]]:
-    """Canonical keys that share a tensor; an adapter's kept copy has the key of its original and is no tie."""
+    """Canonical keys that share a tensor; an adapter's kept copy has the key of its original and is no tie, and what
+    an adapter shares among its own layers is its own."""
+    added = {p.key for p in trace.parameters if p.role == "adapter"}
     named = [tuple(dict.fromkeys(map(trace.naming.canonical, (first, *others)))) for first, others in ties.items()]
-    return [group for group in named if len(group) > 1]
+    return [group for group in named if len(group) > 1 and not added.issuperset(group[:1])]
 
 
 def _same(facts: Mapping[str, Any], parameter: Parameter) -> bool:

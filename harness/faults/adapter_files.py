@@ -7,6 +7,7 @@ from typing import Any
 
 from harness.faults.registry import fault
 from harness.faults.saved_files import rewrite
+from harness.faults.where import saves_parameters
 from harness.recipe import Recipe
 from harness.seams import Moment, Seam
 
@@ -45,7 +46,7 @@ def one_adapter_tensor_missing(directory: Path, moment: Moment) -> None:
     caught_by="adapter_file_holds_adapter_only",
     finding="AdapterTensorDiffers",
     size="one element",
-    applies=_saves_adapter,
+    applies=lambda recipe: _saves_adapter(recipe) and saves_parameters(recipe),
 )
 def one_adapter_element_differs(directory: Path, moment: Moment) -> None:
     """One element of the adapter is another number in its file."""

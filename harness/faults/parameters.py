@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from harness.faults.registry import fault
-from harness.faults.where import first_frozen, first_trained, freezes_image_path, freezes_something, tunes_something
+from harness.faults.where import (
+    first_frozen,
+    first_trained,
+    freezes_image_path,
+    freezes_something,
+    is_adalora,
+    tunes_something,
+)
 from harness.seams import Moment, Seam
 
 
@@ -21,7 +28,13 @@ def thaw_one_parameter(model: Any, moment: Moment) -> None:
     first_frozen(model).requires_grad_(True)
 
 
-@fault(Seam.AFTER_TUNING, caught_by="trainable_set_as_intended", finding="WronglyFrozen", size="one parameter")
+@fault(
+    Seam.AFTER_TUNING,
+    caught_by="trainable_set_as_intended",
+    finding="WronglyFrozen",
+    size="one parameter",
+    applies=lambda recipe: not is_adalora(recipe),  # it asks each of its factors for a gradient, and raises
+)
 def freeze_one_parameter(model: Any, moment: Moment) -> None:
     """One parameter that should train is frozen."""
     first_trained(model).requires_grad_(False)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.faults.registry import fault
-from harness.faults.where import saves, saves_processor, saves_whole, sees_images
+from harness.faults.where import saves, saves_parameters, saves_processor, saves_whole, sees_images
 from harness.recipe import Recipe
 from harness.seams import Moment, Seam
 
@@ -46,7 +46,7 @@ def one_byte_cut_off(directory: Path, moment: Moment) -> None:
     caught_by="reloaded_parameters_equal",
     finding="ParametersDiffer",
     size="one element",
-    applies=saves,
+    applies=saves_parameters,
 )
 def one_saved_element_differs(directory: Path, moment: Moment) -> None:
     """One element of one saved tensor is another number."""

@@ -28,7 +28,8 @@ def tunes_something(recipe: Recipe) -> bool:
 
 
 def has_adapter(recipe: Recipe) -> bool:
-    return recipe.peft is not None
+    """Whether an adapter sits on layers of the model: a prompt sits on none."""
+    return recipe.peft is not None and not recipe.peft.is_prompt
 
 
 def is_adalora(recipe: Recipe) -> bool:
@@ -60,6 +61,11 @@ def by_expression(recipe: Recipe) -> bool:
 
 def saves(recipe: Recipe) -> bool:
     return recipe.saves != "nothing"
+
+
+def saves_parameters(recipe: Recipe) -> bool:
+    """Whether parameters are saved as they are: p-tuning saves what its encoder computes."""
+    return saves(recipe) and not (recipe.peft and recipe.peft.method == "p_tuning")
 
 
 def sees_images(recipe: Recipe) -> bool:

@@ -102,6 +102,14 @@ def fingerprints(arrays: Arrays) -> dict[str, str]:
 
 
 def largest(arrays: Arrays, others: Arrays | None = None) -> dict[str, float]:
-    """The largest magnitude of each array, or of its difference from another of the same name."""
-    differences = arrays if others is None else {name: value - others[name] for name, value in arrays.items()}
+    """The largest magnitude of each array, or of its difference from another of the same name.
+
+    Logits of one sample with a prompt before it and without are compared where both have them: from the end.
+    """
+    differences = arrays
+    if others is not None:
+        lengths = {name: min(value.shape[1], others[name].shape[1]) for name, value in arrays.items()}
+        differences = {
+            name: value[:, -lengths[name] :] - others[name][:, -lengths[name] :] for name, value in arrays.items()
+        }
     return {name: float(value.abs().amax()) for name, value in differences.items()}

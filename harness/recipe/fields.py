@@ -89,6 +89,10 @@ def _layers(name: str, extent: Any) -> dict[str, Any]:
 Tunes = Annotated[tuple[Tune, ...], BeforeValidator(tunes_from)]
 
 
+# These put what they train before the text, and sit on no layer of the model.
+PROMPT_METHODS = ("prompt_tuning", "p_tuning", "prefix_tuning")
+
+
 class Adapter(Frozen):
     """A PEFT adapter. For `lora`, the options of peft's LoraConfig under their usual names.
 
@@ -115,6 +119,10 @@ class Adapter(Frozen):
     rslora: bool = False
     init: bool | str = True
     options: dict[str, Any] = Field(default_factory=dict, description="options of another method, under peft's names")
+
+    @property
+    def is_prompt(self) -> bool:
+        return self.method in PROMPT_METHODS
 
     @field_validator("targets", "exclude")
     @classmethod

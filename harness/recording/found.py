@@ -132,8 +132,11 @@ def _dtype(tensor: torch.Tensor) -> str:
 
 
 def _roles(modules: list[tuple[str, nn.Module]]) -> set[str]:
-    """The paths of modules that an adapter library put around a layer of the model."""
-    return {path for path, module in modules if is_adapted(module)}
+    """The paths of modules that an adapter library put around a layer of the model, or beside the model."""
+    prompts = {path for path, module in modules if kind_of(module).startswith("peft.peft_model.")}
+    return {path for path, module in modules if is_adapted(module)} | {
+        f"{path}.prompt_encoder".lstrip(".") for path in prompts
+    }
 
 
 def is_adapted(module: nn.Module) -> bool:

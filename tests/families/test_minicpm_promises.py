@@ -9,6 +9,7 @@ import pytest
 from harness.families import check_possible, family
 from harness.planning import family_plan
 from harness.recipe import Recipe
+from harness.recipe.fields import PROMPT_METHODS
 from harness.refusal import Refused
 from harness.seams import Seams
 from harness.tuning import tune
@@ -118,6 +119,29 @@ def test_a_regularisation_that_would_be_added_to_no_loss_is_refused() -> None:
         assert refused.value.do == "set orth_reg_weight: 0"
 
     check_possible(adalora(orth_reg_weight=0))
+
+
+@pytest.mark.parametrize("method", PROMPT_METHODS)
+def test_prompts_before_a_dict_are_refused(method: str) -> None:
+    with pytest.raises(Refused, match="this model's forward takes one dict") as refused:
+        check_possible(recipe(adapter={"method": method, "options": {"task_type": "CAUSAL_LM"}}))
+
+    assert f"adapter.method {method}" in refused.value.what
+    assert refused.value.do
+
+
+@pytest.mark.parametrize("method", PROMPT_METHODS)
+def test_peft_cannot_put_prompts_before_a_dict(method: str) -> None:
+    """What the refusal says: peft looks for input_ids among the forward's own arguments."""
+    import peft
+    import torch
+
+    model = family(NAME).meta_model("tiny").to_empty(device="cpu")
+    config = peft.PEFT_TYPE_TO_CONFIG_MAPPING[method.upper()](task_type="CAUSAL_LM", num_virtual_tokens=2)
+    adapted = peft.get_peft_model(model, config)
+
+    with pytest.raises(ValueError, match="either input_ids or inputs_embeds"):
+        adapted(data={"input_ids": torch.ones(1, 3, dtype=torch.long)}, use_cache=False)
 
 
 def trained(wanted: Recipe) -> set[str]:

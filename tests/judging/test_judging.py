@@ -55,6 +55,7 @@ NOT_APPLICABLE: list[tuple[Reason, str, Callable[[dict[str, Any]], object]]] = [
     (Reason.BIASES_TRAINED, "adapter_disabled_is_base", lambda i: i["adapter"].update(bias="lora_only")),
     (Reason.BASE_REWRITTEN, "adapter_disabled_is_base", lambda i: i["adapter"].update(init="olora")),
     (Reason.RANKS_FIXED, "adapter_ranks_allocated", lambda i: None),
+    (Reason.ON_NO_LAYER, "adapters_where_intended", lambda i: i["adapter"].update(method="p_tuning")),
     (Reason.NO_NUMBERS, "adapter_numbers_as_asked", lambda i: i["adapter"].update(method="ia3", rank=None)),
     (Reason.NO_MERGING, "adapter_merges", lambda i: i["adapter"].update(method="prompt_tuning")),
     (Reason.NOTHING_KEPT, "kept_modules", lambda i: i.update(trains=[])),

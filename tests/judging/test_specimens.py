@@ -18,6 +18,7 @@ from tests.judging import (
     adapter_specimens,
     data_specimens,
     precision_specimens,
+    prompt_specimens,
     rank_specimens,
     saved_specimens,
     steps_specimens,
@@ -368,12 +369,13 @@ SPECIMENS |= saved_specimens.SPECIMENS | adapter_specimens.SPECIMENS | data_spec
 SILENT |= saved_specimens.SILENT | adapter_specimens.SILENT | data_specimens.SILENT
 SPECIMENS |= precision_specimens.SPECIMENS
 SILENT |= precision_specimens.SILENT
-for name, rows in rank_specimens.SPECIMENS.items():
-    SPECIMENS.setdefault(name, []).extend(rows)
-for name, silent in rank_specimens.SILENT.items():
-    SILENT.setdefault(name, []).extend(silent)
 SPECIMENS |= precision_specimens.SPECIMENS | steps_specimens.SPECIMENS
 SILENT |= precision_specimens.SILENT | steps_specimens.SILENT
+for more in (rank_specimens, prompt_specimens):
+    for name, rows in more.SPECIMENS.items():
+        SPECIMENS.setdefault(name, []).extend(rows)
+    for name, silent in more.SILENT.items():
+        SILENT.setdefault(name, []).extend(silent)
 SHIPPED = [check.name for check in CHECKS]
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from harness.probes import PROBES, Probed, undisturbed
-from harness.probes.passes import all_logits, fingerprints
+from harness.probes.passes import all_logits, fingerprints, largest
 
 Trained = Callable[..., Probed]
 ADAPTED = ["base_model.model.first", "base_model.model.second"]
@@ -187,3 +187,12 @@ def test_no_parameter_requires_a_gradient_in_any_pass(trained: Trained) -> None:
             PROBES[name](probed)
 
     assert flags == {False}
+
+
+def test_logits_behind_a_prompt_are_compared_with_those_of_the_same_tokens() -> None:
+    bare = torch.arange(6.0).reshape(1, 3, 2)
+    behind_two_more = torch.cat([torch.full((1, 2, 2), 100.0), bare + 0.5], dim=1)
+
+    assert largest({"text": behind_two_more}, {"text": bare}) == {"text": 0.5}
+    assert largest({"text": bare}, {"text": behind_two_more}) == {"text": 0.5}
+    assert largest({"text": behind_two_more}) == {"text": 100.0}

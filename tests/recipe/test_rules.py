@@ -10,6 +10,7 @@ from harness.recipe import Recipe
 from harness.recipe.rules import RULES, broken_rule
 
 LORA: dict[str, Any] = {"rank": 4}
+PROMPT: dict[str, Any] = {"method": "p_tuning", "options": {"task_type": "CAUSAL_LM"}}
 ON_VISION: dict[str, Any] = {"rank": 4, "components": ["vision"]}
 
 BROKEN: dict[str, tuple[dict[str, Any], tuple[str, str]]] = {
@@ -42,6 +43,19 @@ BROKEN: dict[str, tuple[dict[str, Any], tuple[str, str]]] = {
     "ranks_given_away_within_steps": (
         {"adapter": {"method": "adalora", "options": {"total_step": 1000, "tfinal": 100}}},
         ("adapter.options.total_step 1000", "steps 4", "target_r"),
+    ),
+    "prompts_name_no_modules": (
+        {"adapter": {**PROMPT, "targets": ["q_proj"], "modules_to_save": ["x"]}},
+        ("adapter: modules_to_save, targets", "method p_tuning"),
+    ),
+    "prompts_train_alone": ({"tune": "connector", "adapter": PROMPT}, ("tune names connector", "adapter.method")),
+    "prompts_need_a_task": (
+        {"adapter": {"method": "P_Tuning"}},
+        ("adapter.method p_tuning", "adapter.options.task_type"),
+    ),
+    "prefixes_need_a_cache": (
+        {"adapter": {**PROMPT, "method": "prefix_tuning"}, "checkpointing": True},
+        ("checkpointing", "adapter.method prefix_tuning"),
     ),
     "butterflies_need_an_extension": (
         {"adapter": {"method": "boft", "options": {"boft_n_butterfly_factor": 2}}},
@@ -81,6 +95,10 @@ MENDED: dict[str, dict[str, Any]] = {
     "full_size_is_planned_only": {"tune": "vision", "size": "tiny"},
     "options_of_lora_need_lora": {"adapter": {"method": "LoRA", "dora": True, "rank": 4}},
     "ranks_given_away_within_steps": {"adapter": {"method": "adalora", "options": {"total_step": 4, "tfinal": 0}}},
+    "prompts_name_no_modules": {"adapter": PROMPT},
+    "prompts_train_alone": {"adapter": PROMPT},
+    "prompts_need_a_task": {"adapter": PROMPT},
+    "prefixes_need_a_cache": {"adapter": {**PROMPT, "method": "prefix_tuning"}},
     "butterflies_need_an_extension": {"adapter": {"method": "boft", "options": {"boft_n_butterfly_factor": 1}}},
     "layers_of_listed_targets": {"lora": {"layers_to_transform": [0], "targets": ["q_proj"]}},
     "layers_pattern_of_layers": {"adapter": {"layers_pattern": "h", "layers_to_transform": [0], "targets": ["q_proj"]}},

@@ -9,8 +9,12 @@ from harness.families.promises import Tables
 RENAMES = (
     (r"^(?:model\.)?vision_tower(?:\.vision_model)?(?=\.|$)", "vision_tower.vision_model"),
     (r"^(?:model\.)?multi_modal_projector(?=\.|$)", "multi_modal_projector"),
-    (r"^(?:language_model\.)?lm_head(?=\.|$)", "language_model.lm_head"),
+    (r"^(?:base_model\.)?(?:language_model\.)?lm_head(?=\.|$)", "language_model.lm_head"),
     (r"^(?:model\.language_model|language_model\.model)(?=\.|$)", "language_model.model"),
+    # peft wraps a model for prompts without a layer of its own between: its prefix then takes one of the model's. And
+    # it keeps the tokens' embeddings under a name of its own too.
+    (r"^word_embeddings(?=\.|$)", "language_model.model.embed_tokens"),
+    (r"^language_model(?=\.(?:layers|norm|embed_tokens))", "language_model.model"),
 )
 COMPONENTS = (
     (r"vision_tower\.", "vision"),

@@ -11,6 +11,7 @@ def refuse(recipe: Recipe) -> None:
     _text_beside_pictures(recipe)
     _checkpointing_over_frozen_embeddings(recipe)
     _regularisation_of_no_loss(recipe)
+    _prompts_before_a_dict(recipe)
 
 
 def _text_beside_pictures(recipe: Recipe) -> None:
@@ -47,4 +48,14 @@ def _regularisation_of_no_loss(recipe: Recipe) -> None:
             "adapter.options.orth_reg_weight beside a loss that is computed outside: this model returns logits alone, "
             "so that AdaLoRA's regularisation would be added to nothing",
             do="set orth_reg_weight: 0",
+        )
+
+
+def _prompts_before_a_dict(recipe: Recipe) -> None:
+    """peft reads input_ids or inputs_embeds of the forward's own arguments, and raises where there is neither."""
+    if recipe.peft and recipe.peft.is_prompt:
+        raise Refused(
+            f"adapter.method {recipe.peft.method}: peft puts prompts before input_ids, and this model's forward takes "
+            "one dict",
+            do="use a method that sits on layers, such as lora or ia3",
         )
