@@ -134,6 +134,12 @@ class Intent(Frozen):
     save: SaveIntent = SaveIntent(what="nothing")
     samples_known: bool = Field(default=False, description="the run announces which samples it will see, in order")
     has_images: bool = True
+    max_length: PositiveInt | None = Field(
+        default=None, description="tokens of a sample, those of its pictures included"
+    )
+    padding: tuple[Literal["left", "right"], ...] = Field(
+        default=("left", "right"), description="the sides on which padding must not matter"
+    )
     probed: bool = Field(default=False, description="extra passes over the trained model are part of the run")
     base: bool = Field(
         default=False, description="the trace holds the inventory of the directory training started from"

@@ -215,7 +215,7 @@ def _probe(run: Run, family: Family, loaded: Loaded, model: Any, recorder: Recor
     """Run the probes asked for, and leave the inputs for the process that loads what was saved."""
     from harness.data.prompts import encoded_prompts
     from harness.families.promises import WEIGHTS
-    from harness.probing import leave_request, probe_inputs, run_probes
+    from harness.probing import feeding, leave_request, probe_inputs, run_probes
 
     inputs = probe_inputs(run.recipe, family, loaded)
     tokens = len(loaded.processor.tokenizer)
@@ -234,7 +234,7 @@ def _probe(run: Run, family: Family, loaded: Loaded, model: Any, recorder: Recor
         tokenizer=run.recipe.saves_processor or run.recipe.save.tokenizer,
         trust_remote_code=run.recipe.trust_remote_code,
     )
-    run_probes(names, inputs, family, model, recorder)
+    run_probes(names, inputs, family, model, recorder, feeding(run.recipe, inputs, family, loaded) if names else None)
 
 
 def _component_of(family: Family) -> Any:

@@ -19,30 +19,32 @@ if TYPE_CHECKING:
 
     from harness.families import Family
     from harness.families.family import Loaded
+    from harness.probes import Feeding
     from harness.recipe.fields import SampleKind
     from harness.recording import Recorder
+
+NO_LIMIT = 1 << 30  # tokens: the recipe's limit is for its own samples
+PADDING = 7  # tokens on one side: odd, so that no length stays a multiple of what kernels like
 
 
 @dataclass(frozen=True)
 class ProbeInputs:
-    """By name: prompts as plain data, and collated batches of one sample each, without labels."""
+    """By name: prompts as plain data, encoded samples, and collated batches of one sample each, without labels."""
 
     prompts: dict[str, dict[str, Any]]
+    encoded: dict[str, dict[str, Any]]
     batches: dict[str, dict[str, Any]]
 
 
 def probe_inputs(recipe: Recipe, family: Family, loaded: Loaded) -> ProbeInputs:
     """The inputs for a recipe, its pixels in the dtype of the weights: a pure 16-bit model takes no others."""
-    from harness.trace.nested import mapped
-
-    prompts, batches = {}, {}
-    dtype = next(loaded.model.parameters()).dtype
-    for name, sample in _samples(recipe).items():
-        prompts[name] = family.prompt(sample)
-        encoded = family.encode(sample, loaded.processor, recipe.data.max_length)
-        batch = family.collate([encoded], loaded.processor)
-        batches[name] = mapped({key: v for key, v in batch.items() if key != "labels"}, _in(dtype))
-    return ProbeInputs(prompts, batches)
+    samples = _samples(recipe)
+    encoded = {name: family.encode(one, loaded.processor, recipe.data.max_length) for name, one in samples.items()}
+    return ProbeInputs(
+        prompts={name: family.prompt(sample) for name, sample in samples.items()},
+        encoded=encoded,
+        batches={name: _collated([one], family, loaded) for name, one in encoded.items()},
+    )
 
 
 def leave_request(place: Path, inputs: ProbeInputs, family: Family, **facts: Any) -> None:
@@ -63,14 +65,38 @@ def leave_request(place: Path, inputs: ProbeInputs, family: Family, **facts: Any
     write_atomically(place / REQUEST, json.dumps(asdict(request)))
 
 
+def feeding(recipe: Recipe, inputs: ProbeInputs, family: Family, loaded: Loaded) -> Feeding:
+    """A batch of several samples, and what else probes must know of how the family feeds its model."""
+    from harness.probes import Feeding
+
+    processor = loaded.processor
+    name, sample = _companion(recipe)
+    company = {**inputs.encoded, name: family.encode(sample, processor, NO_LIMIT)}
+    if "image" in company and not family.text_beside_images:
+        del company["text"]
+    return Feeding(
+        names=tuple(company),
+        together=_collated(list(company.values()), family, loaded),
+        padded=lambda batch, side: family.padded(batch, side, PADDING, processor),
+        places=lambda batch: family.image_places(batch, processor),
+        connector=family.handles.components["connector"],
+        language=family.handles.layers["language"].replace(r"\.layers$", "$"),
+    )
+
+
 def run_probes(
-    names: list[str], inputs: ProbeInputs, family: Family, model: torch.nn.Module, recorder: Recorder
+    names: list[str],
+    inputs: ProbeInputs,
+    family: Family,
+    model: torch.nn.Module,
+    recorder: Recorder,
+    fed: Feeding | None = None,
 ) -> None:
     """Run the named probes on the trained model, and write what they found into the trace."""
     from harness.probes import PROBES, Probed, undisturbed
 
     first = recorder.models[0].first_values() if recorder.models else None
-    probed = Probed(model, inputs.batches, family.arguments, family.generation, first)
+    probed = Probed(model, inputs.batches, family.arguments, family.generation, first, feeding=fed)
     with recorder.paused(), undisturbed(model):
         for name in names:
             try:
@@ -92,3 +118,23 @@ def _samples(recipe: Recipe) -> dict[str, Any]:
     shipped = read_samples(SHIPPED)
     kinds: tuple[SampleKind, ...] = ("text",) if set(recipe.data.mix) == {"text"} else ("image", "text")
     return {kind: select(shipped, (kind,), 1)[0] for kind in kinds}
+
+
+def _companion(recipe: Recipe) -> tuple[str, Any]:
+    """A sample to share a batch with those of the probes: of several images, or more text where there are none."""
+    from harness.data import SHIPPED, read_samples, select
+
+    shipped = read_samples(SHIPPED)
+    if set(recipe.data.mix) == {"text"}:
+        return "text-2", select(shipped, ("text",), 2)[1]
+    return "several", select(shipped, ("several",), 1)[0]
+
+
+def _collated(encoded: list[dict[str, Any]], family: Family, loaded: Loaded) -> dict[str, Any]:
+    """A batch without labels, its pixels in the dtype of the weights."""
+    from harness.trace.nested import mapped
+
+    batch = family.collate(encoded, loaded.processor)
+    dtype = next(loaded.model.parameters()).dtype
+    inputs: dict[str, Any] = mapped({name: value for name, value in batch.items() if name != "labels"}, _in(dtype))
+    return inputs

@@ -42,6 +42,7 @@ class Reason(str, Enum):
     ADAPTER_SAVED = "what is saved is an adapter"
     NO_TOKENS_ADDED = "the recipe adds no tokens"
     NO_IMAGES = "no sample of the recipe holds an image"
+    NO_PADDING_THERE = "the model as published cannot be padded on that side"
     NO_DATA_PROMISE = "the intent does not say which samples to expect"
     NO_BASE = "the intent names no base directory whose weights should have arrived"
     NO_SCALER = "the recipe asks for no gradient scaler"

@@ -44,6 +44,8 @@ MODULES = (
     "samples",
     "supervision",
     "images",
+    "features",
+    "company",
     "saved_files",
     "saved",
     "saved_tensors",

@@ -65,6 +65,7 @@ class Family(Protocol):
     library_modules: tuple[str, ...]  # what of transformers it imports: paid for once, in warm parents
     remote_code: bool  # whether its directories carry code files, which run only where a recipe says so
     labels_early: int  # how many places before its token a label stands: 1 where they are shifted before the model
+    text_beside_images: bool  # whether one batch may hold samples with pictures and samples of text alone
     naming: Naming
     handles: Handles
 
@@ -97,6 +98,14 @@ class Family(Protocol):
 
     def collate(self, encoded: list[dict[str, Any]], processor: Any) -> dict[str, Any]:
         """A padded batch of encoded samples: tensors, or lists of them, by name."""
+        ...
+
+    def image_places(self, batch: dict[str, Any], processor: Any) -> torch.Tensor:
+        """Where in a batch the features of pictures belong: bool of shape (batch, length)."""
+        ...
+
+    def padded(self, batch: dict[str, Any], side: str, count: int, processor: Any) -> dict[str, Any]:
+        """A batch without labels, with so much more padding on a side that the intent says is possible."""
         ...
 
     def arguments(self, batch: dict[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Literal
 
 from harness.families.adapter_numbers import numbers_of
 from harness.intent import AdapterIntent, Intent, Mechanisms, Optimization, SaveIntent
@@ -27,7 +28,7 @@ class Tables:
 
     `layers` gives a component's layer keys as a regular expression with {layer} for the index, and `depth` how many
     there are; `out_of_reach` the keys that no gradient reaches even when they train, `fixed` those that never train,
-    and `ties` those that share one tensor.
+    and `ties` those that share one tensor. `padding` are the sides on which the model can be padded.
     """
 
     components: tuple[tuple[str, str], ...]
@@ -40,6 +41,7 @@ class Tables:
     image_components: tuple[Component, ...] = ("vision", "connector")
     model_class: str | None = None
     processor_class: str | None = None
+    padding: tuple[Literal["left", "right"], ...] = ("left", "right")
 
 
 def intent_from(recipe: Recipe, tables: Tables) -> Intent:
@@ -62,6 +64,8 @@ def intent_from(recipe: Recipe, tables: Tables) -> Intent:
         optimization=_optimization(recipe),
         save=_save(recipe, tables),
         has_images=has_images,
+        max_length=recipe.data.max_length,
+        padding=tables.padding,
         probed=True,
         samples_known=True,
         base=True,

@@ -23,6 +23,7 @@ MODULES = (
     "adapter_merging",
     "batches",
     "data",
+    "company",
     "saved_files",
     "saved_tensors",
     "adapter_files",

@@ -19,12 +19,30 @@ Batch = dict[str, Any]
 
 
 @dataclass(frozen=True)
+class Feeding:
+    """How a family feeds its model: several samples in one batch, padding, and where pictures go.
+
+    `together` is a batch whose rows hold the samples `names`, some of a probe's own batches among them. `padded`
+    widens a batch on a side, `places` says where in it pictures belong; the patterns name the module that makes their
+    features and the one that is given the embeddings.
+    """
+
+    names: tuple[str, ...]
+    together: Batch
+    padded: Callable[[Batch, str], Batch]
+    places: Callable[[Batch], torch.Tensor]
+    connector: str
+    language: str
+
+
+@dataclass(frozen=True)
 class Probed:
     """What probes look at: the trained model, and one collated batch with an image and one of text alone.
 
     `arguments` gives the keyword arguments of a forward pass on a batch, `generation` those of `generate`; `first` the
     values that parameters had before the first step, by path, where they were kept. `known` holds the trained
-    model's logits once some probe has asked for them: all probes of a run are given the same object.
+    model's logits once some probe has asked for them: all probes of a run are given the same object. `feeding` is there
+    if some probe needs it.
     """
 
     model: Any
@@ -33,6 +51,7 @@ class Probed:
     generation: Callable[[Batch], dict[str, Any]] = dict
     first: Mapping[str, torch.Tensor] | None = None
     known: Arrays = field(default_factory=dict)
+    feeding: Feeding | None = None
 
 
 Probe = Callable[[Probed], "tuple[dict[str, Any], Arrays]"]

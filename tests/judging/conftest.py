@@ -187,10 +187,24 @@ def events() -> list[Record]:
             "tokens": 9,
         },
         *adapter_probes(),
+        *company_probes(),
         {"kind": "probe", "name": "generated", "ids": {"image": [1, 2], "text": [3, 4]}},
         {"kind": "probe", "name": "other_pixels", "images": True, "largest_difference": 0.25},
         {"kind": "probe", "name": "outputs", "fingerprint": {"image": "I", "text": "T"}, "arrays": "a.safetensors"},
         {"kind": "closing", "steps": STEPS},
+    ]
+
+
+def company_probes() -> list[Record]:
+    """Padding and company that change nothing, and pictures whose features are in their places."""
+    none, one = {"image": 0.0, "text": 0.0}, {"image": 1.0, "text": 1.0}
+    pictures = {"tokens": 6, "features": 6, "in_place": 6}
+    beside = {"largest_difference": {"text": 0.0}, "largest_logit": {"text": 1.0}}
+    company = {"names": ["image", "text", "several"], "largest_difference": none, "largest_logit": one}
+    return [
+        {"kind": "probe", "name": "padded_left", **beside},
+        {"kind": "probe", "name": "padded_right", **{name: dict(values) for name, values in beside.items()}},
+        {"kind": "probe", "name": "together", **company, "pictures": pictures},
     ]
 
 

@@ -37,6 +37,16 @@ def shuffled(e: Evidence) -> None:
     first["samples"], last["samples"] = last["samples"], first["samples"]
 
 
+def off(e: Evidence, probe: str, name: str, difference: Any) -> None:
+    e.probe(probe)["largest_difference"][name] = difference
+
+
+def pictures(e: Evidence, **counts: int) -> None:
+    e.probe("together")["pictures"].update(counts)
+
+
+UNIT = 2.0**-24  # of rounding, in fp32
+NAN = "nan"
 SETTINGS: dict[str, Alteration] = {}
 
 SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
@@ -59,6 +69,26 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
         ("MissingLabels", "of a sample that was cut", lambda e: (
             labels(e, [4, 7]), e.one("forward", 2)["samples"].__setitem__(1, "cut"))),
     ],
+    "image_features_in_place": [
+        ("FeatureCountDiffers", "a token too few", lambda e: pictures(e, tokens=5, in_place=5)),
+        ("FeatureCountDiffers", "a token too many", lambda e: pictures(e, tokens=7)),
+        ("FeatureCountDiffers", "no features", lambda e: pictures(e, features=0, in_place=0)),
+        ("FeaturesMisplaced", "one", lambda e: pictures(e, in_place=5)),
+    ],
+    "padding_right_harmless": [
+        ("PaddingMatters", "twice what rounding explains", lambda e: off(e, "padded_right", "text", 128 * UNIT)),
+        ("PaddingMatters", "nan", lambda e: off(e, "padded_right", "text", NAN)),
+    ],
+    "padding_left_harmless": [
+        ("PaddingMatters", "twice what rounding explains", lambda e: off(e, "padded_left", "text", 128 * UNIT)),
+        ("PaddingMatters", "nan", lambda e: off(e, "padded_left", "text", NAN)),
+    ],
+    "batch_composition_harmless": [
+        ("CompanyMatters", "twice what rounding explains", lambda e: off(e, "together", "text", 128 * UNIT)),
+        ("CompanyMatters", "nan", lambda e: off(e, "together", "image", NAN)),
+        ("CompanyMatters", "in 16 bits", lambda e: (
+            e.intent.update(weights="bfloat16"), off(e, "together", "image", 32 * 2.0**-8))),
+    ],
 }  # fmt: skip
 
 SILENT: dict[str, list[tuple[str, Alteration]]] = {
@@ -68,5 +98,21 @@ SILENT: dict[str, list[tuple[str, Alteration]]] = {
         ("an evaluation", lambda e: e.events.insert(0, {"kind": "forward", "training": False, "learned": "?"})),
         ("more rows than were announced", lambda e: e.events.append(
             {**e.one("forward", LAST), "step": 9, "samples": ["?"]})),
+    ],
+    "image_features_in_place": [
+        ("no pictures", lambda e: pictures(e, tokens=0, features=0, in_place=0)),
+    ],
+    "padding_right_harmless": [
+        ("rounding", lambda e: off(e, "padded_right", "text", 64 * UNIT)),
+        ("padding matters on the left", lambda e: off(e, "padded_left", "text", 1.0)),
+    ],
+    "padding_left_harmless": [
+        ("rounding", lambda e: off(e, "padded_left", "text", 64 * UNIT)),
+        ("padding matters on the right", lambda e: off(e, "padded_right", "text", 1.0)),
+    ],
+    "batch_composition_harmless": [
+        ("rounding", lambda e: off(e, "together", "text", 64 * UNIT)),
+        ("rounding in 16 bits", lambda e: (
+            e.intent.update(weights="bfloat16"), off(e, "together", "image", 16 * 2.0**-8))),
     ],
 }  # fmt: skip

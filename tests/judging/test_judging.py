@@ -73,6 +73,8 @@ NOT_APPLICABLE: list[tuple[Reason, str, Callable[[dict[str, Any]], object]]] = [
     (Reason.NO_IMAGES, "pixels_matter", lambda i: i.update(has_images=False)),
     (Reason.NO_IMAGES, "reloaded_outputs_equal_image", lambda i: i.update(has_images=False)),
     (Reason.NO_DATA_PROMISE, "samples_in_order", lambda i: i.update(samples_known=False)),
+    (Reason.NO_DATA_PROMISE, "labels_say_the_answers", lambda i: i.update(samples_known=False)),
+    (Reason.NO_PADDING_THERE, "padding_left_harmless", lambda i: i.update(padding=["right"])),
     (Reason.NO_BASE, "base_weights_arrived", lambda i: i.update(base=False)),
     (Reason.NOTHING_FROZEN, "frozen_parameters_unchanged", lambda i: i.update(
         adapter=None, trains=[pattern for pattern, _ in i["components"]])),

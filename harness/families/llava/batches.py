@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from harness.data import Sample, decoded_images
+from harness.families.budget import refuse_too_long
 from harness.families.supervision import IGNORED_LABEL, Answer, Piece, labels_for
-from harness.refusal import Refused
 
 if TYPE_CHECKING:
     import torch
@@ -37,11 +37,7 @@ def encode(sample: Sample, processor: Any, max_length: int) -> dict[str, Any]:
     text = "".join(piece.text for piece in pieces)
     inputs = processor(text=[text], images=images or None, return_tensors="pt")
     ids = inputs["input_ids"][0].tolist()
-    if len(ids) > max_length:
-        raise Refused(
-            f"sample {sample.id}: {len(ids)} tokens exceed max_length {max_length}",
-            do="raise data.max_length, or drop the sample: cutting it would lose image tokens or the answer",
-        )
+    refuse_too_long(sample.id, len(ids), ids.count(processor.image_token_id), max_length)
     expanded = _expanded(pieces, ids.count(processor.image_token_id), len(images), processor.image_token)
     labels = labels_for(expanded, ids, processor.tokenizer, sample.id)
     encoded: dict[str, Any] = {"input_ids": torch.tensor(ids), "labels": torch.tensor(labels)}
@@ -66,6 +62,12 @@ def collate(encoded: list[dict[str, Any]], processor: Any) -> dict[str, torch.Te
     if pixels := [one["pixel_values"] for one in encoded if "pixel_values" in one]:
         batch["pixel_values"] = torch.cat(pixels)
     return batch
+
+
+def image_places(batch: dict[str, Any], processor: Any) -> torch.Tensor:
+    """Where image tokens stand, bool of shape (batch, length)."""
+    places: torch.Tensor = batch["input_ids"] == processor.image_token_id
+    return places
 
 
 def _expanded(pieces: list[Piece], tokens: int, images: int, marker: str) -> list[Piece]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from harness.families.family import Handles, Loaded
 from harness.families.llava import batches, names, processing
 from harness.families.llava.dimensions import PUBLISHED_7B, PUBLISHED_13B, TINY, Dimensions, configuration
+from harness.families.padding import padded
 from harness.families.promises import Tables, intent_from
 from harness.families.supervision import Answer
 from harness.intent import Intent
@@ -41,6 +42,7 @@ class Llava:
     )
     remote_code: bool = False
     labels_early: int = 0
+    text_beside_images: bool = True
     naming: ClassVar[Naming] = Naming(names.RENAMES, names.COMPONENTS)
     handles: ClassVar[Handles] = names.HANDLES
 
@@ -95,6 +97,12 @@ class Llava:
 
     def collate(self, encoded: list[dict[str, Any]], processor: Any) -> dict[str, torch.Tensor]:
         return batches.collate(encoded, processor)
+
+    def image_places(self, batch: dict[str, Any], processor: Any) -> torch.Tensor:
+        return batches.image_places(batch, processor)
+
+    def padded(self, batch: dict[str, Any], side: str, count: int, processor: Any) -> dict[str, Any]:
+        return padded(batch, side, count, processor.tokenizer.pad_token_id)
 
     def arguments(self, batch: dict[str, Any]) -> dict[str, Any]:
         return batch

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from harness.data import Sample, decoded_images
 from harness.data.sample import MARKER
+from harness.families.budget import refuse_too_long
 from harness.families.minicpm import tokens
 from harness.families.supervision import IGNORED_LABEL, Answer, Piece, labels_for
-from harness.refusal import Refused
 
 if TYPE_CHECKING:
+    import torch
     from PIL import Image
 
 
@@ -40,17 +41,14 @@ def encode(sample: Sample, processor: Any, max_length: int) -> dict[str, Any]:
     pieces = pieces_of(sample)
     inputs = processor(text=["".join(piece.text for piece in pieces)], images=images or None, return_tensors="pt")
     ids = inputs["input_ids"][0].tolist()
-    if len(ids) > max_length:
-        raise Refused(
-            f"sample {sample.id}: {len(ids)} tokens exceed max_length {max_length}",
-            do="raise data.max_length, or drop the sample: cutting it would cut through images or lose the answer",
-        )
+    bounds = inputs["image_bound"][0]
+    refuse_too_long(sample.id, len(ids), int((bounds[:, 1] - bounds[:, 0]).sum()), max_length)
     own = labels_for(list(_expanded(pieces, images, processor)), ids, processor.tokenizer, sample.id)
     return {
         "input_ids": inputs["input_ids"][0],
         "position_ids": inputs["position_ids"][0],
         "labels": torch.tensor(shifted(own, processor.tokenizer.eot_id)),
-        "image_bound": inputs["image_bound"][0],
+        "image_bound": bounds,
         "pixel_values": inputs["pixel_values"][0],
         "tgt_sizes": inputs["tgt_sizes"][0],
     }
@@ -82,6 +80,17 @@ def collate(encoded: list[dict[str, Any]], processor: Any) -> dict[str, Any]:
         "labels": padded("labels", IGNORED_LABEL),
         **{name: [one[name] for one in encoded] for name in ("image_bound", "pixel_values", "tgt_sizes")},
     }
+
+
+def image_places(batch: dict[str, Any]) -> torch.Tensor:
+    """Where the features of pictures are written, bool of shape (batch, length)."""
+    import torch
+
+    places = torch.zeros(batch["input_ids"].shape, dtype=torch.bool)
+    for row, bounds in zip(places, batch["image_bound"], strict=True):
+        for start, end in bounds.tolist():
+            row[start:end] = True
+    return places
 
 
 def _expanded(pieces: list[Piece], images: list[Image.Image], processor: Any) -> Iterator[Piece]:

@@ -10,6 +10,7 @@ from harness.families.family import Handles, Loaded
 from harness.families.minicpm import batches, modes, names, processing, refusals, tokens
 from harness.families.minicpm.configuration import configuration
 from harness.families.minicpm.dimensions import PUBLISHED, TINY, Dimensions
+from harness.families.padding import padded
 from harness.families.promises import intent_from
 from harness.families.supervision import IGNORED_LABEL, Answer
 from harness.intent import Intent
@@ -41,6 +42,7 @@ class MiniCPM:
     )
     remote_code: bool = True
     labels_early: int = 1
+    text_beside_images: bool = False
     naming: ClassVar[Naming] = Naming((), names.COMPONENTS)
     handles: ClassVar[Handles] = names.HANDLES
 
@@ -99,6 +101,12 @@ class MiniCPM:
 
     def collate(self, encoded: list[dict[str, Any]], processor: Any) -> dict[str, Any]:
         return batches.collate(encoded, processor)
+
+    def image_places(self, batch: dict[str, Any], processor: Any) -> torch.Tensor:
+        return batches.image_places(batch)
+
+    def padded(self, batch: dict[str, Any], side: str, count: int, processor: Any) -> dict[str, Any]:
+        return padded(batch, side, count, processor.tokenizer.pad_token_id)
 
     def arguments(self, batch: dict[str, Any]) -> dict[str, Any]:
         return {"data": _without_labels(batch), "use_cache": False}

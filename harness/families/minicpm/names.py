@@ -45,4 +45,5 @@ def tables(d: Dimensions) -> Tables:
         depth={"vision": d.vision_layers, "language": d.layers},
         model_class=MODEL_CLASS,
         processor_class=PROCESSOR_CLASS,
+        padding=("right",),  # its language model is given no attention mask: what stands on the left is attended to
     )

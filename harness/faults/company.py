@@ -1,0 +1,148 @@
+"""Faults that show only beside padding, in company, or where pictures meet the text."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from harness.faults.registry import fault
+from harness.faults.where import freezes_image_path, sees_images, ships_code
+from harness.recipe import Recipe
+from harness.seams import Moment, Seam
+
+SHARE = 1e-2
+
+
+def _is_given_a_mask(recipe: Recipe) -> bool:
+    """Models that come as code files here give their language model no attention mask to begin with."""
+    return not ships_code(recipe)
+
+
+def _cuts_pictures(recipe: Recipe) -> bool:
+    """Whether pictures of many sizes share a batch, their patches padded to the longest."""
+    return ships_code(recipe) and sees_images(recipe)
+
+
+def _language_model(model: Any) -> Any:
+    """The module that is given the embeddings."""
+    ends = ("language_model", "llm.model")
+    return next(module for path, module in model.named_modules() if path.endswith(ends))
+
+
+def _last_layer(model: Any) -> Any:
+    return _language_model(model).layers[-1]
+
+
+def _tensor(output: Any) -> Any:
+    return output[0] if isinstance(output, tuple) else output
+
+
+def _leans(output: Any, towards: Any) -> Any:
+    """A layer's output with a small share of something else added."""
+    return (_tensor(output) + SHARE * towards, *output[1:]) if isinstance(output, tuple) else output + SHARE * towards
+
+
+@fault(Seam.AFTER_BUILD, caught_by="padding_right_harmless", finding="PaddingMatters", size="one layer's output")
+def one_layer_sees_what_follows(model: Any, moment: Moment) -> None:
+    """The last layer adds a hundredth of the mean over all places, padding among them."""
+    _last_layer(model).register_forward_hook(
+        lambda _module, _inputs, output: _leans(output, _tensor(output).mean(1, keepdim=True))
+    )
+
+
+@fault(
+    Seam.AFTER_BUILD,
+    caught_by="padding_left_harmless",
+    finding="PaddingMatters",
+    size="one argument",
+    applies=_is_given_a_mask,
+)
+def attention_mask_ignored(model: Any, moment: Moment) -> None:
+    """The language model is not given the attention mask: padding before a sample is attended to."""
+    _language_model(model).register_forward_pre_hook(
+        lambda _module, args, kwargs: (args, {**kwargs, "attention_mask": None}), with_kwargs=True
+    )
+
+
+@fault(Seam.AFTER_BUILD, caught_by="batch_composition_harmless", finding="CompanyMatters", size="one layer's output")
+def one_layer_sees_the_batch(model: Any, moment: Moment) -> None:
+    """The last layer adds a hundredth of the mean over the samples of the batch."""
+    _last_layer(model).register_forward_hook(
+        lambda _module, _inputs, output: _leans(output, _tensor(output).mean(0, keepdim=True))
+    )
+
+
+@fault(
+    Seam.AFTER_BUILD,
+    caught_by="batch_composition_harmless",
+    finding="CompanyMatters",
+    size="one argument",
+    applies=_cuts_pictures,
+)
+def padding_of_patches_seen(model: Any, moment: Moment) -> None:
+    """The tower takes the patches that pad a picture to the longest of its batch for patches of the picture."""
+
+    def all_real(_module: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        mask = kwargs.get("patch_attention_mask")
+        return (args, kwargs) if mask is None else (args, {**kwargs, "patch_attention_mask": mask | True})
+
+    model.vpm.register_forward_pre_hook(all_real, with_kwargs=True)
+
+
+@fault(
+    Seam.AFTER_BUILD,
+    caught_by="image_features_in_place",
+    finding="FeaturesMisplaced",
+    size="two features of one picture",
+    applies=sees_images,
+)
+def two_features_exchanged(model: Any, moment: Moment) -> None:
+    """The language model is given the features of two neighbouring image tokens in each other's place."""
+
+    def exchange(_module: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        embeddings = kwargs["inputs_embeds"].clone()
+        if embeddings.shape[1] > PLACES[-1]:
+            embeddings[:, list(PLACES)] = embeddings[:, list(reversed(PLACES))]
+        return args, {**kwargs, "inputs_embeds": embeddings}
+
+    _language_model(model).register_forward_pre_hook(exchange, with_kwargs=True)
+
+
+PLACES = (20, 21)  # inside a picture of the first sample that is probed, in every family
+
+
+@fault(
+    Seam.BASE_WRITTEN,
+    caught_by="image_features_in_place",
+    finding="FeatureCountDiffers",
+    size="one image token for each part of a picture",
+    applies=lambda recipe: _cuts_pictures(recipe) and freezes_image_path(recipe),
+)
+def one_image_token_too_few(base: Path, moment: Moment) -> None:
+    """The processor writes one image token fewer for each part of a picture: its last feature is dropped in silence.
+
+    Where the connector trains, its gradient has another shape than its features, and torch raises.
+    """
+    path = base / "preprocessor_config.json"
+    settings = json.loads(path.read_text(encoding="utf-8"))
+    settings["image_feature_size"] -= 1
+    path.write_text(json.dumps(settings), encoding="utf-8")
+
+
+@fault(
+    Seam.BATCH,
+    caught_by="run.completed",
+    finding="RunEnded",
+    size="one image token",
+    applies=lambda recipe: _is_given_a_mask(recipe) and sees_images(recipe),
+)
+def one_image_token_replaced(batch: dict[str, Any], moment: Moment) -> Any:
+    """One image token of a micro-batch is another token: the library refuses to place the features."""
+    if moment.step != 1 or moment.micro != 0:
+        return batch
+    token = moment.model.config.image_token_id
+    ids = batch["input_ids"].clone()
+    row, place = (ids == token).nonzero()[0].tolist()
+    ids[row, place] = ids[row, 0]
+    return {**batch, "input_ids": ids}

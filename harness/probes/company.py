@@ -1,0 +1,99 @@
+"""Probes of what must not matter to a sample's logits, padding beside it and other samples in its batch, and of the
+pictures' features on their way into the language model."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import nn
+
+from harness.probes.passes import Arrays, Feeding, Probed, logits_of, probe, trained_logits
+
+
+@probe
+def padded_right(probed: Probed) -> tuple[dict[str, Any], Arrays]:
+    """How far the logits of text are from its own when padding follows it; pictures have some in `together`."""
+    return _padded(probed, "text", "right"), {}
+
+
+@probe
+def padded_left(probed: Probed) -> tuple[dict[str, Any], Arrays]:
+    """How far a sample's logits are from its own when padding comes before it: one with a picture, if there is one."""
+    return _padded(probed, "image" if "image" in probed.batches else "text", "left"), {}
+
+
+@probe
+def together(probed: Probed) -> tuple[dict[str, Any], Arrays]:
+    """One pass over several samples: how far their logits are from those they get alone, and what became of pictures.
+
+    Of pictures it counts image tokens, features made for them, and features that stand in their token's place. It looks
+    where the connector hands features out, and where the language model is given its embeddings.
+    """
+    fed = _feeding(probed)
+    with _overheard(probed.model, fed) as (made, given):
+        logits = logits_of(probed, fed.together)
+    apart: dict[str, float] = {}
+    single = trained_logits(probed)
+    for row, name in enumerate(fed.names):
+        if name in single:
+            mine = logits[row][fed.together["attention_mask"][row].bool()]
+            apart[name] = float((mine - single[name][0]).abs().amax())
+    sizes = {name: float(single[name].abs().amax()) for name in apart}
+    pictures = _in_place(given[0], fed.places(fed.together), made)
+    return {"names": fed.names, "largest_difference": apart, "largest_logit": sizes, "pictures": pictures}, {}
+
+
+def _in_place(embeddings: torch.Tensor, places: torch.Tensor, made: list[torch.Tensor]) -> dict[str, int]:
+    """Image tokens, features, and how many of these are the embedding of their token, in order."""
+    stand = embeddings[places]
+    features = [one.reshape(-1, embeddings.shape[-1]).to(embeddings.dtype) for one in made] if len(stand) else []
+    whole = torch.cat([embeddings[0, :0], *features])
+    compared = min(len(stand), len(whole))
+    equal = (stand[:compared] == whole[:compared]).all(dim=1)
+    return {"tokens": len(stand), "features": len(whole), "in_place": int(equal.sum())}
+
+
+def _padded(probed: Probed, name: str, side: str) -> dict[str, Any]:
+    wider = _feeding(probed).padded(probed.batches[name], side)
+    single = trained_logits(probed)[name]
+    mine = logits_of(probed, wider)[:, wider["attention_mask"][0].bool()]
+    return {
+        "largest_difference": {name: float((mine - single).abs().amax())},
+        "largest_logit": {name: float(single.abs().amax())},
+    }
+
+
+def _feeding(probed: Probed) -> Feeding:
+    assert probed.feeding is not None
+    return probed.feeding
+
+
+@contextlib.contextmanager
+def _overheard(model: nn.Module, fed: Feeding) -> Iterator[tuple[list[torch.Tensor], list[torch.Tensor]]]:
+    """What the connector gives, and the embeddings that the language model is given, in a block."""
+    made: list[torch.Tensor] = []
+    given: list[torch.Tensor] = []
+
+    def hear(_module: nn.Module, _args: Any, kwargs: dict[str, Any]) -> None:
+        given.append(kwargs["inputs_embeds"].clone())
+
+    hooks = [
+        _module(model, fed.connector).register_forward_hook(lambda _module, _args, output: made.append(output)),
+        _module(model, fed.language).register_forward_pre_hook(hear, with_kwargs=True),
+    ]
+    try:
+        yield made, given
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _module(model: nn.Module, pattern: str) -> nn.Module:
+    """The first module, however an adapter wraps it, whose own path the pattern matches."""
+    whole = re.compile(rf"(?:.*\.)?(?:{pattern})")
+    found: nn.Module = next(module for path, module in model.named_modules() if whole.fullmatch(path))
+    return found
