@@ -71,6 +71,10 @@ class Mechanisms(Frozen):
     """What was asked for beyond plain steps and must be seen to take effect."""
 
     autocast: Dtype | None = None
+    compute: Dtype | None = Field(
+        default=None, description="what layers compute in; none: what autocast says, if it does"
+    )
+    tf32: bool | None = Field(default=None, description="whether fp32 may be computed in TF32; none: not said")
     loss_scaler: bool | None = Field(default=None, description="none: not said, and judged by what is seen")
     scaler_rule: ScalerRule | None = Field(
         default=None, description="when the trainer turns its gradient scaler on, whatever the precision"

@@ -114,7 +114,7 @@ def make_run(argument: dict[str, Any]) -> None:
     torch.set_num_threads(1)
     recipe = Recipe.model_validate(argument["recipe"])
     torch.manual_seed(recipe.seed)
-    torch.backends.cuda.matmul.allow_tf32 = recipe.tf32
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = recipe.tf32
     faults = seams_with(argument.get("faults", ()))
     places = Path(argument["directory"]), Path(argument["base"])
     run = Run(recipe, *places, faults, argument["inventory"], argument["reload"])

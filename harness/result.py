@@ -45,6 +45,8 @@ class Reason(str, Enum):
     NO_PADDING_THERE = "the model as published cannot be padded on that side"
     NO_DATA_PROMISE = "the intent does not say which samples to expect"
     NO_BASE = "the intent names no base directory whose weights should have arrived"
+    NO_COMPUTE_PROMISE = "the intent does not say which precision to compute in"
+    NO_MASTERS = "the recipe keeps its weights in 16 bits"
     NO_SCALER = "the recipe asks for no gradient scaler"
     NO_SCALER_RULE = "the recipe does not say by which rule its trainer turns a gradient scaler on"
     NO_OPTIMIZATION = "the intent does not say at which rates and with which decay"

@@ -28,6 +28,7 @@ MODULES = (
     "movement",
     "optimizer",
     "numerics",
+    "precision",
     "scaler",
     "scaler_variants",
     "scaler_steps",

@@ -122,6 +122,8 @@ def _adapter(recipe: Recipe) -> AdapterIntent | None:
 def _mechanisms(recipe: Recipe) -> Mechanisms:
     return Mechanisms(
         autocast=AUTOCAST.get(recipe.precision),
+        compute=AUTOCAST.get(recipe.precision, WEIGHTS[recipe.precision]),
+        tf32=recipe.tf32,
         loss_scaler=recipe.scaler_enabled,
         scaler_rule=recipe.loss_scaler.rule,
         overflow=recipe.scaler_enabled and recipe.size == "tiny" and recipe.loss_scaler.init_scale is None,

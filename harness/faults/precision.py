@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from harness.faults.parameters import flip_last_bit
@@ -17,6 +18,10 @@ def _plain_fp32(recipe: Recipe) -> bool:
 
 def _scales(recipe: Recipe) -> bool:
     return recipe.precision == "fp16" and recipe.scaler_enabled
+
+
+def _autocasts_bf16(recipe: Recipe) -> bool:
+    return recipe.precision == "bf16"
 
 
 def _overflows(recipe: Recipe) -> bool:
@@ -153,3 +158,75 @@ def one_gradient_element_overflows_again(unscale: Any, moment: Moment) -> None:
     if moment.step == 1:
         first_trained(moment.model).grad.reshape(-1)[0] = float("inf")
     unscale()
+
+
+@fault(
+    Seam.AFTER_TUNING,
+    caught_by="layers_compute_as_asked",
+    finding="ComputedInOtherDtype",
+    size="one layer",
+    applies=_autocasts_bf16,
+)
+def one_layer_in_fp32(model: Any, moment: Moment) -> None:
+    """One linear layer computes in fp32 under bf16 autocast."""
+    import torch
+
+    layer: Any = next(module for module in model.modules() if isinstance(module, torch.nn.Linear))
+    forward = layer.forward
+
+    @functools.wraps(forward)
+    def full(hidden: Any) -> Any:
+        with torch.autocast("cpu", enabled=False):
+            return forward(hidden.float())
+
+    layer.forward = full
+
+
+@fault(
+    Seam.AFTER_TUNING,
+    caught_by="layers_compute_as_asked",
+    finding="NormRounded",
+    size="one layer",
+    applies=_autocasts_bf16,
+)
+def one_norm_in_bf16(model: Any, moment: Moment) -> None:
+    """What one norm gives is rounded to bf16."""
+    norm = next(module for module in model.modules() if "Norm" in type(module).__name__)
+    norm.register_forward_hook(lambda _module, _inputs, output: output.bfloat16())
+
+
+@fault(
+    Seam.AFTER_TUNING,
+    caught_by="master_weights_in_fp32",
+    finding="MasterWeightsLost",
+    size="one parameter",
+    applies=_autocasts_bf16,
+)
+def one_trained_parameter_in_bf16(model: Any, moment: Moment) -> None:
+    """One parameter that trains is kept in bf16."""
+    held = first_trained(model)
+    held.data = held.data.bfloat16()
+
+
+@fault(
+    Seam.OPTIMIZER_STEP,
+    caught_by="master_weights_in_fp32",
+    finding="OptimizerStateLost",
+    size="one tensor of the state",
+    applies=_autocasts_bf16,
+)
+def one_state_in_bf16(step: Any, moment: Moment) -> None:
+    """Between its steps the optimizer keeps one moment of one parameter in bf16."""
+    state = moment.optimizer.state[first_trained(moment.model)]
+    if state:
+        state["exp_avg"] = state["exp_avg"].float()
+    step()
+    state["exp_avg"] = state["exp_avg"].bfloat16()
+
+
+@fault(Seam.AFTER_BUILD, caught_by="tf32_as_asked", finding="OtherTf32", size="one setting")
+def tf32_switched(model: Any, moment: Moment) -> None:
+    """Whether matrix products may be computed in TF32 is the other way round."""
+    import torch
+
+    torch.backends.cuda.matmul.allow_tf32 = not torch.backends.cuda.matmul.allow_tf32

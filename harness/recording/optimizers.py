@@ -66,6 +66,16 @@ class OptimizerFacts:
         """One number over all elements of the optimizer's tensors."""
         return Digest()(self._state())
 
+    def state_dtypes(self) -> dict[str, dict[str, int]]:
+        """How many tensors of floating point of each name the optimizer keeps in each dtype."""
+        found: dict[str, dict[str, int]] = {}
+        for state in self._optimizer.state.values():
+            for name, value in state.items():
+                if isinstance(value, torch.Tensor) and value.is_floating_point():
+                    counts, dtype = found.setdefault(str(name), {}), str(value.dtype).split(".")[-1]
+                    counts[dtype] = counts.get(dtype, 0) + 1
+        return found
+
     def _state(self) -> list[torch.Tensor]:
         states = self._optimizer.state.values()
         return [value for state in states for value in state.values() if isinstance(value, torch.Tensor)]

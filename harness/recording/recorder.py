@@ -15,7 +15,7 @@ from torch import nn
 from harness.recording.batches import batch_facts, batch_in, loss_of, target_facts
 from harness.recording.clock import StepClock
 from harness.recording.found import FoundModel, LiveModules
-from harness.recording.layers import LayerWatch
+from harness.recording.layers import LayerWatch, tf32
 from harness.recording.optimizers import OptimizerFacts
 from harness.recording.values import gradient_nonzeros, gradient_norms
 from harness.recording.watching import Watch
@@ -118,7 +118,7 @@ class Recorder:
         self._targets = None if "labels" in facts else self._targets
         self._inputs = {} if "labels" in facts else {name: inputs.get(name) for name in ("input_ids", "attention_mask")}
         if self._layers is not None and self.clock.first:
-            facts["dtypes"] = self._layers.dtypes_by_kind()
+            facts.update(dtypes=self._layers.dtypes_by_kind(), layers=self._layers.columns(), tf32=tf32())
         self.event("forward", **facts)
 
     def backward(self, original: Any, tensors: Any, *args: Any, **kwargs: Any) -> Any:
@@ -236,7 +236,8 @@ class Recorder:
                 arrays=self._first_and_last(model),
             )
         states = {facts.ident: facts.whole_state_digest() for facts in self._optimizers.values()}
-        self.stream.emit("closing", steps=self.clock.steps_done, optimizer_states=states)
+        dtypes = {facts.ident: facts.state_dtypes() for facts in self._optimizers.values()}
+        self.stream.emit("closing", steps=self.clock.steps_done, optimizer_states=states, optimizer_state_dtypes=dtypes)
         self.stream.flush()
 
     def _first_and_last(self, model: FoundModel) -> str | None:

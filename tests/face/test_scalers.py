@@ -122,3 +122,28 @@ def test_clipping_what_was_never_unscaled_is_found(recorded, batch_of, scaler) -
     results = recorded(trained_under(lambda: cpu(torch.float16), scaler, batch_of, unscales=False))
 
     assert said(results, "gradients_unscaled_before_clip") == ("failed", {"ClippedScaled"})
+
+
+@pytest.mark.parametrize(
+    ("dtype", "expected"),
+    [(torch.bfloat16, ("passed", set())), (torch.float16, ("failed", {"ComputedInOtherDtype"}))],
+    ids=["reaches autocast", "does not reach autocast"],
+)
+def test_a_dtype_that_was_asked_for_reaches_the_layers_or_is_missed(
+    recorded, batch_of, intent, dtype, expected
+) -> None:
+    promised = {**intent, "mechanisms": {"clip_norm": 1.0, "autocast": "bfloat16"}}
+    results = recorded(trained_under(lambda: cpu(dtype), lambda: torch.amp.GradScaler("cpu"), batch_of), promised)
+
+    assert said(results, "layers_compute_as_asked") == expected
+    assert said(results, "master_weights_in_fp32") == ("passed", set())
+
+
+def test_weights_cast_to_bf16_are_no_masters(recorded, batch_of, intent) -> None:
+    class Cast:
+        def run(self, model: Any) -> None:
+            trained_under(lambda: cpu(torch.bfloat16), off, batch_of).run(model.bfloat16())
+
+    results = recorded(Cast(), {**intent, "mechanisms": {"clip_norm": 1.0, "autocast": "bfloat16"}})
+
+    assert said(results, "master_weights_in_fp32") == ("failed", {"MasterWeightsLost", "OptimizerStateLost"})

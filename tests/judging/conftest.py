@@ -38,6 +38,7 @@ PARAMETERS = (
 )
 TRAINED = [index for index, (_, _, trains) in enumerate(PARAMETERS) if trains]
 ELEMENTS = 4
+TF32 = {"matmul": False, "cudnn": False}
 LENGTH = 10  # tokens of each sample
 
 
@@ -49,6 +50,8 @@ def intent_settings() -> Record:
         "steps": STEPS,
         "mechanisms": {
             "autocast": "bfloat16",
+            "compute": "bfloat16",
+            "tf32": False,
             "loss_scaler": True,
             "overflow": True,
             "accumulation": 2,
@@ -107,6 +110,15 @@ def parameters() -> Record:
     }
 
 
+def layers() -> Record:
+    """What each layer took and gave: products in 16 bits, norms not."""
+    products = [f"{BASE}vision.layers.0.q_proj", f"{BASE}connector.modules_to_save.default"]
+    products += [f"{BASE}{path}.{part}" for path in ADAPTED for part in ("base_layer", "lora_A.default")]
+    rows = [(path, "Linear", "float32", "bfloat16") for path in products]
+    rows.insert(1, (f"{BASE}vision.norm", "LayerNorm", "float32", "float32"))
+    return {name: [row[at] for row in rows] for at, name in enumerate(("path", "kind", "takes", "gives"))}
+
+
 def at_step(step: int) -> Iterator[Record]:
     """The events of one optimizer step of two micro-batches."""
     columns = {
@@ -120,7 +132,7 @@ def at_step(step: int) -> Iterator[Record]:
         here = {"step": step, "micro": micro}
         first = step == micro == 0
         sample = [f"sample-{2 * step + micro}-{row}" for row in range(2)]
-        dtypes = {"dtypes": {"Linear": ["bfloat16"]}} if first else {}
+        dtypes = {"dtypes": {"Linear": ["bfloat16"]}, "layers": layers(), "tf32": dict(TF32)} if first else {}
         learned = {"fingerprint": ["labels"] * 2, "stretches": [[[4, 7], [9, 10]] for _ in range(2)]}
         seen = {"labels": 8, "samples": sample, "lengths": [LENGTH] * 2, "learned": learned}
         yield {"kind": "forward", **here, "training": True, "loss": 2.0, **seen, **dtypes}
@@ -191,7 +203,7 @@ def events() -> list[Record]:
         {"kind": "probe", "name": "generated", "ids": {"image": [1, 2], "text": [3, 4]}},
         {"kind": "probe", "name": "other_pixels", "images": True, "largest_difference": 0.25},
         {"kind": "probe", "name": "outputs", "fingerprint": {"image": "I", "text": "T"}, "arrays": "a.safetensors"},
-        {"kind": "closing", "steps": STEPS},
+        {"kind": "closing", "steps": STEPS, "optimizer_state_dtypes": {"o": {"exp_avg": {"float32": len(TRAINED)}}}},
     ]
 
 

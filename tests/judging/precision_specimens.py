@@ -71,12 +71,58 @@ def unscale_before_the_last_backward(e: Evidence) -> None:
     e.events.insert(e.events.index(e.one("backward", 3)), early)
 
 
+def gives(e: Evidence, at: int, dtype: str, **columns: Any) -> None:
+    for name, value in {"gives": dtype, **columns}.items():
+        e.one("forward")["layers"][name][at] = value
+
+
+def all_give(e: Evidence, dtype: str) -> None:
+    rows = e.one("forward")["layers"]["gives"]
+    rows[:] = [dtype] * len(rows)
+
+
+def asks(e: Evidence, **mechanisms: Any) -> None:
+    e.intent["mechanisms"].update(mechanisms)
+
+
+NORM, ADAPTER = 1, 4  # among the layers of the first forward
+
+
 SETTINGS: dict[str, Alteration] = {
     "scaler_on_exactly_for_fp16": lambda e: computes(e, "float16"),
     "scaler_rule_over_precisions": goes_by("fp16", "fp16"),
 }
 
 SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
+    "layers_compute_as_asked": [
+        ("ComputedInOtherDtype", "one layer", lambda e: gives(e, 0, "float32")),
+        ("ComputedInOtherDtype", "an adapter over fp32 weights", lambda e: gives(e, ADAPTER, "float32")),
+        ("ComputedInOtherDtype", "a convolution", lambda e: gives(e, 0, "float32", kind="Conv2d")),
+        ("ComputedInOtherDtype", "an attention", lambda e: gives(e, 0, "float16", kind="MultiheadAttention")),
+        ("ComputedInOtherDtype", "a flag that autocast does not know", lambda e: asks(e, compute="float16")),
+        ("ComputedInOtherDtype", "by autocast alone", lambda e: asks(e, compute=None, autocast="float16")),
+        ("ComputedInOtherDtype", "an embedding under fp32", lambda e: (
+            asks(e, compute="float32"), all_give(e, "float32"), gives(e, 0, "bfloat16", kind="Embedding"))),
+        ("ComputedInOtherDtype", "in pure bf16", lambda e: (
+            e.intent.update(weights="bfloat16"), gives(e, 0, "float32"))),
+        ("ComputedInOtherDtype", "in an older trace", lambda e: (
+            e.one("forward").pop("layers"), e.one("forward")["dtypes"].update(Linear=["bfloat16", "float32"]))),
+        ("NormRounded", "one", lambda e: gives(e, NORM, "bfloat16")),
+    ],
+    "master_weights_in_fp32": [
+        ("MasterWeightsLost", "one", lambda e: (
+            e.put("parameters", "dtype", "connector.modules_to_save.default.weight", "bfloat16"))),
+        ("MasterWeightsLost", "fp16", lambda e: weights(e, "float32", trained="float16")),
+        ("OptimizerStateLost", "one tensor", lambda e: e.one("closing")["optimizer_state_dtypes"]["o"].update(
+            exp_avg={"float32": 4, "bfloat16": 1})),
+        ("OptimizerStateLost", "in fp16", lambda e: e.one("closing")["optimizer_state_dtypes"].update(
+            p={"exp_avg_sq": {"float16": 1}})),
+    ],
+    "tf32_as_asked": [
+        ("OtherTf32", "allowed", lambda e: e.one("forward")["tf32"].update(matmul=True)),
+        ("OtherTf32", "in convolutions", lambda e: e.one("forward")["tf32"].update(cudnn=True)),
+        ("OtherTf32", "not allowed", lambda e: asks(e, tf32=True)),
+    ],
     "scaler_on_exactly_for_fp16": [
         ("ScalerMissing", "off under fp16", lambda e: (computes(e, "float16"), scaler(e, asked=False))),
         ("ScalerMissing", "none under fp16", lambda e: (computes(e, "float16"), e.drop("scaler"))),
@@ -138,6 +184,26 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
 }  # fmt: skip
 
 SILENT: dict[str, list[tuple[str, Alteration]]] = {
+    "layers_compute_as_asked": [
+        ("a norm that is given 16 bits", lambda e: gives(e, NORM, "bfloat16", takes="bfloat16")),
+        ("an embedding under bf16", lambda e: gives(e, 0, "float32", kind="Embedding")),
+        ("an fp32 adapter on bf16 weights", lambda e: (
+            e.intent.update(weights="bfloat16"), gives(e, ADAPTER, "float32"))),
+        ("a norm of pure bf16", lambda e: (e.intent.update(weights="bfloat16"), gives(e, NORM, "bfloat16"))),
+        ("fp32", lambda e: (asks(e, compute="float32"), all_give(e, "float32"))),
+        ("an older trace", lambda e: e.one("forward").pop("layers")),
+    ],
+    "master_weights_in_fp32": [
+        ("a frozen one in 16 bits", lambda e: e.put("parameters", "dtype", "vision.norm.weight", "bfloat16")),
+        ("a trace of before dtypes of states were recorded", lambda e: (
+            e.one("closing").pop("optimizer_state_dtypes"))),
+        ("no state", lambda e: e.one("closing").update(optimizer_state_dtypes={"o": {}})),
+    ],
+    "tf32_as_asked": [
+        ("allowed and asked for", lambda e: (
+            asks(e, tf32=True), e.one("forward")["tf32"].update(matmul=True, cudnn=True))),
+        ("torch does not say", lambda e: e.one("forward")["tf32"].update(cudnn=None)),
+    ],
     "scaler_on_exactly_for_fp16": [
         ("off under fp32", lambda e: (computes(e, "float32"), scaler(e, asked=False))),
         ("none under bf16", lambda e: e.drop("scaler")),

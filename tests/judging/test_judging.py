@@ -80,6 +80,12 @@ NOT_APPLICABLE: list[tuple[Reason, str, Callable[[dict[str, Any]], object]]] = [
         adapter=None, trains=[pattern for pattern, _ in i["components"]])),
     (Reason.TOO_FEW_STEPS, "gradients_zeroed_once_per_step", lambda i: i.update(steps=1)),
     (Reason.TOO_FEW_STEPS, "trainable_parameters_moved", lambda i: i.update(steps=1)),
+    (Reason.NO_COMPUTE_PROMISE, "layers_compute_as_asked", lambda i: i["mechanisms"].update(
+        autocast=None, compute=None)),
+    (Reason.NO_COMPUTE_PROMISE, "master_weights_in_fp32", lambda i: i["mechanisms"].update(
+        autocast=None, compute=None)),
+    (Reason.NO_COMPUTE_PROMISE, "tf32_as_asked", lambda i: i["mechanisms"].update(tf32=None)),
+    (Reason.NO_MASTERS, "master_weights_in_fp32", lambda i: i.update(weights="bfloat16")),
     (Reason.NO_SCALER, "skipped_steps_change_nothing", lambda i: i["mechanisms"].update(loss_scaler=False)),
     (Reason.NO_SCALER, "gradients_unscaled_before_clip", lambda i: i["mechanisms"].update(loss_scaler=False)),
     (Reason.NO_SCALER, "scale_backs_off_and_recovers", lambda i: i["mechanisms"].update(loss_scaler=False)),
@@ -165,6 +171,7 @@ BLOCKED: list[tuple[str, str, Callable[[Evidence], object]]] = [
     ("probe outputs was not made", "reloaded_outputs_equal_text", lambda e: e.events.remove(e.probe("outputs"))),
     ("probe other_pixels was not made", "pixels_matter", lambda e: e.events.remove(e.probe("other_pixels"))),
     ("no training forward was recorded", "labels_present", lambda e: e.drop("forward")),
+    ("whether TF32 was allowed was not recorded", "tf32_as_asked", lambda e: e.one("forward").pop("tf32")),
     ("no gradient scaler was made", "skipped_steps_change_nothing", lambda e: e.drop("scaler")),
     ("no compute dtypes were recorded", "scaler_on_exactly_for_fp16", lambda e: e.one("forward").pop("dtypes")),
     (

@@ -13,6 +13,7 @@ from transformers import LlavaForConditionalGeneration
 
 base, batches_file, precision = sys.argv[1:4]
 
+torch.backends.cudnn.allow_tf32 = False  # which torch allows unasked
 model = LlavaForConditionalGeneration.from_pretrained(base, dtype=torch.float32)
 for name, parameter in model.named_parameters():
     parameter.requires_grad = "multi_modal_projector" in name
