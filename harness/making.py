@@ -180,8 +180,9 @@ def _batches(
     steps = [groups[step % len(groups)] for step in range(recipe.steps)]  # where the data end, they begin anew
     rows = [row for group in steps for row in group]
     encoded = [[family.encode(one, loaded.processor, recipe.data.max_length) for one in row] for row in rows]
-    micro = iter([family.collate(row, loaded.processor) for row in encoded])
-    facts = announced(rows, encoded, family, loaded.processor.tokenizer)
+    collated = [family.collate(row, loaded.processor) for row in encoded]
+    facts = announced(rows, encoded, collated, family, loaded.processor)
+    micro = iter(collated)
     return [[next(micro) for _ in group] for group in steps], {"digest": digest(samples), **facts}
 
 

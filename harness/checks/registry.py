@@ -44,6 +44,7 @@ MODULES = (
     "adapter_merging",
     "samples",
     "supervision",
+    "whole",
     "images",
     "features",
     "company",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.faults.registry import fault
+from harness.faults.where import freezes_image_path, sees_images, ships_code
 from harness.seams import Moment, Seam
 
 IGNORED = -100
@@ -92,3 +93,68 @@ def tokenizer_drops_capitals(base: Path, moment: Moment) -> None:
     rules = [one for one in (tokenizer["normalizer"],) if one]
     tokenizer["normalizer"] = {"type": "Sequence", "normalizers": [{"type": "Lowercase"}, *rules]}
     path.write_text(json.dumps(tokenizer), encoding="utf-8")
+
+
+def _cut(batch: dict[str, Any], length: int) -> dict[str, Any]:
+    """The batch as a loader leaves it that cuts to a length, and picture bounds to what is left."""
+    rows = ("input_ids", "attention_mask", "labels", "position_ids")
+    cut = {name: value[:, :length] if name in rows else value for name, value in batch.items()}
+    if "image_bound" in batch:
+        cut["image_bound"] = [bounds.clamp(max=length) for bounds in batch["image_bound"]]
+    return cut
+
+
+@fault(Seam.BATCH, caught_by="samples_whole", finding="SampleCut", size="one token of one row")
+def end_of_one_batch_cut(batch: dict[str, Any], moment: Moment) -> Any:
+    """The last place of one micro-batch is cut off."""
+    return _cut(batch, batch["input_ids"].shape[1] - 1) if _first(moment) else batch
+
+
+@fault(
+    Seam.BATCH,
+    caught_by="samples_whole",
+    finding="PictureCut",
+    size="one image token",
+    applies=lambda recipe: ships_code(recipe) and freezes_image_path(recipe) and sees_images(recipe),
+)
+def one_batch_cut_within_a_picture(batch: dict[str, Any], moment: Moment) -> Any:
+    """One micro-batch is cut before the last image token of its longest row, whose feature is dropped in silence."""
+    if moment.step or moment.micro or not any(len(bounds) for bounds in batch["image_bound"]):
+        return batch
+    return _cut(batch, max(int(bounds.max()) for bounds in batch["image_bound"] if len(bounds)) - 1)
+
+
+@fault(Seam.BATCH, caught_by="samples_whole", finding="SampleTooLong", size="one micro-batch")
+def one_batch_longer_than_allowed(batch: dict[str, Any], moment: Moment) -> Any:
+    """One micro-batch goes on until it is one token longer than the usual limit."""
+    import torch
+
+    if not _first(moment):
+        return batch
+    fill = {"input_ids": 5, "attention_mask": 1, "labels": IGNORED, "position_ids": 0}
+    more = TOO_LONG - batch["input_ids"].shape[1]
+    longer = torch.nn.functional.pad
+    return {n: longer(v, (0, more), value=fill[n]) if n in fill else v for n, v in batch.items()}
+
+
+TOO_LONG = 2049
+
+
+@fault(Seam.BATCH, caught_by="pictures_in_order", finding="PicturesDiffer", size="two pictures", applies=sees_images)
+def two_pictures_exchanged(batch: dict[str, Any], moment: Moment) -> Any:
+    """The last two pictures of a micro-batch, or the last two parts of one that is cut up, change places."""
+    pixels = batch.get("pixel_values")
+    if pixels is None or not len(pixels):
+        return batch
+    if not isinstance(pixels, list):
+        return {**batch, "pixel_values": pixels[_exchanged(len(pixels))]}
+    order = [_exchanged(len(row)) for row in pixels]
+    sizes = [one[places] if len(places) else one for one, places in zip(batch["tgt_sizes"], order, strict=True)]
+    rows = [[row[place] for place in places] for row, places in zip(pixels, order, strict=True)]
+    return {**batch, "pixel_values": rows, "tgt_sizes": sizes}
+
+
+def _exchanged(count: int) -> list[int]:
+    """The places of so many pictures, the last two exchanged."""
+    places = list(range(count))
+    return [*places[:-2], *reversed(places[-2:])]

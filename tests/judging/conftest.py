@@ -67,6 +67,7 @@ def intent_settings() -> Record:
         },
         "samples_known": True,
         "has_images": True,
+        "max_length": LENGTH,
         "probed": True,
         "base": True,
     }
@@ -134,7 +135,7 @@ def at_step(step: int) -> Iterator[Record]:
         sample = [f"sample-{2 * step + micro}-{row}" for row in range(2)]
         dtypes = {"dtypes": {"Linear": ["bfloat16"]}, "layers": layers(), "tf32": dict(TF32)} if first else {}
         learned = {"fingerprint": ["labels"] * 2, "stretches": [[[4, 7], [9, 10]] for _ in range(2)]}
-        seen = {"labels": 8, "samples": sample, "lengths": [LENGTH] * 2, "learned": learned}
+        seen = {"labels": 8, "samples": sample, "lengths": [LENGTH] * 2, "learned": learned, "pixels": "pixels"}
         yield {"kind": "forward", **here, "training": True, "loss": 2.0, **seen, **dtypes}
         recomputed = {"recomputed": {"Layer": 2}} if first else {}
         yield {"kind": "backward", **here, "value": 1.0, "stale": 0, **recomputed}
@@ -225,6 +226,8 @@ def promised_data() -> Record:
     text = {name: ["first", "second"] for name in ("promised", "decoded", "in_place")}
     return {
         "lengths": [[LENGTH] * 2 for _ in range(2 * STEPS)],
+        "pictures": [[[[1, 3]], []] for _ in range(2 * STEPS)],
+        "pixels": ["pixels"] * (2 * STEPS),
         "learned": [
             [
                 {

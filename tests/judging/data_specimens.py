@@ -69,6 +69,16 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
         ("MissingLabels", "of a sample that was cut", lambda e: (
             labels(e, [4, 7]), e.one("forward", 2)["samples"].__setitem__(1, "cut"))),
     ],
+    "samples_whole": [
+        ("SampleCut", "one token", lambda e: e.one("forward", 2)["lengths"].__setitem__(1, 9)),
+        ("SampleCut", "behind its pictures", lambda e: e.one("forward", 2)["lengths"].__setitem__(0, 3)),
+        ("PictureCut", "one image token", lambda e: e.one("forward", 2)["lengths"].__setitem__(0, 2)),
+        ("SampleTooLong", "by one", lambda e: e.one("forward", 2)["lengths"].__setitem__(1, 11)),
+    ],
+    "pictures_in_order": [
+        ("PicturesDiffer", "one micro-batch", lambda e: e.one("forward", 2).update(pixels="other")),
+        ("PicturesDiffer", "left out", lambda e: e.one("forward", LAST).pop("pixels")),
+    ],
     "image_features_in_place": [
         ("FeatureCountDiffers", "a token too few", lambda e: pictures(e, tokens=5, in_place=5)),
         ("FeatureCountDiffers", "a token too many", lambda e: pictures(e, tokens=7)),
@@ -98,6 +108,15 @@ SILENT: dict[str, list[tuple[str, Alteration]]] = {
         ("an evaluation", lambda e: e.events.insert(0, {"kind": "forward", "training": False, "learned": "?"})),
         ("more rows than were announced", lambda e: e.events.append(
             {**e.one("forward", LAST), "step": 9, "samples": ["?"]})),
+    ],
+    "samples_whole": [
+        ("no limit", lambda e: (
+            e.intent.update(max_length=None), e.one("forward")["lengths"].__setitem__(0, 11))),
+    ],
+    "pictures_in_order": [
+        ("a batch of text", lambda e: (
+            e.one("data")["pixels"].__setitem__(2, None), e.one("forward", 2).pop("pixels"))),
+        ("a run that ended early", lambda e: (e.drop("closing"), e.events.remove(e.one("forward", LAST)))),
     ],
     "image_features_in_place": [
         ("no pictures", lambda e: pictures(e, tokens=0, features=0, in_place=0)),
