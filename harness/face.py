@@ -80,16 +80,20 @@ def record(
             raise
         recorder.finish()
         if probe is not None and recorder.models:  # without one, the checks say that nothing was trained
-            _probe(recorder, probe)
+            _probe(recorder, promised, probe)
 
 
-def _probe(recorder: Recorder, batch: dict[str, Any]) -> None:
-    from harness.probes import PROBES, Probed, undisturbed
+def _probe(recorder: Recorder, intent: Intent, batch: dict[str, Any]) -> None:
+    """The probes that one batch is enough for."""
+    from harness.probes import PROBES, Probed, frozen_in_train_mode, undisturbed
 
-    model = recorder.models[0].root
-    with recorder.paused(), undisturbed(model):
-        facts, _ = PROBES["other_pixels"](Probed(model, {"image": batch}))
-    recorder.stream.emit("probe", name="other_pixels", **facts)
+    model, naming = recorder.models[0].root, intent.naming
+    frozen = frozen_in_train_mode(model, lambda path: naming.component(naming.canonical(path)))
+    probed = Probed(model, {"image": batch}, frozen=frozen)
+    for name in ("other_pixels", "evaluated_twice", "frozen_in_training"):
+        with recorder.paused(), undisturbed(model):
+            facts, _ = PROBES[name](probed)
+        recorder.stream.emit("probe", name=name, **facts)
 
 
 def check(trace: Path | str, intent: Intent | dict[str, Any] | None = None) -> Results:

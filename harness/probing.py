@@ -93,10 +93,12 @@ def run_probes(
     fed: Feeding | None = None,
 ) -> None:
     """Run the named probes on the trained model, and write what they found into the trace."""
-    from harness.probes import PROBES, Probed, undisturbed
+    from harness.families.family import components_of
+    from harness.probes import PROBES, Probed, frozen_in_train_mode, undisturbed
 
     first = recorder.models[0].first_values() if recorder.models else None
-    probed = Probed(model, inputs.batches, family.arguments, family.generation, first, feeding=fed)
+    frozen = frozen_in_train_mode(model, lambda path: components_of(family, path))
+    probed = Probed(model, inputs.batches, family.arguments, family.generation, first, frozen, feeding=fed)
     with recorder.paused(), undisturbed(model):
         for name in names:
             try:

@@ -37,6 +37,7 @@ MODULES = (
     "clipping",
     "rates",
     "decay",
+    "determinism",
     "adapters",
     "adapter_ranks",
     "adapter_kept",

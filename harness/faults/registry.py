@@ -18,6 +18,7 @@ MODULES = (
     "gradients",
     "precision",
     "steps",
+    "determinism",
     "adapters",
     "adapter_behaviour",
     "adapter_merging",

@@ -1,7 +1,18 @@
 """Layer 2, making side. Probes: named extra passes over the trained model, made only if a selected check needs them."""
 
-from harness.probes import adapters, company, merging
+from harness.probes import adapters, company, determinism, merging
+from harness.probes.determinism import frozen_in_train_mode
 from harness.probes.guard import undisturbed
 from harness.probes.passes import PROBES, Feeding, Probed
 
-__all__ = ["PROBES", "Feeding", "Probed", "adapters", "company", "merging", "undisturbed"]
+__all__ = [
+    "PROBES",
+    "Feeding",
+    "Probed",
+    "adapters",
+    "company",
+    "determinism",
+    "frozen_in_train_mode",
+    "merging",
+    "undisturbed",
+]

@@ -13,6 +13,7 @@ from harness.trace.fingerprint import as_hex, fingerprint
 from harness.trace.nested import mapped
 
 Arrays = dict[str, torch.Tensor]
+Frozen = dict[str, list[torch.nn.Module]]
 
 
 Batch = dict[str, Any]
@@ -40,9 +41,9 @@ class Probed:
     """What probes look at: the trained model, and one collated batch with an image and one of text alone.
 
     `arguments` gives the keyword arguments of a forward pass on a batch, `generation` those of `generate`; `first` the
-    values that parameters had before the first step, by path, where they were kept. `known` holds the trained
-    model's logits once some probe has asked for them: all probes of a run are given the same object. `feeding` is there
-    if some probe needs it.
+    values that parameters had before the first step, by path, where they were kept; `frozen` the modules of each frozen
+    component that were in train mode in training. `known` holds the trained model's logits once some probe has asked
+    for them: all probes of a run are given the same object. `feeding` is there if some probe needs it.
     """
 
     model: Any
@@ -50,6 +51,7 @@ class Probed:
     arguments: Callable[[Batch], dict[str, Any]] = dict
     generation: Callable[[Batch], dict[str, Any]] = dict
     first: Mapping[str, torch.Tensor] | None = None
+    frozen: Frozen = field(default_factory=dict)
     known: Arrays = field(default_factory=dict)
     feeding: Feeding | None = None
 

@@ -133,3 +133,39 @@ def test_without_images_no_gradient_reaches_what_only_images_feed() -> None:
     unreached = {chosen.naming.component(key) for key in keys if not intent.reaches(key)}
     assert unreached == {"vision", "connector"}
     assert not intent.has_images
+
+
+def test_how_parameters_move_is_promised_as_the_recipe_says() -> None:
+    intent = family(NAME).intent(
+        Recipe(
+            family=NAME,
+            tune=["connector", "llm"],
+            steps=6,
+            optimizer={
+                "learning_rate": 2e-3,
+                "component_rates": {"connector": 1e-2},
+                "schedule": "cosine",
+                "warmup_steps": 2,
+                "weight_decay": 0.1,
+                "accumulation": 3,
+            },
+            data={"samples": 7, "mix": ["text", "image"]},
+        )
+    )
+
+    assert intent.optimization is not None
+    assert intent.optimization.model_dump() == {
+        "learning_rate": 2e-3,
+        "component_rates": {"connector": 1e-2},
+        "schedule": "cosine",
+        "warmup_steps": 2,
+        "weight_decay": 0.1,
+    }
+    assert [intent.mechanisms.micro_batches(step) for step in range(3)] == [3, 1, 3]
+    assert intent.has_images
+
+
+def test_data_that_end_before_the_first_image_have_none() -> None:
+    recipe = Recipe(family=NAME, tune=["llm"], data={"samples": 2, "mix": ["text", "text", "image"]})
+
+    assert not family(NAME).intent(recipe).has_images

@@ -202,6 +202,13 @@ def events() -> list[Record]:
         *adapter_probes(),
         *company_probes(),
         {"kind": "probe", "name": "generated", "ids": {"image": [1, 2], "text": [3, 4]}},
+        {
+            "kind": "probe",
+            "name": "frozen_in_training",
+            "passes": 2,
+            "largest_difference": {"vision": 0.0, "language": 0.0},
+        },
+        {"kind": "probe", "name": "evaluated_twice", "largest_difference": {"image": 0.0}, "buffers_changed": []},
         {"kind": "probe", "name": "other_pixels", "images": True, "largest_difference": 0.25},
         {"kind": "probe", "name": "outputs", "fingerprint": {"image": "I", "text": "T"}, "arrays": "a.safetensors"},
         {"kind": "closing", "steps": STEPS, "optimizer_state_dtypes": {"o": {"exp_avg": {"float32": len(TRAINED)}}}},

@@ -86,6 +86,11 @@ def decay(e: Evidence, value: float, *, on: str) -> None:
     groups.append({"parameters": [place], "lr": RATE, "weight_decay": value})
 
 
+def off(e: Evidence, name: str, **differences: float) -> None:
+    """Let passes of a probe differ by so much."""
+    e.probe(name)["largest_difference"].update(differences)
+
+
 def norm_trains(e: Evidence) -> None:
     """The norm of the tower is in the optimizer, a vector in a module of its kind."""
     e.put("parameters", "shape", VISION, [2])
@@ -167,6 +172,16 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
              "weight_decay": 0.1}]}))),
         ("DecayOnBiasOrNorm", "a norm", steps(norm_trains, lambda e: decay(e, 0.1, on=VISION))),
     ],
+    "frozen_parts_deterministic": [
+        ("FrozenNotDeterministic", "the least", lambda e: off(e, "frozen_in_training", vision=1e-30)),
+        ("FrozenNotDeterministic", "not a number", lambda e: off(e, "frozen_in_training", vision=math.nan)),
+    ],
+    "evaluation_deterministic": [
+        ("EvaluationNotDeterministic", "the least", lambda e: off(e, "evaluated_twice", image=1e-30)),
+        ("EvaluationNotDeterministic", "not a number", lambda e: off(e, "evaluated_twice", image=math.nan)),
+        ("EvaluationAlters", "one buffer", lambda e: e.probe("evaluated_twice").update(
+            buffers_changed=["base_model.model.vision.mean"])),
+    ],
 }  # fmt: skip
 
 SILENT: dict[str, list[tuple[str, Alteration]]] = {
@@ -208,4 +223,9 @@ SILENT: dict[str, list[tuple[str, Alteration]]] = {
                 {"parameters": [["m", e.index(A0)]], "weight_decay": 0.0}]), weight_decay=0.1)),
         ("a norm without", steps(norm_trains, lambda e: decay(e, 0.0, on=VISION))),
     ],
+    "frozen_parts_deterministic": [
+        ("what trains may use dropout", lambda e: off(e, "frozen_in_training", connector=1.0)),
+        ("nothing of it in train mode", lambda e: e.probe("frozen_in_training").update(largest_difference={})),
+    ],
+    "evaluation_deterministic": [("two batches", lambda e: off(e, "evaluated_twice", text=0.0))],
 }  # fmt: skip
