@@ -131,6 +131,8 @@ def _without_inputs(recipe: Recipe, directory: Path, place: Path) -> Request:
         dtype=WEIGHTS[recipe.precision],
         modules=str(place / MODULES / "loaded"),
         trust_remote_code=recipe.trust_remote_code,
+        loader=recipe.save.loader,
+        processor_loader=recipe.save.processor_loader,
     )
 
 

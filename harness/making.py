@@ -88,6 +88,8 @@ def make_probe_inputs(argument: dict[str, Any]) -> None:
         modules=str(place / MODULES / "loaded"),
         dtype=str(weights_dtype(recipe)).split(".")[-1],
         trust_remote_code=recipe.trust_remote_code,
+        loader=recipe.save.loader,
+        processor_loader=recipe.save.processor_loader,
     )
 
 
@@ -234,6 +236,8 @@ def _probe(run: Run, family: Family, loaded: Loaded, model: Any, recorder: Recor
         processor=run.recipe.saves_processor,
         tokenizer=run.recipe.saves_processor or run.recipe.save.tokenizer,
         trust_remote_code=run.recipe.trust_remote_code,
+        loader=run.recipe.save.loader,
+        processor_loader=run.recipe.save.processor_loader,
     )
     run_probes(names, inputs, family, model, recorder, feeding(run.recipe, inputs, family, loaded) if names else None)
 

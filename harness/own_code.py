@@ -1,4 +1,4 @@
-"""Layer 0. Code of other people that a suite names as `module:name`: imported, or refused in one line.
+"""Layer 0. Code of other people that a suite names as `module:name`, or by the name it is installed under.
 
 Modules beside the suite can be imported; they come last, so that none of them takes the place of an installed one.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +35,17 @@ def is_beside_a_suite(module: str) -> bool:
     return bool(_holders(module.partition(".")[0]))
 
 
+def installed(kind: str) -> dict[str, str]:
+    """What installed packages offer of a kind by entry points, such as `harness.loaders`: name to module:name."""
+    return {point.name: point.value for point in entry_points(group=f"harness.{kind}s")}
+
+
 def named(target: str, kind: str) -> Any:
-    """What `module:name` names. Raises Refused where there is no such thing, or where importing it raises."""
-    module, _, path = target.partition(":")
+    """What `module:name`, or an installed name, names. Raises Refused where that cannot be imported."""
+    module, _, path = (target if ":" in target else installed(kind).get(target, "")).partition(":")
     if not module or not path:
-        raise Refused(f"{kind} {target!r} is not written as module:name", do="write it as my_module:my_name")
+        do = f"write it as my_module:my_name, or install it as an entry point in harness.{kind}s"
+        raise Refused(f"{kind} {target!r} is not written as module:name", do=do)
     try:
         found = importlib.import_module(module)
         _refuse_another(module.partition(".")[0])

@@ -90,7 +90,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Result:
-    """The outcome of one check on one recipe; every status but `passed` has a reason."""
+    """The outcome of one check on one recipe; each but `passed` has a reason, which says too whose code took part."""
 
     recipe: str
     check: str

@@ -17,6 +17,7 @@ from harness.checks.registry import own_check
 from harness.disk import disk_errors
 from harness.families import check_possible
 from harness.launch import Launcher, WarmParent, can_fork
+from harness.own_code import named
 from harness.planner import plan
 from harness.recipe import Recipe, Suite, read_suite
 from harness.recipe.suite_checks import AS_EVERYBODY, Judging
@@ -135,11 +136,20 @@ def check_buildable(suite: Suite) -> None:
     for name, recipe in suite.recipes.items():
         try:
             check_possible(recipe)
+            _check_own_code(recipe)
         except Refused as refused:
             raise Refused(refused.what, where=f"{suite.path}: {name}", do=refused.do) from None
         if isinstance(recipe.start_from, str) and recipe.start_from != "fresh":
             for problem in checkpoint_problems(Path(recipe.start_from)):
                 raise Refused(problem, where=f"{suite.path}: {name}: start_from")
+
+
+def _check_own_code(recipe: Recipe) -> None:
+    """Refuse an engine or a loader of the user's own that is none."""
+    functions = [("engine", recipe.engine), *(("loader", name) for name in recipe.loaders)]
+    for kind, name in functions:
+        if name != Recipe.model_fields["engine"].default and not callable(named(name, kind)):
+            raise Refused(f"{kind} {name!r} cannot be called", do="name a function")
 
 
 def checks_of(suite: Suite) -> list[Check]:

@@ -42,12 +42,20 @@ def judge(
     findings = tuple(check.judge(intent, trace, **wanted))
     if weight:
         findings = tuple(replace(finding, severity=Severity(weight)) for finding in findings)
+    whose = _loaded_by(check, trace)
     if not findings:
-        return Result(recipe, check.name, Status.PASSED)
+        return Result(recipe, check.name, Status.PASSED, whose)
     failed = any(finding.severity is Severity.ERROR for finding in findings)
     status = Status.FAILED if failed else Status.WARNED
     reason = f"{len(findings)} finding{'s' if len(findings) > 1 else ''}"
-    return Result(recipe, check.name, status, reason, findings)
+    return Result(recipe, check.name, status, f"{reason}; {whose}" if whose else reason, findings)
+
+
+def _loaded_by(check: Check, trace: Trace) -> str:
+    """Whose code loaded what the check looks at, if that was a user's: what it says rests on that code."""
+    save = (trace.header.get("recipe") or {}).get("save") or {}
+    loaders = [save[name] for name in ("loader", "processor_loader") if save.get(name)]
+    return f"loaded by {' and '.join(loaders)}" if loaders and (check.reload or check.base) else ""
 
 
 def switched_off(check: str, recipe: str, reason: str) -> Result:

@@ -70,7 +70,7 @@ def saved_directory_loads(intent: Intent, trace: Trace) -> Iterator[Finding]:
         return
     if error := reloaded.get("model_error"):
         yield DirectoryDoesNotLoad(
-            expected="a model from the public Auto classes",
+            expected=f"a model from {reloaded.get('loader', 'the public Auto classes')}",
             seen=error,
             where="the saved directory",
             cause="a file is missing or damaged, or the configuration names code that is not there",

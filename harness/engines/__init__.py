@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from harness.own_code import named
 from harness.recipe import Recipe
-from harness.refusal import Refused
 from harness.seams import Seams
 
 Batches = Sequence[Sequence[dict[str, Any]]]
@@ -16,10 +16,14 @@ Engine = Callable[[Any, Batches, Recipe, Seams, ComponentOf, LossOf], None]
 
 
 def engine(name: str) -> Engine:
-    """The engine of that name: called with model, micro-batches per step, recipe, seams, path-to-component, and
-    what makes one training forward and gives its loss."""
+    """The engine of that name, or an installed one, or one of `module:function`.
+
+    It is called with model, micro-batches per step, recipe, seams, path-to-component, and what makes one training
+    forward and gives its loss.
+    """
     if name == "torch":
         from harness.engines.torch_loop import train
 
         return train
-    raise Refused(f"no engine {name!r}", do="use engine: torch")
+    own: Engine = named(name, "engine")
+    return own

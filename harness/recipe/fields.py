@@ -187,6 +187,7 @@ class Data(Frozen):
     max_length: PositiveInt = 2048
 
 
+OwnFunction = Annotated[str | None, Field(pattern=r"^[\w.-]+(:[\w.]+)?$")]
 SaveKind = Literal["full", "partial", "adapter", "native", "nothing"]
 
 
@@ -201,9 +202,10 @@ class Save(Frozen):
     max_shard_size: str = Field(default="auto", pattern=r"^(auto|\d+(\.\d+)?[KMG]i?B)$")
     processor: bool = True
     tokenizer: bool = Field(default=False, description="the tokenizer by itself, as trainers write it")
-    loader: str | None = Field(
-        default=None, description="module:function that loads the directory, where none else can"
+    loader: OwnFunction = Field(
+        default=None, description="gives the model of a directory that Auto classes cannot load"
     )
+    processor_loader: OwnFunction = Field(default=None, description="the same for its processor")
     files_from_base: bool = Field(
         default=False, description="what the base directory has and the save lacks is copied, weights excepted"
     )

@@ -70,9 +70,14 @@ class Recipe(Frozen):
         return self.lora or self.adapter
 
     @property
+    def loaders(self) -> tuple[str, ...]:
+        """Functions of the user's own by which saved directories are loaded."""
+        return tuple(name for name in (self.save.loader, self.save.processor_loader) if name)
+
+    @property
     def own_code(self) -> tuple[str, ...]:
         """What of it may be code of somebody else's, by name."""
-        return tuple(name for name in (self.family, self.engine, self.save.loader) if name)
+        return tuple(name for name in (self.family, self.engine, *self.loaders) if name)
 
     @property
     def samples_seen(self) -> int:

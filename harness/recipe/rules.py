@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from harness.own_code import installed
+
 if TYPE_CHECKING:
     from harness.recipe.model import Recipe
 
@@ -323,6 +325,7 @@ def tuned_beside_an_adapter_is_one_module(recipe: Recipe) -> tuple[str, str] | N
 
 @rule
 def engine_is_installed(recipe: Recipe) -> tuple[str, str] | None:
-    if recipe.engine not in ENGINES:
-        return f"engine {recipe.engine!r} is not installed", f"use one of: {', '.join(ENGINES)}"
+    if recipe.engine not in ENGINES and ":" not in recipe.engine and recipe.engine not in installed("engine"):
+        do = f"use one of: {', '.join(ENGINES)}, or module:function of your own"
+        return f"engine {recipe.engine!r} is not installed", do
     return None

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 from typing import Any
 
+from harness.own_code import named
 from harness.reloading.attempt import attempt
 from harness.reloading.composing import load_model
 from harness.reloading.request import Request
@@ -79,7 +81,7 @@ def _vocabulary(model: Any, tokenizer: Any, record: dict[str, Any]) -> None:
     if tokenizer is None:
         return
     named = {}
-    for source in (model.config, getattr(model, "generation_config", None)):
+    for source in (getattr(model, "config", None), getattr(model, "generation_config", None)):
         settings = source.to_dict() if source is not None else {}
         for name, value in settings.items():
             if name.endswith(("_token_id", "_token_index")) and value is not None:
@@ -92,12 +94,21 @@ def _vocabulary(model: Any, tokenizer: Any, record: dict[str, Any]) -> None:
     }
 
 
-def _processor(request: Request, record: dict[str, Any]) -> None:
-    """The processor that comes back, and what it makes of each prompt; the tokenizer alone is not a processor."""
+def _own_processor(request: Request) -> Any:
+    assert request.processor_loader is not None
+    return named(request.processor_loader, "loader")(Path(request.directory))
+
+
+def _auto_processor(request: Request) -> Any:
     from transformers import AutoProcessor
 
+    return AutoProcessor.from_pretrained(request.directory, trust_remote_code=request.trust_remote_code)
+
+
+def _processor(request: Request, record: dict[str, Any]) -> None:
+    """The processor that comes back, and what it makes of each prompt; the tokenizer alone is not a processor."""
     from harness.data.prompts import encoded_prompts
 
-    processor = AutoProcessor.from_pretrained(request.directory, trust_remote_code=request.trust_remote_code)
+    processor = _own_processor(request) if request.processor_loader else _auto_processor(request)
     record["processor_class"] = type(processor).__name__
     record["encoded"] = encoded_prompts(processor, request.prompts)

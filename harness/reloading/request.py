@@ -10,7 +10,8 @@ from typing import Any
 class Request:
     """What to load and what to try on it. `stream` is where the record goes; the rest is as a run left it.
 
-    `base` is what a save of trained tensors alone is laid over; `modules` where code files may be copied.
+    `base` is what a save of trained tensors alone is laid over; `modules` where code files may be copied;
+    `loader` and `processor_loader` name functions of the user's own, for what Auto classes cannot load.
     """
 
     directory: str
@@ -26,3 +27,5 @@ class Request:
     tokenizer: bool = True
     processor: bool = True
     trust_remote_code: bool = False
+    loader: str | None = None
+    processor_loader: str | None = None
