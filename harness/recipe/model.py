@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 
 from harness.frozen import Frozen
+from harness.recipe import method_rules  # noqa: F401 - its rules are registered
 from harness.recipe.fields import (
     Adapter,
     AddedTokens,

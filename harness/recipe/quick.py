@@ -26,7 +26,7 @@ def _kind(recipe: Recipe) -> tuple[object, ...]:
         recipe.size,
         recipe.engine,
         recipe.precision,
-        recipe.peft.method if recipe.peft else None,
+        recipe.peft is not None and (recipe.peft.method == "lora" or "another method"),
         recipe.saves,
         bool(recipe.add_tokens),
         isinstance(recipe.start_from, EarlierRecipe),
