@@ -65,11 +65,18 @@ def intent_from(recipe: Recipe, tables: Tables) -> Intent:
         save=_save(recipe, tables),
         has_images=has_images,
         max_length=recipe.data.max_length,
-        padding=tables.padding,
+        padding=_padding(recipe, tables),
         probed=True,
         samples_known=True,
         base=True,
     )
+
+
+def _padding(recipe: Recipe, tables: Tables) -> tuple[Literal["left", "right"], ...]:
+    """Padding before a sample lies between it and the prompts of an adapter, and moves them apart."""
+    if recipe.peft and recipe.peft.is_prompt:
+        return tuple(side for side in tables.padding if side != "left")
+    return tables.padding
 
 
 def _trained(tune: Tune, tables: Tables) -> tuple[str, ...]:

@@ -40,8 +40,8 @@ def together(probed: Probed) -> tuple[dict[str, Any], Arrays]:
     single = trained_logits(probed)
     for row, name in enumerate(fed.names):
         if name in single:
-            mine = logits[row][fed.together["attention_mask"][row].bool()]
-            apart[name] = float((mine - single[name][0]).abs().amax())
+            mine = _of_tokens(logits[row], fed.together["attention_mask"][row])
+            apart[name] = float((mine - single[name][0][-len(mine) :]).abs().amax())
     sizes = {name: float(single[name].abs().amax()) for name in apart}
     pictures = _in_place(given[0], fed.places(fed.together), made)
     return {"names": fed.names, "largest_difference": apart, "largest_logit": sizes, "pictures": pictures}, {}
@@ -49,7 +49,7 @@ def together(probed: Probed) -> tuple[dict[str, Any], Arrays]:
 
 def _in_place(embeddings: torch.Tensor, places: torch.Tensor, made: list[torch.Tensor]) -> dict[str, int]:
     """Image tokens, features, and how many of these are the embedding of their token, in order."""
-    stand = embeddings[places]
+    stand = embeddings[:, -places.shape[1] :][places]
     features = [one.reshape(-1, embeddings.shape[-1]).to(embeddings.dtype) for one in made] if len(stand) else []
     whole = torch.cat([embeddings[0, :0], *features])
     compared = min(len(stand), len(whole))
@@ -60,11 +60,16 @@ def _in_place(embeddings: torch.Tensor, places: torch.Tensor, made: list[torch.T
 def _padded(probed: Probed, name: str, side: str) -> dict[str, Any]:
     wider = _feeding(probed).padded(probed.batches[name], side)
     single = trained_logits(probed)[name]
-    mine = logits_of(probed, wider)[:, wider["attention_mask"][0].bool()]
+    mine = _of_tokens(logits_of(probed, wider)[0], wider["attention_mask"][0])
     return {
-        "largest_difference": {name: float((mine - single).abs().amax())},
+        "largest_difference": {name: float((mine - single[0][-len(mine) :]).abs().amax())},
         "largest_logit": {name: float(single.abs().amax())},
     }
+
+
+def _of_tokens(logits: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """The logits of a row's real tokens. An adapter of prompts puts places of its own before the row."""
+    return logits[-len(mask) :][mask.bool()]
 
 
 def _feeding(probed: Probed) -> Feeding:
