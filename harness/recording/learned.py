@@ -8,6 +8,8 @@ import torch
 
 from harness.trace.fingerprint import as_hex, weights
 
+_WORD = (1 << 64) - 1
+
 
 def row_lengths(ids: torch.Tensor, mask: Any = None) -> list[int]:
     """How many tokens each row of ids (batch, length) has without its padding."""
@@ -22,27 +24,25 @@ def learned_rows(labels: torch.Tensor, ignored: int, mask: Any = None) -> dict[s
     Places count from the row's first token: padding on the left stands before place 0, padding on the right after the
     last. A label moved by one place, exchanged or given to padding changes the one or the other.
     """
-    row, column = (labels != ignored).nonzero(as_tuple=True)
-    ids = labels[row, column].to(torch.int64)
+    begins = [0] * len(labels)
     if isinstance(mask, torch.Tensor) and mask.shape == labels.shape and not bool(mask[:, 0].all()):
-        begins = mask.bool().int().argmax(1)
-        column = column - begins[row]
-    words = (ids + 1) * weights(0, labels.shape[1], labels.device)[column.clamp(min=0)]
-    sums = torch.zeros(len(labels), dtype=torch.int64, device=row.device).index_add_(0, row, words)
-    return {
-        "fingerprint": [as_hex(value) for value in sums.tolist()],
-        "stretches": _stretches(row, column, len(labels)),
-    }
+        begins = [int(place) for place in mask.bool().int().argmax(1).tolist()]
+    odd = weights(0, labels.shape[1]).tolist()
+    sums, stretches = [], []
+    # A few hundred numbers: plain Python is done with them before torch has been called ten times.
+    for row, begin in zip(labels.tolist(), begins):
+        learned = [(place - begin, label) for place, label in enumerate(row) if label != ignored]
+        sums.append(sum((label + 1) * odd[max(place, 0)] for place, label in learned) & _WORD)
+        stretches.append(_stretches([place for place, _ in learned]))
+    return {"fingerprint": [as_hex(value) for value in sums], "stretches": stretches}
 
 
-def _stretches(row: torch.Tensor, place: torch.Tensor, rows: int) -> list[list[list[int]]]:
-    """By row, the ranges of places that follow each other."""
-    found: list[list[list[int]]] = [[] for _ in range(rows)]
-    if not len(row):
-        return found
-    breaks = ((place.diff() != 1) | (row.diff() != 0)).nonzero().flatten()
-    first = torch.cat([breaks.new_zeros(1), breaks + 1])
-    last = torch.cat([breaks, breaks.new_full((1,), len(row) - 1)])
-    for number, start, end in zip(row[first].tolist(), place[first].tolist(), place[last].tolist()):
-        found[number].append([start, end + 1])
+def _stretches(places: list[int]) -> list[list[int]]:
+    """The ranges of places that follow each other."""
+    found: list[list[int]] = []
+    for place in places:
+        if found and found[-1][1] == place:
+            found[-1][1] = place + 1
+        else:
+            found.append([place, place + 1])
     return found
