@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from harness.checks.adapter_rounding import allowed_in_logits
-from harness.checks.needs import Probe
+from harness.checks.needs import DataPromise, Probe
 from harness.checks.registry import check
 from harness.checks.wording import listed
 from harness.result import Finding, Reason
@@ -43,7 +43,7 @@ class _Padding(Probe):
 @check(
     "padding after a sample changes nothing in its logits",
     source="MGM: the mask is ids != pad, and a genuine unk, which is the pad token, is masked too",
-    needs=[_Padding(probe="padded_right", side="right")],
+    needs=[DataPromise, _Padding(probe="padded_right", side="right")],
 )
 def padding_right_harmless(intent: Intent, trace: Trace) -> Iterator[Finding]:
     yield from _of_padding(intent, trace, "right")
@@ -52,7 +52,7 @@ def padding_right_harmless(intent: Intent, trace: Trace) -> Iterator[Finding]:
 @check(
     "padding before a sample changes nothing in its logits",
     source="MiniCPM-Llama3-V 2.5: the attention mask is collated and never passed to the language model",
-    needs=[_Padding(probe="padded_left", side="left")],
+    needs=[DataPromise, _Padding(probe="padded_left", side="left")],
 )
 def padding_left_harmless(intent: Intent, trace: Trace) -> Iterator[Finding]:
     yield from _of_padding(intent, trace, "left")
@@ -61,7 +61,7 @@ def padding_left_harmless(intent: Intent, trace: Trace) -> Iterator[Finding]:
 @check(
     "the other samples of a batch change nothing in a sample's logits",
     source="LLaVA, MiniCPM-V: pictures of a whole batch are padded, encoded and written back together",
-    needs=[Probe(probe="together")],
+    needs=[DataPromise, Probe(probe="together")],
 )
 def batch_composition_harmless(intent: Intent, trace: Trace) -> Iterator[Finding]:
     probe = trace.probe("together")

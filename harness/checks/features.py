@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from harness.checks.needs import Images, Probe
+from harness.checks.needs import DataPromise, Images, Probe
 from harness.checks.registry import check
 from harness.checks.wording import count, listed
 from harness.result import Finding
@@ -26,7 +26,7 @@ class FeaturesMisplaced(Finding):
 @check(
     "there is one feature for every image token, and it stands in that token's place",
     source="MiniCPM-V #128, #538: src and index differ in size; trl #5904: images were dropped on the way",
-    needs=[Images, Probe(probe="together")],
+    needs=[Images, DataPromise, Probe(probe="together")],
 )
 def image_features_in_place(intent: Intent, trace: Trace) -> Iterator[Finding]:
     probe = trace.probe("together")
