@@ -11,7 +11,9 @@ import pytest
 os.environ.update(HF_HUB_OFFLINE="1", OMP_NUM_THREADS="1", TOKENIZERS_PARALLELISM="false")
 
 ROOT = Path(__file__).parent.parent
-SUITES = tuple(ROOT / "suites" / f"{name}.yaml" for name in ("llava", "llava-options", "minicpm_v"))
+SUITES = tuple(
+    ROOT / "suites" / f"{name}.yaml" for name in ("llava", "llava-options", "minicpm_v", "llava-peft", "minicpm_v-peft")
+)
 FAMILIES = ("llava-1.5-7b", "minicpm-llama3-v-2.5")
 
 

@@ -126,7 +126,7 @@ def test_the_schema_describes_suites(call) -> None:
     schema = json.loads(call("schema").out)
 
     assert schema["title"] == "harness suite"
-    assert set(schema["properties"]) == {"family", "description", "defaults", "matrix", "recipes"}
+    assert set(schema["properties"]) == {"family", "description", "defaults", "matrix", "checks", "recipes"}
     assert {"tune", "lora", "precision", "optimizer"} <= set(schema["$defs"]["Recipe"]["properties"])
 
 

@@ -118,7 +118,8 @@ def test_a_keyword_leaves_out_the_probes_and_the_reload_that_no_selected_check_n
     probes = [{event["name"] for event in events(ran, run) if event["kind"] == "probe"} for ran in (alone, by_keyword)]
 
     assert by_keyword.status == 0, by_keyword.said
-    assert probes == [{"generated", "other_pixels", "outputs"}, set()]
+    assert probes[0] >= {"generated", "other_pixels", "outputs"}
+    assert probes[1] == set()
     assert (alone.results / "runs" / run / "trace" / "reload").is_dir()
     assert not (by_keyword.results / "runs" / run / "trace" / "reload").exists()
 
