@@ -7,6 +7,7 @@ fine-tune. Imports no torch itself.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -63,7 +64,7 @@ class Bases:
         start = recipe.start_from
         if isinstance(start, EarlierRecipe):
             earlier = Recipe.model_validate(start.settings)
-            place = self.root / folder_name(f"{recipe.family}~{start.recipe}")
+            place = self.root / _told_apart(f"{recipe.family}_{start.recipe}", earlier.model_dump_json())
             self._once(place, lambda: self._make_stage(start.recipe, earlier, place))
             return (place / SAVED).resolve()
         if start != "fresh":
@@ -75,11 +76,15 @@ class Bases:
     def verified(self, recipe: Recipe) -> Base:
         """The recipe's base, after a process that knows no family has loaded it in the recipe's own precision."""
         directory = self.directory_of(recipe)
-        inside = directory.parent == self.root.resolve()
-        name = directory.name if inside else folder_name(str(directory))
-        place = self.root / f"{name}.{WEIGHTS[recipe.precision]}"
+        place = self.root / f"{self._name_of(directory, recipe)}.{WEIGHTS[recipe.precision]}"
         self._once(place / INVENTORY, lambda: self._verify(recipe, directory, place))
         return Base(directory, place)
+
+    def _name_of(self, directory: Path, recipe: Recipe) -> str:
+        """A name for all that a verification depends on; for a family's own base, loaded as it comes, that family's."""
+        how = [recipe.family, recipe.trust_remote_code, recipe.save.loader, recipe.save.processor_loader]
+        plain = directory.parent == self.root.resolve() and not any(how[2:])
+        return directory.name if plain else _told_apart(directory.name, json.dumps([str(directory), *how]))
 
     def _write(self, family: str, directory: Path) -> None:
         argument = {"family": family, "directory": str(directory), "faults": self.faults}
@@ -113,6 +118,11 @@ class Bases:
         with _locked(self.root / f".{made.relative_to(self.root).parts[0]}.lock"):
             if not made.exists():
                 make()
+
+
+def _told_apart(name: str, all_of_it: str) -> str:
+    """A readable folder's name that two different things never share."""
+    return f"{folder_name(name)}~{hashlib.sha256(all_of_it.encode()).hexdigest()[:12]}"
 
 
 def _request(place: Path) -> dict[str, Any]:

@@ -69,10 +69,10 @@ class Runner:
                 _note_broken_base(trace, f"the base directory is broken: {flaws[0].expected}: {flaws[0].seen}")
                 self._note_outcome(directory, recipe_id, run, {"code": 0, "ended": "not started"})
             else:
-                self._train(recipe_id, run, base, directory)
+                self._train(recipe_id, run, base, directory, self.faults)
             return read_trace(trace)
 
-    def _train(self, recipe_id: str, run: PlannedRun, base: Base, directory: Path) -> None:
+    def _train(self, recipe_id: str, run: PlannedRun, base: Base, directory: Path, faults: Sequence[str] = ()) -> None:
         argument = {
             "recipe_id": recipe_id,
             "recipe": run.recipe.model_dump(mode="json", exclude_defaults=True),
@@ -81,7 +81,7 @@ class Runner:
             "inventory": str(base.inventory) if base.inventory else None,
             "probes": run.probes,
             "reload": run.reload,
-            "faults": self.faults,
+            "faults": list(faults),
             "process": self.workers.makers.kind,
         }
         output = directory / "output.txt"
@@ -96,7 +96,7 @@ class Runner:
             self._reload(directory, run.recipe)
 
     def _make_stage(self, name: str, recipe: Recipe, place: Path) -> None:
-        """Make the run of an earlier recipe, for what it saves."""
+        """Make the run of an earlier recipe, for what it saves. Faults are injected into the run itself alone."""
         run = PlannedRun(recipe, family(recipe.family).intent(recipe))
         place.mkdir(parents=True)
         self._train(name, run, Base(self.bases.directory_of(recipe)), place)

@@ -156,3 +156,36 @@ def _values(trace: Path, kind: str, part: str) -> dict[str, str]:
     paths = next(record for record in records if record["kind"] == "parameters")["path"]
     prints = next(record for record in records if record["kind"] == kind)["fingerprint"]
     return {path: value for path, value in zip(paths, prints, strict=True) if part in path}
+
+
+def test_stages_of_one_name_in_two_suites_are_two_bases(warm: Any, tmp_path: Path) -> None:
+    session = Session(warm, tmp_path / "out", bases=tmp_path / "bases")
+    starts = []
+    for suite, rate in (("one", 1e-3), ("two", 1e-1)):
+        earlier = Recipe(**TUNED, optimizer={"learning_rate": rate})
+        later = Recipe(**TUNED, start_from={"recipe": "first", "settings": earlier})
+        session.results(f"{suite}/second", later, ["base_directory_sound"])
+        trace = tmp_path / "out" / "runs" / f"{suite}_second" / "trace"
+        starts.append(_values(trace, "parameters", "multi_modal_projector"))
+
+    assert starts[0] != starts[1]
+
+
+def test_a_fault_is_in_the_run_and_not_in_the_stage_before_it(warm: Any, tmp_path: Path) -> None:
+    later = Recipe(**TUNED, start_from={"recipe": "first", "settings": Recipe(**TUNED)})
+    session = Session(warm, tmp_path / "out", faults=("processor_configuration_missing",), bases=tmp_path / "bases")
+
+    results = session.results("s/r", later, ALL)
+
+    assert results["base_directory_sound"].status is Status.PASSED
+    assert results["processor_reloads"].status is Status.FAILED
+
+
+def test_a_directory_is_verified_for_each_family_that_starts_from_it(judge: Judge, copy_of_base: Path) -> None:
+    start = {"steps": 1, "tune": ["connector"], "start_from": str(copy_of_base)}
+    own = Recipe(family="llava-1.5-7b", **start)
+    foreign = Recipe(family="minicpm-llama3-v-2.5", trust_remote_code=True, data={"batch_size": 1}, **start)
+
+    statuses = [judge(recipe, ["base_directory_sound"])["base_directory_sound"].status for recipe in (own, foreign)]
+
+    assert statuses == [Status.PASSED, Status.FAILED]
