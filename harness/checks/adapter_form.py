@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.checks.adapter_ranks import RANK_AXIS, last_values, owner, ranks_kept
-from harness.checks.words import fingerprint
 
 if TYPE_CHECKING:
     from harness.intent import Intent
@@ -21,6 +20,8 @@ def as_saved(intent: Intent, trace: Trace) -> dict[int, str | None]:
     AdaLoRA leaves out what belongs to ranks that it has given away; of a module that has none left, nothing counts.
     P-tuning saves what its encoder computes, and not the encoder.
     """
+    from harness.trace.array_fingerprint import fingerprint
+
     kept, values = ranks_kept(intent.adapter, trace), last_values(trace)
     known: dict[int, str | None] = {}
     for parameter in trace.parameters:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save_file
 
-from harness.checks.words import fingerprint
+from harness.trace.array_fingerprint import fingerprint
 from tests.judging.adapter_specimens import filed
 
 Evidence = Any

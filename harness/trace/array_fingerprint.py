@@ -1,4 +1,4 @@
-"""The fingerprint of `trace/fingerprint.py` on arrays, for values that no run has fingerprinted. numpy alone."""
+"""The fingerprint of `fingerprint.py` on arrays, for values that no run has fingerprinted. numpy alone."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from harness.checks.words import fingerprint as of_array
+from harness.trace.array_fingerprint import fingerprint as of_array
 from harness.trace.fingerprint import as_hex, fingerprint
 
 
