@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from harness.data.flaws import decoded_images
 from harness.data.formats import read_samples
 from harness.data.mix import digest, select
 from harness.data.sample import Sample, Turn
-from harness.data.whole import decoded_images
 
 SHIPPED: Path = Path(__file__).parent / "samples" / "conversations.json"
 

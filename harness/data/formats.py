@@ -11,11 +11,11 @@ from reprlib import repr as shortened
 from typing import TYPE_CHECKING, Any
 
 from harness.data.dialogue import LLAVA, read_turns
+from harness.data.flaws import flaws
 from harness.data.image_fields import llava_images, minicpm_images
 from harness.data.pixels import is_blank
 from harness.data.place import Place
 from harness.data.sample import Sample
-from harness.data.whole import flaws
 from harness.refusal import Refused
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ MODULES = (
     "adapter_merging",
     "batches",
     "data",
-    "company",
+    "batch_invariance",
     "saved_files",
     "saved_tensors",
     "adapter_files",

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.families.family import Handles, Loaded
+from harness.families.fed import Batches, FedConversations
 from harness.families.llava import batches, names, processing
 from harness.families.llava.dimensions import PUBLISHED_7B, PUBLISHED_13B, TINY, Dimensions, configuration
-from harness.families.padding import padded
 from harness.families.promises import Tables, intent_from
-from harness.families.supervision import Answer
 from harness.intent import Intent
 from harness.recipe import Recipe
 from harness.trace.naming import Naming
@@ -20,11 +19,9 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from harness.data import Sample
-
 
 @dataclass(frozen=True)
-class Llava:
+class Llava(FedConversations):
     """One member of the LLaVA-1.5 family."""
 
     name: str
@@ -45,6 +42,7 @@ class Llava:
     text_beside_images: bool = True
     naming: ClassVar[Naming] = Naming(names.RENAMES, names.COMPONENTS)
     handles: ClassVar[Handles] = names.HANDLES
+    fed_by: ClassVar[Batches] = batches
 
     def dimensions(self, size: str) -> Dimensions:
         return self.full if size == "full" else TINY
@@ -82,27 +80,6 @@ class Llava:
 
         model = LlavaForConditionalGeneration.from_pretrained(directory, **stack.dtype_argument(dtype))
         return Loaded(model, AutoProcessor.from_pretrained(directory), directory)
-
-    def prompt(self, sample: Sample) -> dict[str, Any]:
-        return {
-            "text": "".join(piece.text for piece in batches.pieces_of(sample)),
-            "images": [str(path) for path in sample.images],
-        }
-
-    def answers(self, sample: Sample) -> list[Answer]:
-        return batches.answers_of(sample)
-
-    def encode(self, sample: Sample, processor: Any, max_length: int) -> dict[str, Any]:
-        return batches.encode(sample, processor, max_length)
-
-    def collate(self, encoded: list[dict[str, Any]], processor: Any) -> dict[str, torch.Tensor]:
-        return batches.collate(encoded, processor)
-
-    def image_places(self, batch: dict[str, Any], processor: Any) -> torch.Tensor:
-        return batches.image_places(batch, processor)
-
-    def padded(self, batch: dict[str, Any], side: str, count: int, processor: Any) -> dict[str, Any]:
-        return padded(batch, side, count, processor.tokenizer.pad_token_id)
 
     def arguments(self, batch: dict[str, Any]) -> dict[str, Any]:
         return batch

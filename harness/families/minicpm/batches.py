@@ -82,7 +82,7 @@ def collate(encoded: list[dict[str, Any]], processor: Any) -> dict[str, Any]:
     }
 
 
-def image_places(batch: dict[str, Any]) -> torch.Tensor:
+def image_places(batch: dict[str, Any], processor: Any) -> torch.Tensor:
     """Where the features of pictures are written, bool of shape (batch, length)."""
     import torch
 

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.families.family import Handles, Loaded
+from harness.families.fed import Batches, FedConversations
 from harness.families.minicpm import batches, modes, names, processing, refusals, tokens
 from harness.families.minicpm.configuration import configuration
 from harness.families.minicpm.dimensions import PUBLISHED, TINY, Dimensions
-from harness.families.padding import padded
 from harness.families.promises import intent_from
-from harness.families.supervision import IGNORED_LABEL, Answer
+from harness.families.supervision import IGNORED_LABEL
 from harness.intent import Intent
 from harness.recipe import Recipe
 from harness.trace.naming import Naming
@@ -21,11 +21,9 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from harness.data import Sample
-
 
 @dataclass(frozen=True)
-class MiniCPM:
+class MiniCPM(FedConversations):
     """A MiniCPM-V whose code comes in its directory."""
 
     name: str
@@ -45,6 +43,7 @@ class MiniCPM:
     text_beside_images: bool = False
     naming: ClassVar[Naming] = Naming((), names.COMPONENTS)
     handles: ClassVar[Handles] = names.HANDLES
+    fed_by: ClassVar[Batches] = batches
 
     def dimensions(self, size: str) -> Dimensions:
         return self.full if size == "full" else TINY
@@ -86,27 +85,6 @@ class MiniCPM:
         trusted = {"trust_remote_code": True}
         model = AutoModel.from_pretrained(directory, **stack.dtype_argument(dtype), **trusted)
         return Loaded(model, AutoProcessor.from_pretrained(directory, **trusted), directory)
-
-    def prompt(self, sample: Sample) -> dict[str, Any]:
-        return {
-            "text": "".join(piece.text for piece in batches.pieces_of(sample)),
-            "images": [str(path) for path in sample.images],
-        }
-
-    def answers(self, sample: Sample) -> list[Answer]:
-        return batches.answers_of(sample)
-
-    def encode(self, sample: Sample, processor: Any, max_length: int) -> dict[str, Any]:
-        return batches.encode(sample, processor, max_length)
-
-    def collate(self, encoded: list[dict[str, Any]], processor: Any) -> dict[str, Any]:
-        return batches.collate(encoded, processor)
-
-    def image_places(self, batch: dict[str, Any], processor: Any) -> torch.Tensor:
-        return batches.image_places(batch)
-
-    def padded(self, batch: dict[str, Any], side: str, count: int, processor: Any) -> dict[str, Any]:
-        return padded(batch, side, count, processor.tokenizer.pad_token_id)
 
     def arguments(self, batch: dict[str, Any]) -> dict[str, Any]:
         return {"data": _without_labels(batch), "use_cache": False}

@@ -1,0 +1,54 @@
+"""How families are fed that learn conversations: the part of a family that its module of batches answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from harness.families.padding import padded
+from harness.families.supervision import Answer, Piece
+
+if TYPE_CHECKING:
+    import torch
+
+    from harness.data import Sample
+
+
+class Batches(Protocol):
+    """A module that turns conversations into a family's inputs; see Family for what each function gives."""
+
+    def pieces_of(self, sample: Sample, /) -> list[Piece]: ...
+
+    def answers_of(self, sample: Sample, /) -> list[Answer]: ...
+
+    def encode(self, sample: Sample, processor: Any, max_length: int, /) -> dict[str, Any]: ...
+
+    def collate(self, encoded: list[dict[str, Any]], processor: Any, /) -> dict[str, Any]: ...
+
+    def image_places(self, batch: dict[str, Any], processor: Any, /) -> torch.Tensor: ...
+
+
+class FedConversations:
+    """The feeding half of a family. Its processor has a tokenizer that names a pad token."""
+
+    fed_by: ClassVar[Batches]
+
+    def prompt(self, sample: Sample) -> dict[str, Any]:
+        return {
+            "text": "".join(piece.text for piece in self.fed_by.pieces_of(sample)),
+            "images": [str(path) for path in sample.images],
+        }
+
+    def answers(self, sample: Sample) -> list[Answer]:
+        return self.fed_by.answers_of(sample)
+
+    def encode(self, sample: Sample, processor: Any, max_length: int) -> dict[str, Any]:
+        return self.fed_by.encode(sample, processor, max_length)
+
+    def collate(self, encoded: list[dict[str, Any]], processor: Any) -> dict[str, Any]:
+        return self.fed_by.collate(encoded, processor)
+
+    def image_places(self, batch: dict[str, Any], processor: Any) -> torch.Tensor:
+        return self.fed_by.image_places(batch, processor)
+
+    def padded(self, batch: dict[str, Any], side: str, count: int, processor: Any) -> dict[str, Any]:
+        return padded(batch, side, count, processor.tokenizer.pad_token_id)
