@@ -1,55 +1,126 @@
-"""Layer 3, making side. Counts of a family or suite on the meta device: components, and what each mode trains."""
+"""Layer 3, making side. Counts of a family or suite on the meta device: components, what each mode trains, and how much
+memory that takes."""
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness import stack
 from harness.families import Family, family
 from harness.families.family import components_of
+from harness.memory import NOT_INCLUDED, Counts, Machine, estimator_name, needs
+from harness.memory.counts import text_of
 from harness.recipe import COMPONENTS, Recipe, read_suite
 from harness.seams import Seams
 
+if TYPE_CHECKING:
+    from torch import nn
 
-def family_plan(name: str, size: str) -> dict[str, Any]:
+TOKENS = 2048
+
+
+@dataclass(frozen=True)
+class Question:
+    """Whether each mode fits on a machine, with so many tokens at a time on each GPU."""
+
+    machine: Machine
+    tokens: int = TOKENS
+
+
+def family_plan(name: str, size: str, question: Question | None = None) -> dict[str, Any]:
     """Total, count per component, and the trainable count of each of the family's tuning modes."""
     chosen = family(name)
     modes = {mode: Recipe(family=name, **settings) for mode, settings in chosen.modes().items()}
-    return _plan(chosen, size, modes)
+    return _plan(chosen, size, modes, question)
 
 
-def suite_plan(path: Path, size: str) -> list[dict[str, Any]]:
+def suite_plan(path: Path, size: str, question: Question | None = None) -> list[dict[str, Any]]:
     """One plan per family of a suite, its recipes as modes."""
     by_family: dict[str, dict[str, Recipe]] = {}
     for name, recipe in read_suite(path).recipes.items():
         by_family.setdefault(recipe.family, {})[name] = recipe
-    return [_plan(family(name), size, recipes) for name, recipes in by_family.items()]
+    return [_plan(family(name), size, recipes, question) for name, recipes in by_family.items()]
 
 
-def _plan(chosen: Family, size: str, modes: dict[str, Recipe]) -> dict[str, Any]:
+def _plan(chosen: Family, size: str, modes: dict[str, Recipe], question: Question | None) -> dict[str, Any]:
     stack.quiet()
-    model = chosen.meta_model(size)
+    with _unfilled():
+        model = chosen.meta_model(size)
+        text = text_of(chosen, model)
+        tuned = {mode: _tuned(chosen, model, recipe, text) for mode, recipe in modes.items()}
     counts: Counter[str] = Counter()
     for path, parameter in model.named_parameters():
         counts[components_of(chosen, path)] += parameter.numel()
-    return {
+    planned = {
         "family": chosen.name,
         "size": size,
         "total": counts.total(),
         "keys": len(model.state_dict()),
         "components": {name: counts[name] for name in COMPONENTS if counts[name]},
-        "modes": {mode: _trained(chosen, size, recipe) for mode, recipe in modes.items()},
+        "modes": {mode: found.trained for mode, found in tuned.items()},
+    }
+    return {**planned, "memory": _memory(question, tuned)} if question else planned
+
+
+def _memory(question: Question, tuned: dict[str, Counts]) -> dict[str, Any]:
+    """Per mode and strategy, what it needs and whether it fits."""
+    machine = question.machine
+    return {
+        "gpus": machine.gpus,
+        "gpu_bytes": machine.gpu_bytes,
+        "host_bytes": machine.host_bytes,
+        "tokens": question.tokens,
+        "estimated_by": estimator_name(),
+        "not_included": NOT_INCLUDED,
+        "modes": {
+            mode: {
+                "trained": counts.trained,
+                "frozen": counts.frozen,
+                "strategies": {
+                    name: {**vars(need), "fits": need.fits(machine)}
+                    for name, need in needs(counts, machine.gpus, question.tokens).items()
+                },
+            }
+            for mode, counts in tuned.items()
+        },
     }
 
 
-def _trained(chosen: Family, size: str, recipe: Recipe) -> int:
-    """How many parameters train once the real libraries have tuned the model as the recipe says."""
+def _tuned(chosen: Family, model: nn.Module, recipe: Recipe, text: Any) -> Counts:
+    """What there is once the real libraries have tuned the model as the recipe says. The model is left as it is."""
     import torch
 
     from harness.tuning import tune
 
     with torch.device("meta"):  # what peft adds would else be made and filled
-        model = tune(chosen.meta_model(size), recipe, chosen, Seams())
-    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+        return Counts.of(tune(_twin(model) if recipe.peft else model, recipe, chosen, Seams()), text)
+
+
+def _twin(model: nn.Module) -> nn.Module:
+    """A model for peft to change. Buffers, which may be real on the meta device, are shared."""
+    return copy.deepcopy(model, {id(buffer): buffer for buffer in model.buffers()})
+
+
+def _unfilled() -> AbstractContextManager[Any]:
+    """Nothing is filled: drawing numbers for the meta device takes most of the time that a plan does."""
+    from torch.nn import init
+    from torch.overrides import TorchFunctionMode
+
+    fills = {init.kaiming_uniform_, init.normal_, init.uniform_, init.trunc_normal_, init.xavier_uniform_}
+
+    class Unfilled(TorchFunctionMode):
+        def __torch_function__(
+            self, function: Callable[..., Any], types: Any, given: Any = (), options: Any = None
+        ) -> Any:
+            named = options or {}
+            if function in fills:
+                return given[0] if given else named["tensor"]
+            return function(*given, **named)
+
+    return Unfilled()

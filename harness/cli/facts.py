@@ -67,21 +67,31 @@ def _suites() -> list[dict[str, Any]]:
 def plan(
     what: Annotated[str, typer.Argument(help="a suite, or a family", show_default=False)],
     size: Annotated[str, typer.Option(help="full or tiny")] = "full",
+    gpus: Annotated[str | None, typer.Option(help="will it fit? so many GPUs of so many GB: 4x24")] = None,
+    host: Annotated[float | None, typer.Option(help="memory of the host in GB; none: shown, not judged")] = None,
+    tokens: Annotated[int, typer.Option(help="tokens at a time on each GPU, those of pictures included", min=1)] = 2048,
     as_json: AsJson = False,
 ) -> int:
-    """Counts and what each tuning mode trains, on the meta device: no weights are made."""
-    from harness.planning import family_plan, suite_plan
+    """Counts, what each tuning mode trains, and whether it fits, on the meta device: no weights are made."""
+    from harness.memory import machine_from
+    from harness.planning import Question, family_plan, suite_plan
     from harness.refusal import Refused
 
     if size not in ("full", "tiny"):
         raise Refused(f"no size {size!r}", do="use full or tiny")
+    if host is not None and not gpus:
+        raise Refused("--host without --gpus: there is no machine to plan for", do="add --gpus, as in --gpus 4x24")
+    question = Question(machine_from(gpus, host), tokens) if gpus else None
     path = Path(what)
-    planned = suite_plan(path, size) if path.suffix in (".yaml", ".yml") else family_plan(what, size)
+    is_suite = path.suffix in (".yaml", ".yml")
+    planned = suite_plan(path, size, question) if is_suite else family_plan(what, size, question)
     if as_json:
         print_json(planned)
         return 0
     for family in planned if isinstance(planned, list) else [planned]:
         _print_plan(family)
+        if "memory" in family:
+            _print_memory(family["memory"])
     return 0
 
 
@@ -90,6 +100,34 @@ def _print_plan(planned: dict[str, Any]) -> None:
     print_columns([[f"  {name}", f"{count:>16,}"] for name, count in planned["components"].items()])
     print("trained by")
     print_columns([[f"  {name}", f"{count:>16,}"] for name, count in planned["modes"].items()])
+
+
+def _print_memory(memory: dict[str, Any]) -> None:
+    """A table of modes and strategies, in GiB."""
+    gib = 2**30
+    host = f" and a host of {memory['host_bytes'] / gib:g} GiB" if memory["host_bytes"] else ""
+    print(
+        f"on {memory['gpus']} x {memory['gpu_bytes'] / gib:g} GiB{host}, in GiB, by {memory['estimated_by']}; "
+        f"activations of {memory['tokens']:,} tokens in 16 bits under checkpointing"
+    )
+    print_columns(
+        [
+            ["  tuning", "strategy", "on each GPU", "activations", "  on host", "fits"],
+            *(
+                [
+                    f"  {mode}",
+                    strategy,
+                    f"{need['gpu'] / gib:11.1f}",
+                    f"{need['activations'] / gib:11.1f}",
+                    f"{need['host'] / gib:9.1f}",
+                    "yes" if need["fits"] else "no",
+                ]
+                for mode, planned in memory["modes"].items()
+                for strategy, need in planned["strategies"].items()
+            ),
+        ]
+    )
+    print(f"not included: {memory['not_included']}")
 
 
 def schema() -> int:
