@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -25,6 +26,22 @@ WARNINGS = {"GrownNotSaved"}
 
 def asks(e: Evidence, **settings: Any) -> None:
     e.intent["adapter"].update(settings)
+
+
+def without_adapter_on(e: Evidence, path: str) -> None:
+    """The module as it was before the adapter came."""
+    modules = e.one("model")["modules"]
+    kept = [(p, t) for p, t in zip(modules["path"], modules["type"], strict=True) if not p.startswith(f"{path}.")]
+    modules["path"] = [p for p, _ in kept]
+    modules["type"] = ["torch.nn.modules.linear.Linear" if p == path else t for p, t in kept]
+    del e.one("model")["adapters"][path]
+
+
+def adapter_on(e: Evidence, path: str) -> None:
+    modules = e.one("model")["modules"]
+    modules["path"].append(f"{path}.base_layer")
+    modules["type"].append("torch.nn.modules.linear.Linear")
+    e.one("model")["adapters"][path] = e.one("model")["adapters"][Q0]
 
 
 def at_start(e: Evidence, difference: Any, batch: str = "image") -> None:
@@ -103,6 +120,24 @@ def grown_beside(e: Evidence) -> None:
 SETTINGS: dict[str, Alteration] = {"adapter_file_holds_adapter_only": filed()}
 
 SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
+    "adapters_where_intended": [
+        ("AdapterOutside", "in the tower", lambda e: (
+            asks(e, targets=["q_proj"]), adapter_on(e, f"{BASE}vision.layers.0.q_proj"))),
+        ("AdapterMissing", "on one layer", lambda e: without_adapter_on(e, Q1)),
+        ("AdapterMissing", "in a whole component", lambda e: asks(e, components=["language", "vision"])),
+        ("AdapterUnasked", "one", lambda e: adapter_on(e, f"{BASE}language.layers.0.fc")),
+        ("TargetMeetsNothing", "target", lambda e: asks(e, targets=["language.layers.0.q_proj", "1.q_proj", "W"])),
+        ("TargetMeetsNothing", "exclusion", lambda e: asks(e, exclude=["tower"])),
+    ],
+    "adapter_numbers_as_asked": [
+        ("AdapterNumbers", "rank", lambda e: e.one("model")["adapters"][Q1]["r"].update(default=8)),
+        ("AdapterNumbers", "scaling", lambda e: e.one("model")["adapters"][Q1]["scaling"].update(default=2.0001)),
+        ("AdapterNumbers", "dropout", lambda e: e.one("model")["adapters"][Q1]["dropout"].update(default=0.1)),
+        ("AdapterNumbers", "pattern ignored", lambda e: asks(e, rank_pattern={"0.q_proj": 8})),
+        ("AdapterNumbers", "rslora ignored", lambda e: asks(e, rslora=True)),
+        ("AdapterNumbers", "numbers unknown", lambda e: e.one("model")["adapters"][Q1].clear()),
+        ("AdapterNumbers", "one unknown", lambda e: e.one("model")["adapters"][Q1].pop("dropout")),
+    ],
     "kept_modules": [
         ("ModuleNotKept", "trained in place", lambda e: e.put("parameters", "role", CONNECTOR, "base")),
         ("CopyFrozen", "one", lambda e: e.put("parameters", "requires_grad", CONNECTOR, False)),
@@ -163,6 +198,23 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
 }  # fmt: skip
 
 SILENT: dict[str, list[tuple[str, Alteration]]] = {
+    "adapters_where_intended": [
+        ("both components meant", lambda e: (
+            asks(e, components=["language", "vision"], targets=["q_proj"]),
+            adapter_on(e, f"{BASE}vision.layers.0.q_proj"))),
+        ("left out by an exclusion", lambda e: (
+            asks(e, exclude=["layers.1.q_proj"]), without_adapter_on(e, Q1))),
+    ],
+    "adapter_numbers_as_asked": [
+        ("as the patterns say", lambda e: (
+            asks(e, rank_pattern={"1.q_proj": 8}, alpha_pattern={"1.q_proj": 32}),
+            e.one("model")["adapters"][Q1].update(r={"default": 8}, scaling={"default": 4.0}))),
+        ("no scaling asked for", lambda e: (
+            asks(e, alpha=None), e.one("model")["adapters"][Q1]["scaling"].update(default=3.0))),
+        ("rslora", lambda e: (
+            asks(e, rslora=True),
+            [facts["scaling"].update(default=8 / math.sqrt(4)) for facts in e.one("model")["adapters"].values()])),
+    ],
     "kept_modules": [
         ("fixed in the copy too", lambda e: (
             e.intent.update(fixed=["connector\\."]), e.put("parameters", "requires_grad", CONNECTOR, False),

@@ -50,6 +50,21 @@ NAN = "nan"
 SETTINGS: dict[str, Alteration] = {}
 
 SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
+    "samples_in_order": [
+        ("SampleSubstituted", "another", lambda e: e.one("forward", LAST)["samples"].__setitem__(1, "sample-0-0")),
+        ("SampleSubstituted", "a stranger", lambda e: e.one("forward")["samples"].__setitem__(0, "?")),
+        ("SampleSubstituted", "a row dropped", lambda e: e.one("forward", LAST)["samples"].pop()),
+        ("SampleSubstituted", "a row too many", lambda e: e.one("forward")["samples"].append("sample-0-0")),
+        ("SampleSubstituted", "a micro-batch dropped", lambda e: e.events.remove(e.one("forward", LAST))),
+        ("SampleSubstituted", "a micro-batch too many", lambda e: e.events.insert(-1, e.one("forward"))),
+        ("SampleSubstituted", "no ids seen", lambda e: [event.pop("samples") for event in e.all("forward")]),
+    ],
+    "labels_present": [
+        ("NoLabels", "one micro-batch", lambda e: e.one("forward", LAST).update(labels=0)),
+    ],
+    "pixels_matter": [
+        ("PixelsIgnored", "equal", lambda e: e.probe("other_pixels").update(largest_difference=0.0)),
+    ],
     "labels_say_the_answers": [
         ("LearnedTextDiffers", "another text", lambda e: text(e, "decoded", "first", "other")),
         ("LearnedTextDiffers", "in other places", lambda e: text(e, "in_place", "other", "second")),
@@ -102,6 +117,16 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
 }  # fmt: skip
 
 SILENT: dict[str, list[tuple[str, Alteration]]] = {
+    "samples_in_order": [
+        ("an evaluation", lambda e: e.events.insert(
+            e.events.index(e.one("forward")), {"kind": "forward", "training": False, "samples": ["?"]})),
+        ("a run that ended early", lambda e: (e.drop("closing"), e.events.remove(e.one("forward", LAST)))),
+    ],
+    "labels_present": [
+        ("none given to the model", lambda e: e.one("forward").pop("labels")),
+        ("an evaluation", lambda e: e.one("forward").update(training=False, labels=0)),
+    ],
+    "pixels_matter": [("the least difference", lambda e: e.probe("other_pixels").update(largest_difference=1e-30))],
     "labels_say_the_answers": [
         ("seen by the loss", seen_by_the_loss),
         ("samples in another order", shuffled),

@@ -8,7 +8,10 @@ from typing import Any
 Evidence = Any
 Alteration = Callable[[Evidence], object]
 
+BASE = "base_model.model."
+Q0 = f"{BASE}language.layers.0.q_proj"
 CONNECTOR = "connector.modules_to_save.default.weight"
+ORIGINAL = "connector.original_module.weight"
 VISION = "vision.norm.weight"
 TIE = ["connector.weight", "language.layers.0.fc.weight"]
 PICKLE = {"pytorch_model.bin": {"pickled": True}}
@@ -49,6 +52,38 @@ def tensor(e: Evidence, name: str) -> dict[str, Any]:
 SETTINGS: dict[str, Alteration] = {"saved_tensors_as_trained": whole(), "embeddings_resized": grown()}
 
 SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
+    "saved_directory_loads": [
+        ("WrongBase", "another", lambda e: e.reloaded.update(adapter_fit="no module", model_error="ValueError: m")),
+        ("DirectoryDoesNotLoad", "error", lambda e: e.reloaded.update(model_error="OSError: no file")),
+        ("KeysLost", "missing", lambda e: e.reloaded.update(missing=["a"])),
+        ("KeysLost", "unexpected", lambda e: e.reloaded.update(unexpected=["a"])),
+        ("KeysLost", "of another shape", lambda e: e.reloaded.update(mismatched=["a"])),
+        ("KeysLost", "of the adapter", lambda e: e.reloaded.update(adapter_warnings=["missing keys: a"])),
+        ("OtherClass", "one", lambda e: e.reloaded.update(model_class="DemoModel")),
+    ],
+    "reloaded_parameters_equal": [
+        ("ParametersDiffer", "one", lambda e: e.reloaded["fingerprints"].update({f"{BASE}{CONNECTOR}": "start-3"})),
+        ("ParametersDiffer", "a frozen one", lambda e: e.reloaded["fingerprints"].update({f"{BASE}{VISION}": "?"})),
+        ("ParametersDiffer", "gone", lambda e: e.reloaded["fingerprints"].pop(f"{Q0}.lora_B.default.weight")),
+    ],
+    "reloaded_outputs_equal_image": [
+        ("OutputsDiffer", "image", lambda e: e.reloaded["outputs"].update(image="?")),
+        ("OutputsDiffer", "error", lambda e: e.reloaded.update(outputs_error="RuntimeError: m")),
+    ],
+    "reloaded_outputs_equal_text": [
+        ("OutputsDiffer", "text", lambda e: e.reloaded["outputs"].update(text="?")),
+        ("OutputsDiffer", "gone", lambda e: e.reloaded["outputs"].pop("text")),
+    ],
+    "processor_reloads": [
+        ("ProcessorLost", "tokenizer", lambda e: e.reloaded.update(processor_class="DemoTokenizerFast")),
+        ("ProcessorLost", "none", lambda e: (
+            e.reloaded.pop("processor_class"), e.reloaded.update(processor_error="OSError: m"))),
+        ("ProcessorLost", "does not encode", lambda e: e.reloaded.update(processor_error="ValueError: m")),
+        ("ProcessorDiffers", "other pixels", lambda e: e.reloaded["encoded"]["image"].update(pixel_values="?")),
+        ("ProcessorDiffers", "other tokens", lambda e: e.reloaded["encoded"]["text"].update(input_ids="?")),
+        ("ProcessorDiffers", "pixels gone", lambda e: e.reloaded["encoded"]["image"].pop("pixel_values")),
+        ("ProcessorDiffers", "batch gone", lambda e: e.reloaded["encoded"].pop("text")),
+    ],
     "base_directory_sound": [
         ("BaseBroken", "does not load", lambda e: e.base[0].update(model_error="OSError: m")),
         ("BaseBroken", "a key missing", lambda e: e.base[0].update(missing=["a"])),
@@ -115,6 +150,15 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
 }  # fmt: skip
 
 SILENT: dict[str, list[tuple[str, Alteration]]] = {
+    "saved_directory_loads": [("any class", lambda e: (
+        e.intent["save"].update(model_class=None), e.reloaded.update(model_class="X")))],
+    "reloaded_parameters_equal": [
+        ("the original of a copy", lambda e: e.reloaded["fingerprints"].update({f"{BASE}{ORIGINAL}": "?"})),
+        ("more than was trained", lambda e: e.reloaded["fingerprints"].update(extra="?")),
+    ],
+    "reloaded_outputs_equal_image": [("text differs", lambda e: e.reloaded["outputs"].update(text="?"))],
+    "reloaded_outputs_equal_text": [("image differs", lambda e: e.reloaded["outputs"].update(image="?"))],
+    "processor_reloads": [("inputs that training had not", lambda e: e.reloaded["encoded"]["text"].update(mask="m"))],
     "base_directory_sound": [("keys it does not use", lambda e: e.base[0].update(unexpected=["a"]))],
     "reloaded_generation_equal": [
         ("a batch more", lambda e: e.reloaded["generated"].update(other=[1])),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.judging.test_specimens import SPECIMENS
+from tests.judging.specimens import SPECIMENS
 from tests.judging.wording import RECORDED, words_of
 
 WORDS = json.loads(RECORDED.read_text(encoding="utf-8"))

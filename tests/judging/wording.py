@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from tests.judging.conftest import Evidence
+from tests.judging.evidence import Evidence
 
 RECORDED = Path(__file__).with_name("wording.json")
 Words = dict[str, dict[str, list[dict[str, str]]]]
@@ -27,7 +27,7 @@ def words_of(check: str, alter: Any, folder: Path) -> list[dict[str, str]]:
 
 def all_words() -> Words:
     """By check and specimen, what is said."""
-    from tests.judging.test_specimens import SPECIMENS
+    from tests.judging.specimens import SPECIMENS
 
     words: Words = {}
     for check, rows in sorted(SPECIMENS.items()):
