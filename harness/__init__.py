@@ -1,6 +1,7 @@
 """Compares what a vision-language fine-tune was asked to do with what it did.
 
-`record` a training of one's own, `check` a trace, `run` a suite; `Intent` says what should be true of a run.
+`record` a training of one's own, `check` a trace, `compare` two, `run` a suite; `Intent` says what should be true of
+a run.
 """
 
 from __future__ import annotations
@@ -8,10 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from harness.face import Results, check, record, run
+    from harness.face import Results, check, compare, record, run
     from harness.intent import Intent
 
-__all__ = ["Intent", "Results", "check", "record", "run"]
+__all__ = ["Intent", "Results", "check", "compare", "record", "run"]
 
 
 def __getattr__(name: str) -> Any:

@@ -14,6 +14,7 @@ from harness.refusal import Refused
 from harness.result import Result
 
 if TYPE_CHECKING:
+    from harness.comparator import Comparison, Tolerances
     from harness.recording import Recorder
     from harness.trace.reader import Trace
 
@@ -115,6 +116,16 @@ def check(trace: Path | str, intent: Intent | dict[str, Any] | None = None) -> R
         if any(need.refusal(promised) for need in one.needs) or partners.keys() >= {p.name for p in one.partners}
     ]
     return Results(judge(one, name, promised, recorded, partners) for one in judged)
+
+
+def compare(
+    one: Path | str, other: Path | str, tolerances: Tolerances | None = None, may_differ: Sequence[str] = ()
+) -> Comparison:
+    """Where two recorded runs part ways. See harness.comparator.compare."""
+    from harness.comparator import compare as compared
+    from harness.trace.reader import read_trace
+
+    return compared(read_trace(Path(one)), read_trace(Path(other)), tolerances, may_differ=may_differ)
 
 
 def _partners_beside(trace: Path, recipe_id: str, names: Sequence[str]) -> dict[str, Trace]:

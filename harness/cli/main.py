@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from harness.cli import facts, files, inspecting, judging, running
+from harness.cli import comparing, facts, files, inspecting, judging, running
 from harness.refusal import Refused
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
 app.command("run")(running.run)
 app.command("faults")(running.faults)
 app.command("check")(judging.check)
+app.command("compare")(comparing.compare)
 app.command("report")(judging.report)
 app.command("plan")(facts.plan)
 app.command("schema")(facts.schema)

@@ -103,7 +103,13 @@ def _trained_names(model: Any) -> list[str]:
 
 def _is_one_of(key: str, names: list[str]) -> bool:
     """Whether a saved key is one of the parameters: files and memory may differ in the first parts of a name."""
-    return any(key.split(".")[-3:] == name.split(".")[-3:] for name in names)
+    return any(_same_end(key.split("."), name.split(".")) for name in names)
+
+
+def _same_end(one: list[str], other: list[str]) -> bool:
+    """The last three parts are the same, or as many as the shorter has: `lm_head.weight` has but two."""
+    count = min(len(one), len(other), 3)
+    return one[-count:] == other[-count:]
 
 
 def _rewrite(directory: Path, wanted: Any, change: Any) -> None:

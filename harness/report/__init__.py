@@ -1,6 +1,7 @@
 """Layer 4. Says what the checks found: on the terminal, in Markdown, as one HTML page, as JUnit XML."""
 
 from harness.report.about import AboutRun, again_command, seen_from_here
+from harness.report.divergence import divergence_lines, divergence_table, origins
 from harness.report.files import write_reports
 from harness.report.html import to_html
 from harness.report.junit import to_junit
@@ -16,7 +17,10 @@ __all__ = [
     "Summary",
     "again_command",
     "closing_lines",
+    "divergence_lines",
+    "divergence_table",
     "failure_block",
+    "origins",
     "recipe_line",
     "seen_from_here",
     "to_html",

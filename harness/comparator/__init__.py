@@ -1,0 +1,17 @@
+"""Layer 2, judging side. Where two runs that should agree part ways: one comparator for everything."""
+
+from harness.comparator.comparing import compare
+from harness.comparator.comparison import Comparison, Difference, FieldComparison, Verdict
+from harness.comparator.tolerances import BITWISE, Tolerance, Tolerances, across_stacks
+
+__all__ = [
+    "BITWISE",
+    "Comparison",
+    "Difference",
+    "FieldComparison",
+    "Tolerance",
+    "Tolerances",
+    "Verdict",
+    "across_stacks",
+    "compare",
+]
