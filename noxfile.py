@@ -60,6 +60,13 @@ def lint(session: nox.Session) -> None:
 
 
 @nox.session
+def faults(session: nox.Session) -> None:
+    """The whole table fault × check: every injected fault on a recipe of each family. The tests try a part of it."""
+    _install(session, "train")
+    session.run("harness", "faults", SUITES, *session.posargs)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Measure what the project promises, write benchmarks/results.json, and fail where a bound is missed."""
     _install(session, "train,dev")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +47,17 @@ def cases_of(fault: Fault, recipes: Mapping[str, Recipe]) -> list[str]:
         if recipe.family not in first and fault.applies(recipe):
             first[recipe.family] = name
     return list(first.values())
+
+
+def spread(cases: Mapping[str, list[str]], recipes: Mapping[str, Recipe], each: int) -> dict[str, list[str]]:
+    """Of each fault's cases at most so many, so that every family is left with about as many faults as the others."""
+    used: Counter[str] = Counter()
+    chosen: dict[str, list[str]] = {}
+    for fault in sorted(cases, key=lambda name: len(cases[name])):
+        order = sorted(cases[fault], key=lambda name: used[recipes[name].family])
+        chosen[fault] = order[:each]
+        used.update(recipes[name].family for name in chosen[fault])
+    return chosen
 
 
 def fault_rows(recipes: Mapping[str, Recipe], sockets: Sockets, out: Path) -> Iterator[FaultRow]:

@@ -5,24 +5,22 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 os.environ.update(HF_HUB_OFFLINE="1", OMP_NUM_THREADS="1", TOKENIZERS_PARALLELISM="false")
 
 ROOT = Path(__file__).parent.parent
-SUITES = tuple(
-    ROOT / "suites" / f"{name}.yaml" for name in ("llava", "llava-options", "minicpm_v", "llava-peft", "minicpm_v-peft")
-)
-FAMILIES = ("llava-1.5-7b", "minicpm-llama3-v-2.5")
+SUITES = tuple(sorted((ROOT / "suites").glob("*.yaml"), key=lambda path: path.stem))
 
 
 @pytest.fixture(scope="session")
-def warm() -> Iterator[object]:
+def warm(shipped: dict[str, Any]) -> Iterator[object]:
     """The two warm parents, shared by every test of this process that trains."""
     from harness.session import WarmParents
 
-    parents = WarmParents(FAMILIES)
+    parents = WarmParents(sorted({recipe.family for recipe in shipped.values()}))
     yield parents.sockets
     parents.stop()
 
@@ -34,7 +32,7 @@ def bases(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def shipped() -> dict[str, object]:
+def shipped() -> dict[str, Any]:
     """Every shipped recipe by its full id."""
     from harness.recipe import read_suite
 

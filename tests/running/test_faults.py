@@ -2,26 +2,41 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from harness.checks import CHECKS
-from harness.fault_table import cases_of, fault_row
+from harness.fault_table import cases_of, fault_row, spread
 from harness.faults import FAULTS
 from harness.result import Status
+
+EACH, FEWEST = 2, 8
 
 
 def test_every_check_has_a_fault() -> None:
     assert {check.name for check in CHECKS} == {fault.caught_by for fault in FAULTS.values()}
 
 
-@pytest.mark.parametrize("fault", FAULTS.values(), ids=lambda fault: fault.name)
-def test_fault_is_caught(fault, shipped, warm, bases, tmp_path: Path) -> None:
-    names = cases_of(fault, shipped)
-    assert names, f"no shipped recipe lets {fault.name} apply"
+@pytest.fixture(scope="module")
+def cases(shipped) -> dict[str, list[str]]:
+    """The recipes that each fault is tried on here; `nox -s faults` tries it on one of every family."""
+    all_faults = ((fault.name, fault) for fault in FAULTS.values())
+    return spread({name: cases_of(fault, shipped) for name, fault in all_faults}, shipped, EACH)
 
-    for name in names:
+
+def test_every_family_is_tried_with_many_faults(cases, shipped) -> None:
+    tried = Counter(shipped[name].family for names in cases.values() for name in names)
+    assert tried.keys() == {recipe.family for recipe in shipped.values()}
+    assert min(tried.values()) >= FEWEST, tried
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=lambda fault: fault.name)
+def test_fault_is_caught(fault, cases, shipped, warm, bases, tmp_path: Path) -> None:
+    assert cases[fault.name], f"no shipped recipe lets {fault.name} apply"
+
+    for name in cases[fault.name]:
         row = fault_row(fault, name, shipped[name], warm, tmp_path / shipped[name].family, bases)
 
         assert row.caught, [result.to_json() for result in row.results if result.status is not Status.PASSED]
