@@ -37,8 +37,8 @@ def _cell(value: Any) -> str:
 def _families() -> list[dict[str, Any]]:
     from harness.families import family, names
 
-    found = [family(name) for name in names()]
-    return [{"name": one.name, "sizes": list(one.sizes), "description": one.description} for one in found]
+    found = {name: family(name) for name in names()}  # an installed one goes by the name it is installed under
+    return [{"name": name, "sizes": list(one.sizes), "description": one.description} for name, one in found.items()]
 
 
 def _checks() -> list[dict[str, Any]]:
