@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,10 +97,15 @@ def _probe(recorder: Recorder, intent: Intent, batch: dict[str, Any]) -> None:
         recorder.stream.emit("probe", name=name, **facts)
 
 
-def check(trace: Path | str, intent: Intent | dict[str, Any] | None = None) -> Results:
+def check(
+    trace: Path | str,
+    intent: Intent | dict[str, Any] | None = None,
+    partners: Mapping[str, Path | str] | None = None,
+) -> Results:
     """Judge a recorded trace with every check, against its own intent or another one.
 
-    Partner runs are those that lie beside it; a check that calls for one which is not there is left out.
+    Partner runs are those in `partners`, traces by the name that a check gives them, and those that lie beside it; a
+    check that calls for one which is not there is left out.
     """
     from harness.checks import CHECKS
     from harness.checks.judging import judge
@@ -109,13 +114,34 @@ def check(trace: Path | str, intent: Intent | dict[str, Any] | None = None) -> R
     recorded = read_trace(Path(trace))
     promised = _intent(intent if intent is not None else recorded.header.get("intent"), recorded.directory)
     name = str(recorded.header.get("recipe_id", Path(trace).name))
-    partners = _partners_beside(Path(trace), name, [partner.name for one in CHECKS for partner in one.partners])
+    there = _partners_beside(Path(trace), name, [partner.name for one in CHECKS for partner in one.partners])
+    there |= {name: read_trace(Path(place)) for name, place in (partners or {}).items()}
+    for given in partners or {}:
+        _refuse_idle(given, promised, there)
     judged = [
         one
         for one in CHECKS
-        if any(need.refusal(promised) for need in one.needs) or partners.keys() >= {p.name for p in one.partners}
+        if any(need.refusal(promised) for need in one.needs) or there.keys() >= {p.name for p in one.partners}
     ]
-    return Results(judge(one, name, promised, recorded, partners) for one in judged)
+    return Results(judge(one, name, promised, recorded, there) for one in judged)
+
+
+def _refuse_idle(partner: str, intent: Intent, there: Collection[str]) -> None:
+    """Refuse a partner run that was given and that no check will look at."""
+    from harness.checks import CHECKS
+
+    takers = {one.name: [p.name for p in one.partners] for one in CHECKS}
+    takers = {name: named for name, named in takers.items() if partner in named}
+    if not takers:
+        known = ", ".join(dict.fromkeys(p.name for one in CHECKS for p in one.partners))
+        raise Refused(f"no check takes a partner run {partner!r}", do=f"there are {known}")
+    about = f"partner run {partner}: {next(iter(takers))}"
+    reasons = [[reason for need in CHECKS[name].needs if (reason := need.refusal(intent))] for name in takers]
+    if all(reasons):
+        raise Refused(f"{about} does not apply: {reasons[0][0].value}", do="say in the intent what it is about")
+    lacking = [[name for name in named if name not in there] for named in takers.values()]
+    if all(lacking):
+        raise Refused(f"{about} takes {', '.join(lacking[0])} too", do="give each")
 
 
 def compare(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 def check(
     trace: Annotated[Path, typer.Argument(help="a trace directory", show_default=False)],
     intent: Annotated[Path | None, typer.Option(help="judge against this intent file (YAML) instead")] = None,
+    partners: Annotated[
+        list[str] | None,
+        typer.Option("--with", metavar="NAME=TRACE", help="another run, for checks that compare runs; may be repeated"),
+    ] = None,
     as_json: AsJson = False,
 ) -> int:
     """Judge a recorded trace again."""
@@ -25,17 +30,32 @@ def check(
     from harness.trace.reader import read_trace
     from harness.verdict import exit_status
 
-    results = judged(trace, _intent_of(read_trace(trace).header, trace, intent))
+    given = _partners_of(partners or [])
+    results = judged(trace, _intent_of(read_trace(trace).header, trace, intent), given)
     if as_json:
         print_json([result.to_json() for result in results])
         return exit_status(results)
     print(recipe_line(results[0].recipe, results, None, colour=colour()))
     again = f"harness check {trace}" + (f" --intent {intent}" if intent else "")
+    again += "".join(f" --with {name}={place}" for name, place in given.items())
     for result in results:
         if result.status.value in ("failed", "warned", "blocked"):
             print(f"\n{failure_block(result, again, colour=colour())}")
     print(f"\n{closing_lines(Summary.of(results), colour=colour())}")
     return exit_status(results)
+
+
+def _partners_of(pairs: Sequence[str]) -> dict[str, Path]:
+    """Partner runs by name, as they were given."""
+    partners: dict[str, Path] = {}
+    for pair in pairs:
+        name, equals, place = pair.partition("=")
+        if not (name and equals and place):
+            raise Refused(f"--with {pair!r} is not written as NAME=TRACE", do="as in --with scaler_fp16=DIR")
+        if name in partners:
+            raise Refused(f"--with {name} is given twice", do="give each partner run once")
+        partners[name] = Path(place)
+    return partners
 
 
 def _intent_of(header: dict[str, Any], trace: Path, file: Path | None) -> Intent:
