@@ -1,0 +1,74 @@
+"""What was saved is loaded once more by an interpreter that has imported nothing: forks of a warm parent hide nothing.
+
+It is started with -I: no environment, no user's folder, no working directory leads it to modules of ours but the
+installed package, and of that it imports nothing but what loads directories.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.checks import CHECKS
+from harness.checks.judging import judge
+from harness.families import family
+from harness.intent import Intent
+from harness.launch.job import SINGLE_THREADED
+from harness.places import RELOAD, REQUEST
+from harness.recipe import read_suite
+from harness.session import Session
+from harness.trace.reader import read_trace
+
+SUITES = sorted((Path(__file__).parents[2] / "suites").glob("*.yaml"), key=lambda path: path.stem)
+ALONE = """
+import json, sys
+from harness.reloading.jobs import reload
+reload(json.load(open(sys.argv[1])))
+strangers = [name for name in sys.modules if name.startswith(("harness.families", "harness.making", "harness.tuning"))]
+sys.exit(", ".join(strangers) or 0)
+"""
+
+
+def _one_of_each_system() -> dict[str, tuple[str, Any]]:
+    """The first recipe of each package of families that saves a directory, by the package's name."""
+    first: dict[str, tuple[str, Any]] = {}
+    for path in SUITES:
+        suite = read_suite(path)
+        for name, recipe in suite.recipes.items():
+            system = type(family(recipe.family)).__module__.split(".")[2]
+            if recipe.saves == "full" and recipe.start_from == "fresh":
+                first.setdefault(system, (f"{suite.name}/{name}", recipe))
+    return first
+
+
+SYSTEMS = _one_of_each_system()
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_a_fresh_interpreter_finds_what_the_warm_one_found(system: str, warm: Any, bases: Path, tmp_path: Path) -> None:
+    recipe_id, recipe = SYSTEMS[system]
+    results = Session(warm, tmp_path, bases=bases).results(recipe_id, recipe, [check.name for check in CHECKS])
+    run = next((tmp_path / "runs").glob("*/trace")).parent
+    forked = (run / "trace" / "reload" / "events.jsonl").read_text()
+
+    request = json.loads((run / RELOAD / REQUEST).read_text())
+    shutil.rmtree(run / "trace" / "reload")
+    request["modules"] = str(tmp_path / "modules")
+    (tmp_path / "request.json").write_text(json.dumps(request))
+    command = [sys.executable, "-I", "-c", ALONE, str(tmp_path / "request.json")]
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), **SINGLE_THREADED}
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    assert (run / "trace" / "reload" / "events.jsonl").read_text() == forked
+    trace = read_trace(run / "trace")
+    intent = Intent.model_validate(trace.header["intent"])
+    again = {check.name: judge(check, recipe_id, intent, trace, {}) for check in CHECKS if not check.partners}
+    assert {name: result.status for name, result in again.items()} == {name: results[name].status for name in again}
