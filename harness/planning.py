@@ -17,6 +17,7 @@ from harness.families.family import components_of
 from harness.memory import NOT_INCLUDED, Counts, Machine, estimator_name, needs
 from harness.memory.counts import text_of
 from harness.recipe import COMPONENTS, Recipe, read_suite
+from harness.refusal import Refused
 from harness.seams import Seams
 
 if TYPE_CHECKING:
@@ -34,10 +35,20 @@ class Question:
 
 
 def family_plan(name: str, size: str, question: Question | None = None) -> dict[str, Any]:
-    """Total, count per component, and the trainable count of each of the family's tuning modes."""
+    """Total, count per component, and the trainable count of each of the family's tuning modes that the size allows:
+    a small model may have fewer layers than a mode trains."""
     chosen = family(name)
     modes = {mode: Recipe(family=name, **settings) for mode, settings in chosen.modes().items()}
-    return _plan(chosen, size, modes, question)
+    allowed = {mode: recipe for mode, recipe in modes.items() if _allowed(chosen, recipe, size)}
+    return _plan(chosen, size, allowed, question)
+
+
+def _allowed(chosen: Family, recipe: Recipe, size: str) -> bool:
+    try:
+        chosen.intent(recipe.model_copy(update={"size": size}))
+    except Refused:
+        return False
+    return True
 
 
 def suite_plan(path: Path, size: str, question: Question | None = None) -> list[dict[str, Any]]:

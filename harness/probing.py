@@ -70,8 +70,7 @@ def feeding(recipe: Recipe, inputs: ProbeInputs, family: Family, loaded: Loaded)
     from harness.probes import Feeding
 
     processor = loaded.processor
-    name, sample = _companion(recipe)
-    company = {**inputs.encoded, name: family.encode(sample, processor, NO_LIMIT)}
+    company = {**inputs.encoded, **_company(recipe, family, processor)}
     if "image" in company and not family.text_beside_images:
         del company["text"]
     return Feeding(
@@ -80,7 +79,7 @@ def feeding(recipe: Recipe, inputs: ProbeInputs, family: Family, loaded: Loaded)
         padded=lambda batch, side: family.padded(batch, side, PADDING, processor),
         places=lambda batch: family.image_places(batch, processor),
         connector=family.handles.components["connector"],
-        language=family.handles.layers["language"].replace(r"\.layers$", "$"),
+        layers=family.handles.layers["language"],
     )
 
 
@@ -122,14 +121,21 @@ def _samples(recipe: Recipe) -> dict[str, Any]:
     return {kind: select(shipped, (kind,), 1)[0] for kind in kinds}
 
 
-def _companion(recipe: Recipe) -> tuple[str, Any]:
-    """A sample to share a batch with those of the probes: of several images, or more text where there are none."""
+def _company(recipe: Recipe, family: Family, processor: Any) -> dict[str, dict[str, Any]]:
+    """A sample to share a batch with those of the probes: of several images, or more text where there are none.
+
+    A family that takes one image a sample is given another sample of one.
+    """
     from harness.data import SHIPPED, read_samples, select
+    from harness.refusal import Refused
 
     shipped = read_samples(SHIPPED)
     if set(recipe.data.mix) == {"text"}:
-        return "text-2", select(shipped, ("text",), 2)[1]
-    return "several", select(shipped, ("several",), 1)[0]
+        return {"text-2": family.encode(select(shipped, ("text",), 2)[1], processor, NO_LIMIT)}
+    try:
+        return {"several": family.encode(select(shipped, ("several",), 1)[0], processor, NO_LIMIT)}
+    except Refused:
+        return {"image-2": family.encode(select(shipped, ("image",), 2)[1], processor, NO_LIMIT)}
 
 
 def _collated(encoded: list[dict[str, Any]], family: Family, loaded: Loaded) -> dict[str, Any]:

@@ -54,11 +54,10 @@ def parameters_of(model: nn.Module, part: Tune, family: Family) -> list[nn.Param
     if part.component not in family.handles.components:
         return []
     if part.last:
-        (stack,) = _matching(model, family.handles.layers[part.component]).values()
-        layers = list(stack.children())
-        if part.last > len(layers):
-            raise Refused(f"tune: {part.component} has {len(layers)} layers, not {part.last}", do="lower last")
-        return [parameter for layer in layers[-part.last :] for parameter in layer.parameters()]
+        stacks = [list(s.children()) for s in _matching(model, family.handles.layers[part.component]).values()]
+        if part.last > (fewest := min(map(len, stacks))):
+            raise Refused(f"tune: {part.component} has {fewest} layers, not {part.last}", do="lower last")
+        return [p for layers in stacks for layer in layers[-part.last :] for p in layer.parameters()]
     whole = _matching(model, family.handles.components[part.component])
     held = {path: p for outer, module in whole.items() for path, p in module.named_parameters(prefix=outer)}
     return _named(held, part) if part.named else list(held.values())
@@ -85,7 +84,8 @@ def adapter_options(model: nn.Module, recipe: Recipe, family: Family) -> dict[st
     adapter = recipe.peft
     assert adapter is not None
     saved_with_adapter = family.handles.saved_with_adapter
-    kept = [saved_with_adapter[part.component] for part in recipe.tune if part.component in saved_with_adapter]
+    given = [saved_with_adapter[part.component] for part in recipe.tune if part.component in saved_with_adapter]
+    kept = [name for names in given for name in ((names,) if isinstance(names, str) else names)]
     options: dict[str, Any] = dict(adapter.options)
     if not adapter.is_prompt:
         options["target_modules"] = _targets(adapter.targets)

@@ -27,10 +27,16 @@ if TYPE_CHECKING:
     from harness.data import Sample
     from harness.families.supervision import Answer
 
+_MINI_GEMINI = "harness.families.mini_gemini:MGM"
 SHIPPED = {
     "llava-1.5-7b": "harness.families.llava:LLAVA_7B",
     "llava-1.5-13b": "harness.families.llava:LLAVA_13B",
     "minicpm-llama3-v-2.5": "harness.families.minicpm:MINICPM_LLAMA3_V_2_5",
+    **{
+        f"mini-gemini-{member.lower()}{end}": f"{_MINI_GEMINI}_{member}{end.upper().replace('-', '_')}"
+        for member in ("2B", "7B", "8B", "13B", "8X7B", "34B")
+        for end in ("", "-hd")
+    },
 }
 GROUP = "harness.families"
 
@@ -48,12 +54,13 @@ class Loaded:
 class Handles:
     """The native names by which fine-tuning code reaches the parts of a model, as regular expressions on module paths.
 
-    `layers` names each component's list of layers; `saved_with_adapter` what peft's modules_to_save is given.
+    `layers` names each component's list of layers, or its lists, whose last layers then train together;
+    `saved_with_adapter` what peft's modules_to_save is given, a name or several.
     """
 
     components: dict[str, str]
     layers: dict[str, str]
-    saved_with_adapter: dict[str, str] = field(default_factory=dict)
+    saved_with_adapter: dict[str, str | tuple[str, ...]] = field(default_factory=dict)
 
 
 class Family(Protocol):

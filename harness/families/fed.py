@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.families.padding import padded
 from harness.families.supervision import Answer, Piece
@@ -30,7 +30,10 @@ class Batches(Protocol):
 class FedConversations:
     """The feeding half of a family. Its processor has a tokenizer that names a pad token."""
 
-    fed_by: ClassVar[Batches]
+    @property
+    def fed_by(self) -> Batches:
+        """The module, or the object, that answers."""
+        raise NotImplementedError
 
     def prompt(self, sample: Sample) -> dict[str, Any]:
         return {

@@ -23,7 +23,8 @@ def filled(key: str, shape: Iterable[int]) -> torch.Tensor:
     """The float32 tensor of a canonical key.
 
     Matrices are uniform with the variance of a variance-preserving initialisation (1 / fan-in), scales (vectors named
-    weight) lie around one, biases around zero. The bits come from splitmix64 of the element's index, seeded by the key.
+    weight or gamma) lie around one, biases around zero. The bits come from splitmix64 of the element's index, seeded by
+    the key.
     """
     import torch
 
@@ -38,7 +39,7 @@ def filled(key: str, shape: Iterable[int]) -> torch.Tensor:
     uniform = ((bits >> 11) & ((1 << 53) - 1)).to(torch.float64) * (2 * _UNIT) - 1
     if len(shape) >= 2:
         values = uniform * (3.0 / (count // shape[0])) ** 0.5
-    elif key.endswith("weight"):
+    elif key.endswith(("weight", "gamma")):
         values = 1 + 0.05 * uniform
     else:
         values = 0.05 * uniform

@@ -87,8 +87,10 @@ def _overheard(model: nn.Module, fed: Feeding) -> Iterator[tuple[list[torch.Tens
         given.append(kwargs["inputs_embeds"].clone())
 
     hooks = [
-        _module(model, fed.connector).register_forward_hook(lambda _module, _args, output: made.append(output)),
-        _module(model, fed.language).register_forward_pre_hook(hear, with_kwargs=True),
+        model.get_submodule(_path(model, fed.connector)).register_forward_hook(lambda _m, _args, out: made.append(out)),
+        model.get_submodule(_path(model, fed.layers).rpartition(".")[0]).register_forward_pre_hook(
+            hear, with_kwargs=True
+        ),
     ]
     try:
         yield made, given
@@ -97,8 +99,8 @@ def _overheard(model: nn.Module, fed: Feeding) -> Iterator[tuple[list[torch.Tens
             hook.remove()
 
 
-def _module(model: nn.Module, pattern: str) -> nn.Module:
-    """The first module, however an adapter wraps it, whose own path the pattern matches."""
+def _path(model: nn.Module, pattern: str) -> str:
+    """The path of the first module, however an adapter wraps it, whose own path the pattern matches."""
     whole = re.compile(rf"(?:.*\.)?(?:{pattern})")
-    found: nn.Module = next(module for path, module in model.named_modules() if whole.fullmatch(path))
+    found: str = next(path for path, _ in model.named_modules() if whole.fullmatch(path))
     return found

@@ -25,7 +25,7 @@ class Feeding:
 
     `together` is a batch whose rows hold the samples `names`, some of a probe's own batches among them. `padded`
     widens a batch on a side, `places` says where in it pictures belong; the patterns name the module that makes their
-    features and the one that is given the embeddings.
+    features and the list of layers in the one that is given the embeddings.
     """
 
     names: tuple[str, ...]
@@ -33,7 +33,7 @@ class Feeding:
     padded: Callable[[Batch, str], Batch]
     places: Callable[[Batch], torch.Tensor]
     connector: str
-    language: str
+    layers: str
 
 
 @dataclass(frozen=True)

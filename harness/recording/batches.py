@@ -13,6 +13,7 @@ from harness.trace.fingerprint import as_hex, bits, weights
 from harness.trace.nested import tensors_in
 
 IGNORED_LABEL = -100
+PIXELS = ("pixel_values", "images")  # under which of them a forward takes its pictures
 
 
 def batch_in(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -50,7 +51,7 @@ def batch_facts(inputs: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(ids, torch.Tensor) and ids.dim() == 2:
         facts["samples"] = sample_fingerprints(ids, mask)
         facts["lengths"] = row_lengths(ids, mask)
-    pixels = inputs.get("pixel_values")
+    pixels = next((inputs[name] for name in PIXELS if inputs.get(name) is not None), None)
     if seen := list(tensors_in(pixels)):
         facts["pixels"] = Digest()(seen)
     facts["shapes"] = {name: list(value.shape) for name, value in sorted(inputs.items()) if _is_tensor(value)}

@@ -1,4 +1,4 @@
-"""Tiny base directories of LLaVA and of MiniCPM-V, written and loaded once, and samples to feed them."""
+"""Tiny base directories of the families, written and loaded once, and samples to feed them."""
 
 from __future__ import annotations
 
@@ -60,6 +60,20 @@ def minicpm_loaded(minicpm: Any, minicpm_base: Path) -> Any:
     import torch
 
     return minicpm.load(minicpm_base, torch.float32)
+
+
+@pytest.fixture(scope="session")
+def mini_gemini(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Mini-Gemini's families and their tiny directories."""
+    from transformers import dynamic_module_utils
+
+    from harness import stack
+    from tests.families.mini_gemini_bases import MiniGeminis
+
+    stack.quiet()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(dynamic_module_utils, "HF_MODULES_CACHE", str(tmp_path_factory.mktemp("mini_gemini_modules")))
+        yield MiniGeminis(tmp_path_factory.mktemp("mini_gemini"))
 
 
 @pytest.fixture(scope="session")

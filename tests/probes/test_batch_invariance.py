@@ -67,7 +67,7 @@ def probed() -> Probed:
         padded=padded,
         places=lambda given: given["input_ids"] == IMAGE,
         connector="connector$",
-        language="language$",
+        layers=r"language\.head$",
     )
     return Probed(Reader(), {"image": batch([image], first), "text": batch([text])}, feeding=fed)
 
