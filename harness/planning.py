@@ -109,8 +109,12 @@ def _tuned(chosen: Family, model: nn.Module, recipe: Recipe, text: Any) -> Count
 
     from harness.tuning import tune
 
+    trained = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
     with torch.device("meta"):  # what peft adds would else be made and filled
-        return Counts.of(tune(_twin(model) if recipe.peft else model, recipe, chosen, Seams()), text)
+        counts = Counts.of(tune(_twin(model) if recipe.peft else model, recipe, chosen, Seams()), text)
+    for parameter, requires_grad in trained:  # what comes frozen is kept so: the next mode must not take it for that
+        parameter.requires_grad_(requires_grad)
+    return counts
 
 
 def _twin(model: nn.Module) -> nn.Module:

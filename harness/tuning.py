@@ -24,20 +24,36 @@ if TYPE_CHECKING:
 def tune(model: nn.Module, recipe: Recipe, family: Family, seams: Seams) -> nn.Module:
     """Freeze and thaw the model's parts, add adapters, and hand back the model that is to be trained.
 
-    Raises Refused where the recipe names something that the model does not have.
+    What the model's own code keeps fixed stays fixed, in whatever is tuned. Raises Refused where the recipe names
+    something that the model does not have.
     """
+    fixed = {id(parameter) for parameter in model.parameters() if not parameter.requires_grad}
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     if recipe.peft:
         options = adapter_options(model, recipe, family)
         model = _with_adapter(model, seams.alter(Seam.ADAPTER_OPTIONS, options, Moment(model=model)), recipe.peft)
+        _freeze_in_copies(model, fixed)
     else:
         for part in recipe.tune:
             for parameter in parameters_of(model, part, family):
-                parameter.requires_grad_(True)
+                parameter.requires_grad_(id(parameter) not in fixed)
     if recipe.checkpointing:
         stack.turn_on_checkpointing(model)
     return seams.alter(Seam.AFTER_TUNING, model, Moment(model=model))
+
+
+def _freeze_in_copies(model: nn.Module, fixed: set[int]) -> None:
+    """peft sets everything in its copy of a module to train: what is fixed in the original is frozen there again."""
+    wrapper: Any
+    for wrapper in model.modules():
+        if not hasattr(wrapper, "original_module"):
+            continue
+        own = {name for name, parameter in wrapper.original_module.named_parameters() if id(parameter) in fixed}
+        for copy in wrapper.modules_to_save.values():
+            for name, parameter in copy.named_parameters():
+                if name in own:
+                    parameter.requires_grad_(False)
 
 
 def add_tokens(loaded: Loaded, tokens: Sequence[str]) -> None:

@@ -54,6 +54,21 @@ def byte_level_bpe(vocabulary: int, corpus: tuple[str, ...]) -> tuple[dict[str, 
     return _learned(trained, trainer, corpus, vocabulary)
 
 
+def metaspace_tokenizer(vocab: dict[str, int], merges: Merges, special: list[str]) -> Any:
+    """A tokenizers object as Llama's, special tokens after all others. Asked for special tokens, it begins a text."""
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
+
+    core = Tokenizer(models.BPE(vocab=vocab, merges=merges, unk_token=_UNKNOWN, fuse_unk=True, byte_fallback=True))
+    core.pre_tokenizer = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="first")
+    core.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
+    core.post_processor = processors.TemplateProcessing(single=f"{_BEGIN} $A", special_tokens=[(_BEGIN, vocab[_BEGIN])])
+    known = (_UNKNOWN, _BEGIN, _END, *special)
+    core.add_special_tokens([AddedToken(token, normalized=False, special=True) for token in known])
+    return core
+
+
 def byte_level_tokenizer(vocab: dict[str, int], merges: Merges, special: list[str]) -> Any:
     """A tokenizers object as Llama 3's, its special tokens after all others. It puts no begin token before a text."""
     from tokenizers import AddedToken, Tokenizer, decoders, models, processors

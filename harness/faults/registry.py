@@ -15,6 +15,7 @@ from harness.seams import Alteration, Seam, Seams
 Applies = Callable[[Recipe], bool]
 MODULES = (
     "parameters",
+    "fixed",
     "gradients",
     "precision",
     "steps",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from harness.data import Sample, decoded_images
-from harness.data.sample import MARKER
 from harness.families.budget import refuse_too_long
 from harness.families.minicpm import tokens
+from harness.families.minicpm.templates import LLAMA3, Template
 from harness.families.supervision import IGNORED_LABEL, Answer, Piece, labels_for
 
 if TYPE_CHECKING:
@@ -17,41 +18,82 @@ if TYPE_CHECKING:
     from PIL import Image
 
 
-def pieces_of(sample: Sample) -> list[Piece]:
-    """The training template's text of a sample, cut where supervision begins and ends; a mark for every picture."""
-    pieces = [Piece(tokens.BEGIN, supervised=False)]
-    for turn in sample.turns:
-        header = f"{tokens.HEADER}{turn.speaker}{tokens.HEADER_END}\n\n"
-        said = f"{turn.text.replace(MARKER, tokens.PICTURE).strip()}{tokens.TURN_END}"
-        pieces += [Piece(header, supervised=False), Piece(said, supervised=turn.speaker == "assistant")]
-    return pieces
+@dataclass(frozen=True)
+class MiniCPMBatches:
+    """What the training script makes of conversations under one of its templates."""
+
+    template: Template = LLAMA3
+
+    def pieces_of(self, sample: Sample) -> list[Piece]:
+        """The training template's text, cut where supervision begins and ends; a mark for every picture."""
+        return self.template.pieces_of(sample)
+
+    def answers_of(self, sample: Sample) -> list[Answer]:
+        """What is learned, as text."""
+        return self.template.answers_of(sample)
+
+    def encode(self, sample: Sample, processor: Any, max_length: int) -> dict[str, Any]:
+        """One sample as model inputs; see Family.encode."""
+        import torch
+
+        images = decoded_images(sample)
+        marked = self.pieces_of(sample)
+        inputs = processor(text=["".join(piece.text for piece in marked)], images=images or None, return_tensors="pt")
+        pieces = list(_expanded(marked, images, processor))
+        if self.template.piecewise:
+            ids, own = _each_piece(pieces, processor.tokenizer)
+        else:
+            ids = inputs["input_ids"][0].tolist()
+            own = labels_for(pieces, ids, processor.tokenizer, sample.id)
+        bounds = processor.image_bound(torch.tensor(ids))
+        refuse_too_long(sample.id, len(ids), int((bounds[:, 1] - bounds[:, 0]).sum()), max_length)
+        return {
+            "input_ids": torch.tensor(ids),
+            "position_ids": torch.arange(len(ids)),
+            "labels": torch.tensor(shifted(own, self.template.turn_end(processor.tokenizer))),
+            "image_bound": bounds,
+            "pixel_values": inputs["pixel_values"][0],
+            "tgt_sizes": inputs["tgt_sizes"][0],
+        }
+
+    def collate(self, encoded: list[dict[str, Any]], processor: Any) -> dict[str, Any]:
+        """A batch padded on the right. What belongs to pictures stays in lists, one entry for each sample."""
+        import torch
+
+        def padded(name: str, value: int) -> torch.Tensor:
+            rows = [one[name] for one in encoded]
+            return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=value)
+
+        lengths = torch.tensor([len(one["input_ids"]) for one in encoded])
+        ids = padded("input_ids", processor.tokenizer.pad_token_id)
+        return {
+            "input_ids": ids,
+            "position_ids": padded("position_ids", 0),
+            "attention_mask": (torch.arange(ids.shape[1]) < lengths[:, None]).long(),
+            "labels": padded("labels", IGNORED_LABEL),
+            **{name: [one[name] for one in encoded] for name in ("image_bound", "pixel_values", "tgt_sizes")},
+        }
+
+    def image_places(self, batch: dict[str, Any], processor: Any) -> torch.Tensor:
+        """Where the features of pictures are written, bool of shape (batch, length)."""
+        import torch
+
+        places = torch.zeros(batch["input_ids"].shape, dtype=torch.bool)
+        for row, bounds in zip(places, batch["image_bound"], strict=True):
+            for start, end in bounds.tolist():
+                row[start:end] = True
+        return places
 
 
-def answers_of(sample: Sample) -> list[Answer]:
-    """What is learned, as text: each answer and the end of its turn, and that end once more where a turn follows."""
-    said = [f"{turn.text.strip()}{tokens.TURN_END}" for turn in sample.turns if turn.speaker == "assistant"]
-    return [*(Answer(text, more=tokens.TURN_END) for text in said[:-1]), *(Answer(text) for text in said[-1:])]
-
-
-def encode(sample: Sample, processor: Any, max_length: int) -> dict[str, Any]:
-    """One sample as model inputs; see Family.encode."""
-    import torch
-
-    images = decoded_images(sample)
-    pieces = pieces_of(sample)
-    inputs = processor(text=["".join(piece.text for piece in pieces)], images=images or None, return_tensors="pt")
-    ids = inputs["input_ids"][0].tolist()
-    bounds = inputs["image_bound"][0]
-    refuse_too_long(sample.id, len(ids), int((bounds[:, 1] - bounds[:, 0]).sum()), max_length)
-    own = labels_for(list(_expanded(pieces, images, processor)), ids, processor.tokenizer, sample.id)
-    return {
-        "input_ids": inputs["input_ids"][0],
-        "position_ids": inputs["position_ids"][0],
-        "labels": torch.tensor(shifted(own, processor.tokenizer.eot_id)),
-        "image_bound": bounds,
-        "pixel_values": inputs["pixel_values"][0],
-        "tgt_sizes": inputs["tgt_sizes"][0],
-    }
+def _each_piece(pieces: list[Piece], tokenizer: Any) -> tuple[list[int], list[int]]:
+    """Ids and own labels of pieces that are tokenized one by one, without a begin token."""
+    ids: list[int] = []
+    labels: list[int] = []
+    for piece in pieces:
+        found = tokenizer(piece.text, add_special_tokens=False)["input_ids"]
+        ids += found
+        labels += found if piece.supervised else [IGNORED_LABEL] * len(found)
+    return ids, labels
 
 
 def shifted(labels: Sequence[int], turn_end: int) -> list[int]:
@@ -61,36 +103,6 @@ def shifted(labels: Sequence[int], turn_end: int) -> list[int]:
     """
     over = ((here != IGNORED_LABEL and then == IGNORED_LABEL, then) for here, then in pairwise(labels))
     return [*(turn_end if ended else then for ended, then in over), IGNORED_LABEL]
-
-
-def collate(encoded: list[dict[str, Any]], processor: Any) -> dict[str, Any]:
-    """A batch padded on the right. What belongs to pictures stays in lists, one entry for each sample."""
-    import torch
-
-    def padded(name: str, value: int) -> torch.Tensor:
-        rows = [one[name] for one in encoded]
-        return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=value)
-
-    lengths = torch.tensor([len(one["input_ids"]) for one in encoded])
-    ids = padded("input_ids", processor.tokenizer.pad_token_id)
-    return {
-        "input_ids": ids,
-        "position_ids": padded("position_ids", 0),
-        "attention_mask": (torch.arange(ids.shape[1]) < lengths[:, None]).long(),
-        "labels": padded("labels", IGNORED_LABEL),
-        **{name: [one[name] for one in encoded] for name in ("image_bound", "pixel_values", "tgt_sizes")},
-    }
-
-
-def image_places(batch: dict[str, Any], processor: Any) -> torch.Tensor:
-    """Where the features of pictures are written, bool of shape (batch, length)."""
-    import torch
-
-    places = torch.zeros(batch["input_ids"].shape, dtype=torch.bool)
-    for row, bounds in zip(places, batch["image_bound"], strict=True):
-        for start, end in bounds.tolist():
-            row[start:end] = True
-    return places
 
 
 def _expanded(pieces: list[Piece], images: list[Image.Image], processor: Any) -> Iterator[Piece]:

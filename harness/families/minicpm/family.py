@@ -1,17 +1,24 @@
-"""MiniCPM-Llama3-V 2.5 as a family: built full and tiny, written, loaded, fed, and what it promises."""
+"""MiniCPM-Llama3-V 2.5 as a family: built full and tiny, written, loaded, fed, and what it promises.
+
+The others that come with code differ from it in what its methods give.
+"""
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness.families.family import Handles, Loaded
 from harness.families.fed import Batches, FedConversations
-from harness.families.minicpm import batches, modes, names, processing, refusals, tokens
+from harness.families.minicpm import modes, names, processing, refusals, tokens
+from harness.families.minicpm.batches import MiniCPMBatches
 from harness.families.minicpm.configuration import configuration
-from harness.families.minicpm.dimensions import PUBLISHED, TINY, Dimensions
-from harness.families.promises import intent_from
+from harness.families.minicpm.dimensions import PUBLISHED, TINY
+from harness.families.promises import Tables, intent_from
 from harness.families.supervision import IGNORED_LABEL
 from harness.intent import Intent
 from harness.recipe import Recipe
@@ -24,10 +31,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MiniCPM(FedConversations):
-    """A MiniCPM-V whose code comes in its directory."""
+    """A MiniCPM-V whose code comes in its directory: 2.5, and what the others share with it."""
 
     name: str
-    full: Dimensions
+    full: Any
     description: str = ""
     sizes: tuple[str, ...] = ("full", "tiny")
     library_modules: tuple[str, ...] = (
@@ -43,18 +50,41 @@ class MiniCPM(FedConversations):
     text_beside_images: bool = False
     naming: ClassVar[Naming] = Naming((), names.COMPONENTS)
     handles: ClassVar[Handles] = names.HANDLES
-    fed_by: ClassVar[Batches] = batches
+    fed_by: ClassVar[Batches] = MiniCPMBatches()
+    tiny: ClassVar[Any] = TINY
+    model_code: ClassVar[str] = "harness.families.minicpm.code_files.modeling_minicpmv"
+    rules: ClassVar[tuple[Callable[[Recipe], None], ...]] = refusals.OF_2_5
 
-    def dimensions(self, size: str) -> Dimensions:
-        return self.full if size == "full" else TINY
+    def dimensions(self, size: str) -> Any:
+        return self.full if size == "full" else self.tiny
+
+    def configuration(self, d: Any) -> Any:
+        """The model's configuration at some sizes."""
+        return configuration(d)
+
+    def tables(self, d: Any) -> Tables:
+        """What is published of some sizes."""
+        return names.tables(d)
+
+    def special_ids(self) -> dict[str, Any]:
+        """What the tiny model's generation configuration says of tokens."""
+        ids = tokens.ids(TINY)
+        ends = [ids[tokens.END], ids[tokens.TURN_END]]
+        return {"bos_token_id": ids[tokens.BEGIN], "eos_token_id": ends, "pad_token_id": ids[tokens.PAD]}
+
+    def feeding_parts(self) -> tuple[Any, Any]:
+        """The tiny model's image processor and tokenizer."""
+        return processing.image_processor(TINY), processing.tokenizer(TINY, *processing.vocabulary(TINY))
+
+    def code_files(self) -> list[Path]:
+        """The code files of its directories."""
+        return processing.code_files()
 
     def meta_model(self, size: str) -> nn.Module:
         import torch
 
-        from harness.families.minicpm.code_files.modeling_minicpmv import MiniCPMV
-
         with torch.device("meta"):
-            model: nn.Module = MiniCPMV(configuration(self.dimensions(size)))
+            model: nn.Module = import_module(self.model_code).MiniCPMV(self.configuration(self.dimensions(size)))
         return model
 
     def write_base(self, directory: Path) -> None:
@@ -63,19 +93,15 @@ class MiniCPM(FedConversations):
         from harness.families.weights import write_sharded
 
         write_sharded(directory, {key: tuple(v.shape) for key, v in self.meta_model("tiny").state_dict().items()})
-        config = configuration(TINY)
+        config = self.configuration(self.tiny)
         config.architectures = [names.MODEL_CLASS]
         config.auto_map = dict(processing.MODEL_CODE)
         config.save_pretrained(directory)
-        ids = tokens.ids(TINY)
-        GenerationConfig(
-            bos_token_id=ids[tokens.BEGIN],
-            eos_token_id=[ids[tokens.END], ids[tokens.TURN_END]],
-            pad_token_id=ids[tokens.PAD],
-        ).save_pretrained(directory)
-        processing.image_processor(TINY).save_pretrained(directory)
-        processing.tokenizer(TINY, *processing.vocabulary(TINY)).save_pretrained(directory)
-        processing.write_code(directory)
+        GenerationConfig(**self.special_ids()).save_pretrained(directory)
+        for part in self.feeding_parts():
+            part.save_pretrained(directory)
+        for path in self.code_files():
+            shutil.copyfile(path, directory / path.name)
 
     def load(self, directory: Path, dtype: torch.dtype) -> Loaded:
         from transformers import AutoModel, AutoProcessor
@@ -99,8 +125,9 @@ class MiniCPM(FedConversations):
         return {"data": _without_labels(batch)}
 
     def intent(self, recipe: Recipe) -> Intent:
-        refusals.refuse(recipe)
-        return intent_from(recipe, names.tables(self.dimensions(recipe.size)))
+        for rule in self.rules:
+            rule(recipe)
+        return intent_from(recipe, self.tables(self.dimensions(recipe.size)))
 
     def modes(self) -> dict[str, dict[str, Any]]:
         return modes.MODES

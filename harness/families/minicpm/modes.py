@@ -1,4 +1,4 @@
-"""How MiniCPM-Llama3-V 2.5 is tuned: the options of its published scripts, and what people change about them."""
+"""How MiniCPM-V is tuned: the options of its published scripts, and what people change about them."""
 
 from __future__ import annotations
 
@@ -32,3 +32,5 @@ MODES: dict[str, dict[str, Any]] = {
     },
     "last-layers": {"tune": {"connector": "all", "language": {"last": 2}, "lm_head": "all"}},
 }
+# 2.0 is the script's default model; its head is small enough to be told apart from its embeddings by name alone.
+OF_2_0 = {name: MODES[name] for name in MODES if name != "lora-qk"}

@@ -33,11 +33,15 @@ CHAT_TEMPLATE = (
 _HEADERS = ("user\n\n", "assistant\n\n")  # one token each for the role and for the line ends, as in Llama 3
 
 
+def code_files() -> list[Path]:
+    """The files that are copied into a directory."""
+    return [path for path in sorted(CODE.glob("*.py")) if path.name != "__init__.py"]
+
+
 def write_code(directory: Path) -> None:
     """Copy the code files into a directory."""
-    for path in sorted(CODE.glob("*.py")):
-        if path.name != "__init__.py":
-            shutil.copyfile(path, directory / path.name)
+    for path in code_files():
+        shutil.copyfile(path, directory / path.name)
 
 
 def vocabulary(d: Dimensions) -> tuple[dict[str, int], Merges]:
@@ -64,8 +68,8 @@ def tokenizer(d: Dimensions, vocab: dict[str, int], merges: Merges) -> Any:
     )
 
 
-def image_processor(d: Dimensions) -> Any:
-    """The image processor of the code files."""
+def image_processor(d: Any, **options: Any) -> Any:
+    """The image processor of the code files, for a model of these sizes."""
     from harness.families.minicpm.code_files.image_processing_minicpmv import MiniCPMVImageProcessor
 
     return MiniCPMVImageProcessor(
@@ -75,4 +79,5 @@ def image_processor(d: Dimensions) -> Any:
         image_feature_size=d.queries,
         auto_map=dict(PROCESSOR_CODE),
         processor_class=PROCESSOR_CLASS,
+        **options,
     )

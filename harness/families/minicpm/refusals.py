@@ -1,17 +1,12 @@
-"""What the published code cannot do, known from the recipe alone."""
+"""What the published code cannot do, known from the recipe alone.
+
+Each raises Refused, with the remedy, for a recipe that would fail in the middle of training.
+"""
 
 from __future__ import annotations
 
 from harness.recipe import Recipe
 from harness.refusal import Refused
-
-
-def refuse(recipe: Recipe) -> None:
-    """Raise Refused, with the remedy, for a recipe that would fail in the middle of training."""
-    _text_beside_pictures(recipe)
-    _checkpointing_over_frozen_embeddings(recipe)
-    _regularisation_of_no_loss(recipe)
-    _prompts_before_a_dict(recipe)
 
 
 def _text_beside_pictures(recipe: Recipe) -> None:
@@ -59,3 +54,7 @@ def _prompts_before_a_dict(recipe: Recipe) -> None:
             "one dict",
             do="use a method that sits on layers, such as lora or ia3",
         )
+
+
+OF_ONE_DICT = (_regularisation_of_no_loss, _prompts_before_a_dict)
+OF_2_5 = (_text_beside_pictures, _checkpointing_over_frozen_embeddings, *OF_ONE_DICT)

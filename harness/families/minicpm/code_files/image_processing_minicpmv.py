@@ -1,4 +1,4 @@
-"""From a picture of any size to slices of about one size, each as a row of patches.
+"""From a picture of any size to slices of about one size, each as a row of patches, or, for 2.0, as it is.
 
 Sizes are (width, height) and grids (columns, rows); target sizes are (rows, columns) of patches, as the model takes.
 """
@@ -62,7 +62,7 @@ class MiniCPMVImageProcessor(BaseImageProcessor):
         given = [images] if isinstance(images, Image.Image) else list(images)
         pixels = [self.normalised(slice_) for image in given for slice_ in self.slices(image.convert("RGB"))]
         sizes = [[one.shape[1] // self.patch_size, one.shape[2] // self.patch_size] for one in pixels]
-        rows = [torch.from_numpy(self.in_a_row(one)) for one in pixels]
+        rows = [torch.from_numpy(one if self.version < 2.5 else self.in_a_row(one)) for one in pixels]
         return BatchFeature(data={"pixel_values": rows, "tgt_sizes": torch.tensor(sizes, dtype=torch.int32)})
 
     def slices(self, image: Image.Image) -> list[Image.Image]:
