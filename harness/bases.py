@@ -10,16 +10,18 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from harness.checkpoint.files import part_path
 from harness.disk import refuse_full_disk
 from harness.families.promises import WEIGHTS
 from harness.launch import Job, last_lines
 from harness.places import INVENTORY, MODULES, REQUEST, SAVED, STREAM
 from harness.recipe import Recipe
-from harness.recipe.fields import Data, EarlierRecipe
+from harness.recipe.fields import Data, EarlierRecipe, Source
+from harness.recipe.starting import base_and_parts, saved_by
 from harness.refusal import Refused
 from harness.reloading.request import Request
 from harness.trace.reader import read_stream
@@ -30,9 +32,13 @@ MakeStage = Callable[[str, Recipe, Path], None]
 
 @dataclass(frozen=True)
 class Base:
-    """A directory to start from, and the folder of what was found in it, if it was verified."""
+    """A directory to start from, the files that are laid over it, and the folder of what was found, if it was verified.
+
+    Of an adapter the file is its configuration.
+    """
 
     directory: Path
+    parts: tuple[dict[str, str], ...] = ()
     verified: Path | None = None
 
     @property
@@ -59,32 +65,39 @@ class Bases:
         self.faults = list(faults)
         self._make_stage = make_stage
 
-    def directory_of(self, recipe: Recipe) -> Path:
-        """Where a recipe starts: its family's own tiny base, a directory by path, or what an earlier recipe saved."""
-        start = recipe.start_from
-        if isinstance(start, EarlierRecipe):
-            earlier = Recipe.model_validate(start.settings)
-            place = self.root / _told_apart(f"{recipe.family}_{start.recipe}", earlier.model_dump_json())
-            self._once(place, lambda: self._make_stage(start.recipe, earlier, place))
+    def start_of(self, recipe: Recipe) -> Base:
+        """Where a recipe starts: its family's own tiny base, a directory by path, what earlier recipes saved."""
+        base, parts = base_and_parts(recipe)
+        files = [(part.kind, self._place(recipe.family, part.source)) for part in parts]
+        laid_over = tuple({"kind": kind, "file": str(part_path(kind, place).resolve())} for kind, place in files)
+        return Base(self._place(recipe.family, base), laid_over)
+
+    def _place(self, family: str, source: Source) -> Path:
+        """The directory that something comes from, once it is there."""
+        if isinstance(source, EarlierRecipe):
+            earlier = saved_by(source)
+            place = self.root / _told_apart(f"{family}_{source.recipe}", earlier.model_dump_json())
+            self._once(place, lambda: self._make_stage(source.recipe, earlier, place))
             return (place / SAVED).resolve()
-        if start != "fresh":
-            return Path(start).resolve()
-        directory = self.root / folder_name(recipe.family)
-        self._once(directory, lambda: self._write(recipe.family, directory))
+        if source != "fresh":
+            return Path(source).resolve()
+        directory = self.root / folder_name(family)
+        self._once(directory, lambda: self._write(family, directory))
         return directory.resolve()
 
     def verified(self, recipe: Recipe) -> Base:
         """The recipe's base, after a process that knows no family has loaded it in the recipe's own precision."""
-        directory = self.directory_of(recipe)
-        place = self.root / f"{self._name_of(directory, recipe)}.{WEIGHTS[recipe.precision]}"
-        self._once(place / INVENTORY, lambda: self._verify(recipe, directory, place))
-        return Base(directory, place)
+        start = self.start_of(recipe)
+        place = self.root / f"{self._name_of(start, recipe)}.{WEIGHTS[recipe.precision]}"
+        self._once(place / INVENTORY, lambda: self._verify(recipe, start, place))
+        return replace(start, verified=place)
 
-    def _name_of(self, directory: Path, recipe: Recipe) -> str:
+    def _name_of(self, start: Base, recipe: Recipe) -> str:
         """A name for all that a verification depends on; for a family's own base, loaded as it comes, that family's."""
         how = [recipe.family, recipe.trust_remote_code, recipe.save.loader, recipe.save.processor_loader]
-        plain = directory.parent == self.root.resolve() and not any(how[2:])
-        return directory.name if plain else _told_apart(directory.name, json.dumps([str(directory), *how]))
+        plain = start.directory.parent == self.root.resolve() and not any(how[2:]) and not start.parts
+        name = start.directory.name
+        return name if plain else _told_apart(name, json.dumps([str(start.directory), start.parts, *how]))
 
     def _write(self, family: str, directory: Path) -> None:
         argument = {"family": family, "directory": str(directory), "faults": self.faults}
@@ -94,19 +107,19 @@ class Bases:
             what = f"the base of {family} could not be written ({ended.description}): {last_lines(output)}"
             raise Refused(what, do=f"see {output}")
 
-    def _verify(self, recipe: Recipe, directory: Path, place: Path) -> None:
+    def _verify(self, recipe: Recipe, start: Base, place: Path) -> None:
         """Encode with the base in one process, load it in another. What cannot be encoded is loaded all the same."""
         place.mkdir(parents=True, exist_ok=True)
         neutral = recipe.model_copy(update={"data": Data()})  # the same samples for every recipe
         settings = neutral.model_dump(mode="json", exclude_defaults=True)
-        argument = {"recipe": settings, "base": str(directory), "place": str(place)}
+        argument = {"recipe": settings, "base": str(start.directory), "place": str(place)}
         output = place / "output.txt"
         limits = recipe.limits
         made = self.workers.makers.run(
             Job("harness.making:make_probe_inputs", argument, str(output), limits.seconds, limits.memory_gb)
         )
-        request = _request(place) if made.code == 0 else asdict(_without_inputs(recipe, directory, place))
-        request["inventory"] = str(place / INVENTORY)
+        request = _request(place) if made.code == 0 else asdict(_without_inputs(recipe, start.directory, place))
+        request.update(inventory=str(place / INVENTORY), parts=start.parts)
         if made.code != 0:
             request["encoding_error"] = last_lines(output) or made.description
         job = Job("harness.reloading.jobs:verify_base", request, str(output), limits.seconds, limits.memory_gb)

@@ -50,6 +50,7 @@ class AdapterIntent(Frozen):
     alpha_pattern: dict[RegexPart, float] = Field(default_factory=dict)
     layers_to_transform: tuple[int, ...] = ()
     layers_pattern: RegexPart | None = None
+    continued: bool = Field(default=False, description="it begins as an earlier run has saved it")
 
     @field_validator("targets", "exclude")
     @classmethod
@@ -65,6 +66,10 @@ class SaveIntent(Frozen):
     model_class: str | None = None
     processor_class: str | None = None
     tokenizer: bool = Field(default=False, description="the tokenizer is there, with the processor or by itself")
+    beside_adapter: str | None = Field(
+        default=None, description="the file for what trains in place beside an adapter; none: peft keeps copies of it"
+    )
+    holds: Patterns = Field(default=(), description="keys that a projector's file holds, whether they trained or not")
 
 
 class Mechanisms(Frozen):
@@ -148,6 +153,10 @@ class Intent(Frozen):
     base: bool = Field(
         default=False, description="the trace holds the inventory of the directory training started from"
     )
+    parts: tuple[str, ...] | None = Field(
+        default=None,
+        description="kinds of files that were laid over the base; none: not said, and judged by what is seen",
+    )
 
     @cached_property
     def naming(self) -> Naming:
@@ -157,6 +166,10 @@ class Intent(Frozen):
     def names_as_trained(self, key: str) -> bool:
         """Whether the parameter of the model itself under this canonical key is meant to train."""
         return _matches(self.trains, key)
+
+    def is_held(self, key: str) -> bool:
+        """Whether a projector's file is meant to hold the parameter under this canonical key."""
+        return _matches(self.save.holds, key)
 
     def is_fixed(self, key: str) -> bool:
         """Whether the parameter under this canonical key is meant never to train."""

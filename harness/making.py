@@ -38,6 +38,7 @@ class Run:
     seams: Seams
     inventory: str | None = None
     reload: bool = False
+    parts: tuple[dict[str, str], ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -119,7 +120,7 @@ def make_run(argument: dict[str, Any]) -> None:
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = recipe.tf32
     faults = seams_with(argument.get("faults", ()))
     places = Path(argument["directory"]), Path(argument["base"])
-    run = Run(recipe, *places, faults, argument["inventory"], argument["reload"])
+    run = Run(recipe, *places, faults, argument["inventory"], argument["reload"], tuple(argument["parts"]))
     stack.use_modules_cache(run.directory / MODULES / "made")
     chosen = family(recipe.family)
     run.trace.mkdir(parents=True, exist_ok=True)
@@ -141,7 +142,8 @@ def _train(run: Run, family: Family, recorder: Recorder, probes: list[str]) -> N
     with _stage(run, recorder, "tune"):
         from harness.tuning import tune
 
-        model = tune(loaded.model, run.recipe, family, run.seams)
+        continued = next((Path(part["file"]).parent for part in run.parts if part["kind"] == "adapter"), None)
+        model = tune(loaded.model, run.recipe, family, run.seams, continued)
     with _stage(run, recorder, "train"):
         from harness.engines import engine
 
@@ -150,7 +152,7 @@ def _train(run: Run, family: Family, recorder: Recorder, probes: list[str]) -> N
         with _stage(run, recorder, "save"):
             from harness.saving import save
 
-            save(loaded, model, run.recipe, run.saved, run.seams)
+            save(loaded, model, run.recipe, family.handles, run.saved, run.seams)
     with _stage(run, recorder, "probe"):
         recorder.finish()
         if probes or run.reload:
@@ -160,12 +162,24 @@ def _train(run: Run, family: Family, recorder: Recorder, probes: list[str]) -> N
 
 def _build(run: Run, family: Family) -> Loaded:
     loaded = family.load(run.base, weights_dtype(run.recipe))
+    _lay_parts_over(run, loaded.model)
     if run.recipe.add_tokens:
         from harness.tuning import add_tokens
 
         add_tokens(loaded, run.recipe.add_tokens)
     loaded.model = run.seams.alter(Seam.AFTER_BUILD, loaded.model, Moment(model=loaded.model, base=run.base))
     return loaded
+
+
+def _lay_parts_over(run: Run, model: Any) -> None:
+    """What earlier stages have left, as their trainers load it: by name, and whatever has no place is not said."""
+    from harness.checkpoint.overlay import lay_over, part_tensors
+
+    for part in run.parts:
+        if part["kind"] != "adapter":
+            file = Path(part["file"])
+            tensors = run.seams.alter(Seam.PART, part_tensors(file), Moment(model=model, base=run.base))
+            lay_over(model, tensors, file.name)
 
 
 def _batches(
@@ -207,11 +221,20 @@ def _write_header(run: Run, family: Family, argument: dict[str, Any]) -> None:
         "intent": family.intent(run.recipe).model_dump(mode="json"),
         "environment": stack.environment(),
         "process": argument["process"],
-        "base": inventory.get("tensors"),
+        "base": _with_parts(inventory, family),
+        "adapter": inventory.get("adapter"),
         "base_roles": inventory.get("roles"),
         "faults": list(argument.get("faults", ())),
     }
     write_atomically(run.trace / "header.json", json.dumps(header, indent=1, sort_keys=True) + "\n")
+
+
+def _with_parts(inventory: dict[str, Any], family: Family) -> dict[str, Any] | None:
+    """The tensors of the base directory, those that other files are laid over in their place."""
+    if not (parts := inventory.get("parts")):
+        return inventory.get("tensors")
+    laid_over = {family.naming.canonical(key): prints for part in parts for key, prints in part.items()}
+    return {**inventory["tensors"], **laid_over}
 
 
 def _probe(run: Run, family: Family, loaded: Loaded, model: Any, recorder: Recorder, names: list[str]) -> None:

@@ -61,7 +61,7 @@ class Runner:
         with disk_errors(directory):
             trace = directory / "trace"
             trace.mkdir(parents=True)
-            base = self.bases.verified(run.recipe) if run.verify else Base(self.bases.directory_of(run.recipe))
+            base = self.bases.verified(run.recipe) if run.verify else self.bases.start_of(run.recipe)
             if base.stream and base.stream.exists():
                 shutil.copytree(base.stream, trace / "base", copy_function=_linked)
             flaws = list(base_flaws(base.record)) if run.verify else []
@@ -78,6 +78,7 @@ class Runner:
             "recipe": run.recipe.model_dump(mode="json", exclude_defaults=True),
             "directory": str(directory),
             "base": str(base.directory),
+            "parts": base.parts,
             "inventory": str(base.inventory) if base.inventory else None,
             "probes": run.probes,
             "reload": run.reload,
@@ -99,7 +100,7 @@ class Runner:
         """Make the run of an earlier recipe, for what it saves. Faults are injected into the run itself alone."""
         run = PlannedRun(recipe, family(recipe.family).intent(recipe))
         place.mkdir(parents=True)
-        self._train(name, run, Base(self.bases.directory_of(recipe)), place)
+        self._train(name, run, self.bases.start_of(recipe), place)
 
     def _journal(self, recipe_id: str, ended: Ended) -> None:
         """One line per run made, in the order they ended: what a session really did."""

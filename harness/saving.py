@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.checkpoint.files import NATIVE, TRAINED
+from harness.checkpoint.files import NATIVE, PROJECTOR, TRAINABLES, TRAINED
+from harness.checkpoint.json_files import CONFIG
 from harness.checkpoint.repair import repair
 from harness.recipe import Recipe
 from harness.seams import Moment, Seam, Seams
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import torch
     from torch import nn
 
-    from harness.families.family import Loaded
+    from harness.families.family import Handles, Loaded
 
 SHARDS = 3
 
 
-def save(loaded: Loaded, model: Any, recipe: Recipe, directory: Path, seams: Seams) -> None:
+def save(loaded: Loaded, model: Any, recipe: Recipe, handles: Handles, directory: Path, seams: Seams) -> None:
     """Write the trained model (or its adapter, or part of it), and what else the recipe names, into the directory."""
     moment = Moment(model=model, base=loaded.directory)
     directory.mkdir(parents=True, exist_ok=True)
@@ -26,8 +31,12 @@ def save(loaded: Loaded, model: Any, recipe: Recipe, directory: Path, seams: Sea
         _save_trained(model, directory)
     elif recipe.saves == "native":
         _save_native(model, directory)
+    elif recipe.saves == "projector":
+        _save_projector(loaded, handles, directory)
     else:
         model.save_pretrained(directory, **seams.alter(Seam.SAVE_OPTIONS, save_options(model, recipe), moment))
+    if recipe.save.beside_adapter:
+        _save_beside_adapter(loaded, model, directory / recipe.save.beside_adapter)
     if recipe.save.processor:
         loaded.processor.save_pretrained(directory)
     if recipe.save.tokenizer:
@@ -50,6 +59,39 @@ def _save_native(model: nn.Module, directory: Path) -> None:
     import torch
 
     torch.save(model.state_dict(), directory / NATIVE)
+
+
+def _save_projector(loaded: Loaded, handles: Handles, directory: Path) -> None:
+    """The first stage's file, as LLaVA's trainer and those after it write it: every parameter whose name has one of
+    the connector's words in it, and the configuration."""
+    words = tuple(word for component in handles.in_projector_file.values() for word in component)
+    chosen = {name: p for name, p in loaded.model.named_parameters() if any(word in name for word in words)}
+    _save_tensors(chosen, directory / PROJECTOR)
+    _save_configuration(loaded, directory)
+
+
+def _save_beside_adapter(loaded: Loaded, model: nn.Module, file: Path) -> None:
+    """What trains and is no adapter, by its name: under the names that it has in memory, as trainers write it."""
+    mark = getattr(model.base_model, "prefix", "lora_")
+    trained = {name: p for name, p in model.named_parameters() if p.requires_grad and mark not in name}
+    _save_tensors(trained, file)
+    if file.name == TRAINABLES[0]:
+        _save_configuration(loaded, file.parent)
+
+
+def _save_configuration(loaded: Loaded, directory: Path) -> None:
+    """The model's configuration, without the names of code files: they are in the base that it will be loaded over."""
+    loaded.model.config.save_pretrained(directory)
+    file = directory / CONFIG
+    settings = json.loads(file.read_text(encoding="utf-8"))
+    if settings.pop("auto_map", None):
+        file.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def _save_tensors(parameters: Mapping[str, torch.Tensor], file: Path) -> None:
+    import torch
+
+    torch.save({name: parameter.detach().cpu().clone() for name, parameter in parameters.items()}, file)
 
 
 def save_options(model: nn.Module, recipe: Recipe) -> dict[str, Any]:

@@ -19,6 +19,7 @@ class Seam(str, Enum):
     """A named point of a run. A function there gets the value (or, around an operation, the call) and the moment."""
 
     BASE_WRITTEN = "base written"  # the directory that training will start from
+    PART = "part"  # the tensors of one file that are about to be laid over the loaded model
     AFTER_BUILD = "after build"  # the model as loaded
     ADAPTER_OPTIONS = "adapter options"  # the options on their way to peft
     AFTER_TUNING = "after tuning"  # the model with its adapters and frozen parts

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from harness.checkpoint.files import refuse_missing_part
 from harness.checkpoint.problems import checkpoint_problems
 from harness.checks import CHECKS, Check
 from harness.checks.judging import judge, switched_off
@@ -20,6 +21,7 @@ from harness.launch import Launcher, WarmParent, can_fork
 from harness.own_code import named
 from harness.planner import plan
 from harness.recipe import Recipe, Suite, read_suite
+from harness.recipe.starting import base_and_parts
 from harness.recipe.suite_checks import AS_EVERYBODY, Judging
 from harness.refusal import Refused
 from harness.result import Result
@@ -139,9 +141,21 @@ def check_buildable(suite: Suite) -> None:
             _check_own_code(recipe)
         except Refused as refused:
             raise Refused(refused.what, where=f"{suite.path}: {name}", do=refused.do) from None
-        if isinstance(recipe.start_from, str) and recipe.start_from != "fresh":
-            for problem in checkpoint_problems(Path(recipe.start_from)):
-                raise Refused(problem, where=f"{suite.path}: {name}: start_from")
+        _check_start(recipe, f"{suite.path}: {name}: start_from")
+
+
+def _check_start(recipe: Recipe, where: str) -> None:
+    """Refuse a directory of the user's own that is damaged, and a part that is not there."""
+    base, parts = base_and_parts(recipe)
+    if isinstance(base, str) and base != "fresh":
+        for problem in checkpoint_problems(Path(base)):
+            raise Refused(problem, where=where)
+    for part in parts:
+        if isinstance(part.source, str):
+            try:
+                refuse_missing_part(part.kind, Path(part.source))
+            except Refused as refused:
+                raise Refused(f"{refused.where}: {refused.what}", where=where, do=refused.do) from None
 
 
 def _check_own_code(recipe: Recipe) -> None:

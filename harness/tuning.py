@@ -15,25 +15,33 @@ from harness.seams import Moment, Seam, Seams
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from torch import nn
 
     from harness.families.family import Loaded
 
 
-def tune(model: nn.Module, recipe: Recipe, family: Family, seams: Seams) -> nn.Module:
+def tune(model: nn.Module, recipe: Recipe, family: Family, seams: Seams, continued: Path | None = None) -> nn.Module:
     """Freeze and thaw the model's parts, add adapters, and hand back the model that is to be trained.
 
-    What the model's own code keeps fixed stays fixed, in whatever is tuned. Raises Refused where the recipe names
-    something that the model does not have.
+    `continued` is the directory of an adapter that the recipe's own goes on with. What the model's own code keeps fixed
+    stays fixed, in whatever is tuned. Raises Refused where the recipe names something that the model does not have.
     """
     fixed = {id(parameter) for parameter in model.parameters() if not parameter.requires_grad}
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     if recipe.peft:
-        options = adapter_options(model, recipe, family)
-        model = _with_adapter(model, seams.alter(Seam.ADAPTER_OPTIONS, options, Moment(model=model)), recipe.peft)
+        parts = recipe.tune if recipe.save.beside_adapter else ()
+        in_place = [parameter for part in parts for parameter in parameters_of(model, part, family)]
+        if continued:
+            model = _with_saved_adapter(model, continued)
+        else:
+            options = adapter_options(model, recipe, family)
+            model = _with_adapter(model, seams.alter(Seam.ADAPTER_OPTIONS, options, Moment(model=model)), recipe.peft)
         _freeze_in_copies(model, fixed)
+        for parameter in in_place:
+            parameter.requires_grad_(id(parameter) not in fixed)
     else:
         for part in recipe.tune:
             for parameter in parameters_of(model, part, family):
@@ -100,7 +108,8 @@ def adapter_options(model: nn.Module, recipe: Recipe, family: Family) -> dict[st
     adapter = recipe.peft
     assert adapter is not None
     saved_with_adapter = family.handles.saved_with_adapter
-    given = [saved_with_adapter[part.component] for part in recipe.tune if part.component in saved_with_adapter]
+    copied = () if recipe.save.beside_adapter else recipe.tune
+    given = [saved_with_adapter[part.component] for part in copied if part.component in saved_with_adapter]
     kept = [name for names in given for name in ((names,) if isinstance(names, str) else names)]
     options: dict[str, Any] = dict(adapter.options)
     if not adapter.is_prompt:
@@ -154,3 +163,17 @@ def _with_adapter(model: nn.Module, options: dict[str, Any], adapter: Adapter) -
             why = f"; {why_unmet(options['target_modules'], [path for path, _ in model.named_modules()])}"
         what = f"peft refused the adapter: {error}{why}"
         raise Refused(what, do="write targets for this model, or start from the one they are for") from error
+
+
+def _with_saved_adapter(model: nn.Module, directory: Path) -> nn.Module:
+    """The model with an adapter as it was saved, set to train on."""
+    import peft
+
+    from harness.checkpoint.fit import adapter_fit
+
+    paths = [path for path, _ in model.named_modules()]
+    try:
+        return peft.PeftModel.from_pretrained(model, directory, is_trainable=True)  # type: ignore[no-any-return]
+    except (TypeError, ValueError, RuntimeError) as error:
+        why = adapter_fit(directory, paths).diagnosis or str(error)
+        raise Refused(f"the adapter in {directory} cannot be continued: {why}", do="start from its own base") from error

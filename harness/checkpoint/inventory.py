@@ -61,16 +61,23 @@ def problem_lines(directory: Path) -> list[str]:
 
 def fingerprints_by_dtype(directory: Path) -> dict[str, dict[str, str]]:
     """Each key's fingerprint under every dtype it may be loaded in. Needs torch and safetensors."""
-    import torch
-    from safetensors.torch import load_file
+    found: dict[str, dict[str, str]] = {}
+    for path in weight_files(directory):
+        found |= part_fingerprints(path)
+    return found
 
+
+def part_fingerprints(path: Path) -> dict[str, dict[str, str]]:
+    """The same for one file of weights, whichever of the two formats."""
+    import torch
+
+    from harness.checkpoint.overlay import part_tensors
     from harness.trace.fingerprint import as_hex, fingerprint
 
     dtypes = (torch.float32, torch.bfloat16, torch.float16)
     return {
         key: {str(dtype).split(".")[-1]: as_hex(fingerprint(tensor.to(dtype))) for dtype in dtypes}
-        for path in weight_files(directory)
-        for key, tensor in load_file(path).items()
+        for key, tensor in part_tensors(path).items()
     }
 
 

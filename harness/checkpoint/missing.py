@@ -10,6 +10,7 @@ from harness.checkpoint.json_files import CONFIG, entries
 from harness.checkpoint.roles import (
     ADAPTER_CONFIGURATION,
     ADAPTER_WEIGHTS,
+    BESIDE_ADAPTER,
     CHAT_TEMPLATE,
     CODE,
     CONFIGURATION,
@@ -18,6 +19,7 @@ from harness.checkpoint.roles import (
     INDEX,
     ORDER,
     PROCESSOR,
+    PROJECTOR_WEIGHTS,
     SPECIAL_TOKENS,
     TOKENIZER,
     TOKENIZER_CONFIGURATION,
@@ -31,13 +33,17 @@ PREPROCESSING = (TOKENIZER, TOKENIZER_CONFIGURATION, SPECIAL_TOKENS, CHAT_TEMPLA
 _OF_THE_BASE: Mapping[str, tuple[str, ...]] = {
     "full": (CONFIGURATION, GENERATION, WEIGHTS, INDEX, CODE, *PREPROCESSING),
     "partial": PREPROCESSING,
+    "projector": PREPROCESSING,
     "adapter": PREPROCESSING,
+    "adapter and trainables": PREPROCESSING,
     "native": (),
 }
 _OF_THE_SAVE: Mapping[str, tuple[str, ...]] = {
     "full": (),
     "partial": (WEIGHTS,),
+    "projector": (CONFIGURATION, PROJECTOR_WEIGHTS),
     "adapter": (ADAPTER_CONFIGURATION, ADAPTER_WEIGHTS),
+    "adapter and trainables": (ADAPTER_CONFIGURATION, ADAPTER_WEIGHTS, BESIDE_ADAPTER),
     "native": (WEIGHTS,),
 }
 
@@ -48,6 +54,8 @@ _CONSEQUENCES: Mapping[str, str] = {
     INDEX: "from_pretrained will not find the shards",
     ADAPTER_CONFIGURATION: "peft cannot tell which modules the adapter is for",
     ADAPTER_WEIGHTS: "peft has nothing to load",
+    PROJECTOR_WEIGHTS: "the connector will be the base's, which was never trained",
+    BESIDE_ADAPTER: "what trained beside the adapter will be the base's",
     TOKENIZER: "AutoTokenizer will find no vocabulary",
     TOKENIZER_CONFIGURATION: "AutoTokenizer cannot tell which tokenizer it is",
     SPECIAL_TOKENS: "the tokenizer will not know where a text begins and ends",
@@ -58,10 +66,12 @@ _CONSEQUENCES: Mapping[str, str] = {
 
 
 def kind_of(played: Played) -> str:
-    """What was saved, by its roles: full, partial (to be laid over a base), adapter or native."""
+    """What was saved, by its roles: full, partial or projector (to be laid over a base), adapter or native."""
     if ADAPTER_CONFIGURATION in played or ADAPTER_WEIGHTS in played:
         return "adapter"
     weights = played.get(WEIGHTS, ())
+    if PROJECTOR_WEIGHTS in played and not weights:
+        return "projector"
     if TRAINED in weights:
         return "partial"
     return "native" if weights and CONFIGURATION not in played and all(map(is_native, weights)) else "full"

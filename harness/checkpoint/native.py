@@ -7,7 +7,7 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.checkpoint.roles import ADAPTER_WEIGHTS, PICKLED, WEIGHTS, roles
+from harness.checkpoint.roles import ADAPTER_WEIGHTS, BESIDE_ADAPTER, PICKLED, PROJECTOR_WEIGHTS, WEIGHTS, roles
 from harness.refusal import Refused
 
 if TYPE_CHECKING:
@@ -29,6 +29,12 @@ def native_files(directory: Path) -> list[Path]:
     played = roles(directory)
     names = {*played.get(WEIGHTS, ()), *played.get(ADAPTER_WEIGHTS, ())}
     return [directory / name for name in sorted(names) if name.endswith(PICKLED)]
+
+
+def beside_files(directory: Path) -> list[Path]:
+    """The files that hold what other weights are laid under: of a connector, of what trained beside an adapter."""
+    played = roles(directory)
+    return [directory / name for role in (PROJECTOR_WEIGHTS, BESIDE_ADAPTER) for name in played.get(role, ())]
 
 
 def native_tensors(path: Path) -> dict[str, torch.Tensor]:

@@ -9,7 +9,7 @@ from harness.checkpoint.code_files import code_files
 from harness.checkpoint.files import TRAINED
 from harness.checkpoint.json_files import ADAPTER_CONFIG, CONFIG, damaged_json
 from harness.checkpoint.native import native_files, native_tensors
-from harness.checkpoint.tensors import weight_files
+from harness.checkpoint.tensors import files_with_weights, weight_files
 from harness.refusal import Refused
 from harness.trace.arrays import read_header, tensors_of
 from harness.trace.json_text import parsed
@@ -77,7 +77,7 @@ def _keys_by_file(directory: Path) -> tuple[Held, list[Refused]]:
     """The keys of every file that can be read, and why the others cannot."""
     held: Held = {}
     damaged = []
-    for path in weight_files(directory) or native_files(directory):
+    for path in files_with_weights(directory):
         try:
             held[path.name] = keys_of(path)
         except Refused as problem:

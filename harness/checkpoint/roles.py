@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 from harness.checkpoint.code_files import code_files
+from harness.checkpoint.files import PROJECTOR, TRAINABLES
 from harness.checkpoint.json_files import CONFIG, PREPROCESSOR_CONFIG, PROCESSOR_CONFIG, TOKENIZER_CONFIG, entries
 
 CONFIGURATION = "configuration"
@@ -16,6 +17,8 @@ WEIGHTS = "weights"
 INDEX = "weight index"
 ADAPTER_CONFIGURATION = "adapter configuration"
 ADAPTER_WEIGHTS = "adapter weights"
+PROJECTOR_WEIGHTS = "projector weights"
+BESIDE_ADAPTER = "weights beside the adapter"
 TOKENIZER = "tokenizer"
 TOKENIZER_CONFIGURATION = "tokenizer configuration"
 SPECIAL_TOKENS = "special tokens"
@@ -34,6 +37,8 @@ _BY_NAME: Mapping[str, tuple[str, ...]] = {
     INDEX: ("*.safetensors.index.json", "*.bin.index.json"),
     ADAPTER_CONFIGURATION: ("adapter_config.json",),
     ADAPTER_WEIGHTS: ("adapter_model.safetensors", "adapter_model.bin"),
+    PROJECTOR_WEIGHTS: (PROJECTOR,),
+    BESIDE_ADAPTER: TRAINABLES,
     TOKENIZER: ("tokenizer.json", "*.model", "*.tiktoken", "vocab.txt"),
     TOKENIZER_CONFIGURATION: (TOKENIZER_CONFIG,),
     SPECIAL_TOKENS: ("special_tokens_map.json",),
@@ -54,6 +59,8 @@ _BY_NAME: Mapping[str, tuple[str, ...]] = {
         "zero_to_fp32.py",
     ),
 }
+PARTS = (ADAPTER_WEIGHTS, PROJECTOR_WEIGHTS, BESIDE_ADAPTER)
+"""Weights that are nothing without a base."""
 _IN_PAIRS = {"vocab.json": "merges.txt"}
 _WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt")
 _SPECIAL = ("bos_token", "eos_token", "pad_token", "unk_token")
@@ -75,8 +82,8 @@ def roles(directory: Path) -> dict[str, list[str]]:
 
 
 def is_weights(name: str) -> bool:
-    """Whether a file of this name holds weights of a model: neither of an adapter, nor a trainer's own state."""
-    others = (*_BY_NAME[ADAPTER_WEIGHTS], *_BY_NAME[TRAINER])
+    """Whether a file of this name holds weights of a model: none of a part of one, nor a trainer's own state."""
+    others = (name for role in (*PARTS, TRAINER) for name in _BY_NAME[role])
     return name.endswith(_WEIGHTS) and not _matches(name, others)
 
 
@@ -85,7 +92,7 @@ def is_native(name: str) -> bool:
     return name.endswith(PICKLED)
 
 
-def _matches(name: str, patterns: tuple[str, ...]) -> bool:
+def _matches(name: str, patterns: Iterable[str]) -> bool:
     return any(fnmatch(name, pattern) for pattern in patterns)
 
 
@@ -122,6 +129,8 @@ ORDER = (
     INDEX,
     ADAPTER_CONFIGURATION,
     ADAPTER_WEIGHTS,
+    PROJECTOR_WEIGHTS,
+    BESIDE_ADAPTER,
     TOKENIZER,
     TOKENIZER_CONFIGURATION,
     SPECIAL_TOKENS,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.checkpoint.native import dtype_name, native_files, native_tensors
+from harness.checkpoint.native import beside_files, dtype_name, native_files, native_tensors
 from harness.refusal import Refused
 from harness.trace.arrays import BITS, read_header, tensors_of
 
@@ -22,13 +22,18 @@ def listed_tensors(directory: Path) -> Listed:
     Native files that hold no state dict are left out: `checkpoint_problems` names them.
     """
     found: Listed = {}
-    for path in weight_files(directory) or native_files(directory):
+    for path in files_with_weights(directory):
         for key, facts in _tensors(path):
             if key in found:
                 both = f"{found[key]['file']} and {path.name} both hold {key}"
                 raise Refused(both, where=str(directory), do="remove the older file")
             found[key] = facts
     return dict(sorted(found.items()))
+
+
+def files_with_weights(directory: Path) -> list[Path]:
+    """Every file of weights that counts: native ones where there are no safetensors files, and those of parts."""
+    return [*(weight_files(directory) or native_files(directory)), *beside_files(directory)]
 
 
 def weight_files(directory: Path) -> list[Path]:

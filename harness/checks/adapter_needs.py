@@ -60,6 +60,8 @@ class _Identity(Probe):
         adapter = intent.adapter
         if adapter is None:
             return None
+        if adapter.continued:
+            return Reason.ADAPTER_CONTINUED
         if adapter.method in NO_IDENTITY or adapter.init is False or str(adapter.init).lower() == "loftq":
             return Reason.NO_IDENTITY
         if rewrites_base(adapter) and intent.resized:
@@ -104,6 +106,8 @@ class _BaseUnderneath(Need):
             return None
         if intent.adapter.bias != "none":
             return Reason.BIASES_TRAINED
+        if intent.save.beside_adapter:
+            return Reason.TRAINED_IN_PLACE
         if rewrites_base(intent.adapter):
             return Reason.BASE_REWRITTEN
         return Reason.TOKENS_ADDED if intent.resized else None
@@ -112,6 +116,8 @@ class _BaseUnderneath(Need):
 @dataclass(frozen=True)
 class _KeptModules(Need):
     def refusal(self, intent: Intent) -> Reason | None:
+        if intent.save.beside_adapter:
+            return Reason.TRAINED_IN_PLACE
         return None if intent.trains else Reason.NOTHING_KEPT
 
 

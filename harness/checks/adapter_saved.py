@@ -45,7 +45,7 @@ class BaseTensorInAdapter(Finding):
 )
 def adapter_file_holds_adapter_only(intent: Intent, trace: Trace) -> Iterator[Finding]:
     assert trace.inventory is not None
-    paths = _Paths(trace)
+    paths = Paths(trace)
     tensors = {paths.saved(key): (key, facts) for key, facts in trace.inventory["tensors"].items()}
     known = {name: p for p in trace.parameters for name in paths.names(p)}
     wanted = [p for p in trace.parameters if _belongs(intent, p) and not is_left_out(intent, p)]
@@ -88,7 +88,7 @@ def adapter_file_holds_adapter_only(intent: Intent, trace: Trace) -> Iterator[Fi
         )
 
 
-class _Paths:
+class Paths:
     """One name for a parameter's path in memory and its key in the file, where peft leaves its own parts out."""
 
     def __init__(self, trace: Trace) -> None:

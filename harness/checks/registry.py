@@ -23,6 +23,7 @@ MODULES = (
     "completion",
     "mechanisms",
     "loading",
+    "loads",
     "trainable_set",
     "frozen",
     "movement",

@@ -76,7 +76,7 @@ def saved_directory_loads(intent: Intent, trace: Trace) -> Iterator[Finding]:
             cause="a file is missing or damaged, or the configuration names code that is not there",
         )
         return
-    composed = intent.save.what == "partial"  # what was not trained comes from the base
+    composed = intent.save.what in ("partial", "projector")  # what was not trained comes from the base
     for what in ("missing", "unexpected", "mismatched"):
         keys = reloaded[what]
         if composed and what == "missing":

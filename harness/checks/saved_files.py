@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from harness.checkpoint.files import NATIVE
+from harness.checkpoint.files import NATIVE, PROJECTOR
 from harness.checkpoint.missing import missing_roles
 from harness.checks.needs import Base, Closed, Reload
 from harness.checks.registry import check
@@ -51,7 +51,7 @@ def saved_directory_complete(intent: Intent, trace: Trace) -> Iterator[Finding]:
     if saved is None:
         yield _not_listed(trace)
         return
-    for role in _promised(intent, missing_roles(trace.header["base_roles"], saved["roles"], intent.save.what)):
+    for role in _promised(intent, missing_roles(trace.header["base_roles"], saved["roles"], _kind(intent))):
         fell_back = role in PROCESSING and "tokenizer" in saved["roles"]
         yield FileMissing(
             expected=_expected(role, trace.header["base_roles"]),
@@ -84,7 +84,7 @@ def saved_files_agree(intent: Intent, trace: Trace) -> Iterator[Finding]:
 
 
 @check(
-    "nothing is pickled, unless the recipe asks for a native state dict",
+    "nothing is pickled, unless the recipe asks for a native state dict or a part in that format",
     source="torch.load runs whatever a pickle says; MiniCPM-V's vpm_resampler_embedtokens.pt was one",
     needs=[Closed, Reload],
 )
@@ -92,7 +92,7 @@ def nothing_pickled(intent: Intent, trace: Trace) -> Iterator[Finding]:
     if trace.inventory is None:
         yield _not_listed(trace)
         return
-    known = {*trace.inventory["roles"].get("trainer", ()), *((NATIVE,) if intent.save.what == "native" else ())}
+    known = {*trace.inventory["roles"].get("trainer", ()), *_pickles_asked_for(intent)}
     pickled = [name for name, facts in trace.inventory["files"].items() if facts.get("pickled")]
     if asked_for := [name for name in pickled if name not in known]:
         yield Pickled(
@@ -102,6 +102,16 @@ def nothing_pickled(intent: Intent, trace: Trace) -> Iterator[Finding]:
             cause="torch.save, or save_pretrained(safe_serialization=False)",
             do="save with safetensors; whoever loads such a file trusts whoever wrote it",
         )
+
+
+def _pickles_asked_for(intent: Intent) -> set[str]:
+    """The files of torch.save that the recipe means to leave, as the trainers of its kind do."""
+    of_kind = {"native": NATIVE, "projector": PROJECTOR}.get(intent.save.what)
+    return {name for name in (of_kind, intent.save.beside_adapter) if name}
+
+
+def _kind(intent: Intent) -> str:
+    return "adapter and trainables" if intent.save.beside_adapter else intent.save.what
 
 
 def _not_listed(trace: Trace) -> Finding:

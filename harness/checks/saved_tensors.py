@@ -50,7 +50,7 @@ class StoredTwice(Finding):
 )
 def saved_tensors_as_trained(intent: Intent, trace: Trace) -> Iterator[Finding]:
     saved = saved_by_key(trace)
-    wanted = {p.key: p for p in trace.parameters if intent.save.what != "partial" or should_train(intent, p)}
+    wanted = {p.key: p for p in trace.parameters if _should_be_there(intent, p)}
     tied = {name for group in _ties_in_training(trace) for name in group[1:]}
     absent = [(p.component, key) for key, p in wanted.items() if key not in saved and key not in tied]
     other = [(p.component, key) for key, p in wanted.items() if key in saved and not _same(saved[key], p)]
@@ -70,6 +70,13 @@ def saved_tensors_as_trained(intent: Intent, trace: Trace) -> Iterator[Finding]:
         )
     yield from _unasked(trace, saved, set(wanted))
     yield from _frozen(intent, trace, saved, wanted)
+
+
+def _should_be_there(intent: Intent, parameter: Parameter) -> bool:
+    """A whole model's parameters all; of a part those that train, and those that its file is for."""
+    if intent.save.what not in ("partial", "projector"):
+        return True
+    return should_train(intent, parameter) or intent.is_held(parameter.key)
 
 
 def _unasked(trace: Trace, saved: Mapping[str, Any], wanted: set[str]) -> Iterator[Finding]:

@@ -97,13 +97,12 @@ def _refuse(checkpoint: Path, base: Path | None, repair: bool) -> None:
 def _look(checkpoint: Path, base: Path | None, fit: Fit | None, other: list[tuple[str, Finding]]) -> Seen:
     from harness.checkpoint.code_files import code_files
     from harness.checkpoint.inventory import file_names
-    from harness.checkpoint.native import native_files
     from harness.checkpoint.pickles import is_pickled
     from harness.checkpoint.roles import roles
-    from harness.checkpoint.tensors import described, weight_files
+    from harness.checkpoint.tensors import described, files_with_weights
 
     tensors: dict[str, dict[str, Any]] = {}
-    for path in weight_files(checkpoint) or native_files(checkpoint):
+    for path in files_with_weights(checkpoint):
         tensors |= described(path)
     played = roles(checkpoint)
     code = code_files(checkpoint)

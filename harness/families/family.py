@@ -55,13 +55,15 @@ class Loaded:
 class Handles:
     """The native names by which fine-tuning code reaches the parts of a model, as regular expressions on module paths.
 
-    `layers` names each component's list of layers, or its lists, whose last layers then train together;
-    `saved_with_adapter` what peft's modules_to_save is given, a name or several.
+    `layers` names each component's list of layers, one or several; `saved_with_adapter` what peft's modules_to_save is
+    given; `in_projector_file` the words in parameters' names by which a first stage chooses what its file of the
+    connector holds, for each component that bears one.
     """
 
     components: dict[str, str]
     layers: dict[str, str]
     saved_with_adapter: dict[str, str | tuple[str, ...]] = field(default_factory=dict)
+    in_projector_file: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 class Family(Protocol):
@@ -191,10 +193,16 @@ def check_possible(recipe: Recipe) -> None:
             raise Refused(f"tune: {chosen.name} has no component {part.component}", do=known)
         if part.last and part.component not in handles.layers:
             raise Refused(f"tune: {part.component} of {chosen.name} has no list of layers", do="use named, not last")
-        if recipe.peft and part.component not in handles.saved_with_adapter:
+        if recipe.peft and not recipe.save.beside_adapter and part.component not in handles.saved_with_adapter:
             raise Refused(
                 f"tune: {part.component} cannot be tuned beside an adapter: peft keeps no copy of it",
-                do="put the adapter on it instead",
+                do="put the adapter on it instead, or save it beside the adapter: save.beside_adapter",
+            )
+        if recipe.saves == "projector" and part.component not in handles.in_projector_file:
+            held = ", ".join(handles.in_projector_file) or "nothing"
+            raise Refused(
+                f"save.what projector and tune {part.component}: a projector's file of {chosen.name} holds {held}",
+                do="set save.what: full, or tune the connector alone",
             )
     for name in recipe.peft.components if recipe.peft else ():
         if name not in handles.components:

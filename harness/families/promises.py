@@ -9,6 +9,7 @@ from typing import Literal
 from harness.families.adapter_numbers import numbers_of
 from harness.intent import AdapterIntent, Intent, Mechanisms, Optimization, SaveIntent
 from harness.recipe import Component, Recipe, Tune
+from harness.recipe.starting import base_and_parts, continued_adapter
 from harness.refusal import Refused
 
 WEIGHTS = {
@@ -28,7 +29,8 @@ class Tables:
 
     `layers` gives a component's layer keys as a regular expression with {layer} for the index, and `depth` how many
     there are; `out_of_reach` the keys that no gradient reaches even when they train, `fixed` those that never train,
-    and `ties` those that share one tensor. `padding` are the sides on which the model can be padded.
+    and `ties` those that share one tensor; `in_projector_file` are the components that a first stage's file of the
+    connector holds. `padding` are the sides on which the model can be padded.
     """
 
     components: tuple[tuple[str, str], ...]
@@ -39,6 +41,7 @@ class Tables:
     fixed: tuple[str, ...] = ()
     ties: tuple[tuple[str, ...], ...] = ()
     image_components: tuple[Component, ...] = ("vision", "connector")
+    in_projector_file: tuple[Component, ...] = ("connector",)
     model_class: str | None = None
     processor_class: str | None = None
     padding: tuple[Literal["left", "right"], ...] = ("left", "right")
@@ -69,6 +72,7 @@ def intent_from(recipe: Recipe, tables: Tables) -> Intent:
         probed=True,
         samples_known=True,
         base=True,
+        parts=tuple(part.kind for part in base_and_parts(recipe)[1]),
     )
 
 
@@ -123,6 +127,7 @@ def _adapter(recipe: Recipe) -> AdapterIntent | None:
         alpha_pattern=adapter.alpha_pattern,
         layers_to_transform=adapter.layers_to_transform,
         layers_pattern=adapter.layers_pattern,
+        continued=continued_adapter(recipe) is not None,
     )
 
 
@@ -160,4 +165,6 @@ def _save(recipe: Recipe, tables: Tables) -> SaveIntent:
         model_class=tables.model_class,
         processor_class=tables.processor_class if recipe.saves_processor else None,
         tokenizer=recipe.saves_processor or recipe.save.tokenizer,
+        beside_adapter=recipe.save.beside_adapter,
+        holds=_patterns_of(tables.in_projector_file, tables) if recipe.saves == "projector" else (),
     )

@@ -30,6 +30,7 @@ MODULES = (
     "saved_tensors",
     "adapter_files",
     "directories",
+    "parts",
     "processes",
     "mechanisms",
 )

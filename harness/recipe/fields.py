@@ -188,18 +188,23 @@ class Data(Frozen):
 
 
 OwnFunction = Annotated[str | None, Field(pattern=r"^[\w.-]+(:[\w.]+)?$")]
-SaveKind = Literal["full", "partial", "adapter", "native", "nothing"]
+SaveKind = Literal["full", "partial", "projector", "adapter", "native", "nothing"]
+BesideAdapter = Literal["non_lora_trainables.bin", "vpm_resampler_embedtokens.pt"]
 
 
 class Save(Frozen):
     """What the run leaves behind. `auto` is the adapter where there is one, else the whole model.
 
-    `partial` is what was trained and nothing else, to be laid over the base; `native` a state dict written by
-    torch.save. Trainers differ in what they write beside weights: hence `processor`, `tokenizer`, `files_from_base`.
+    `partial` is what was trained and nothing else, to be laid over the base; `projector` the connector's file of a
+    first stage, with the configuration; `native` a state dict written by torch.save. Trainers differ in what they write
+    beside weights: hence `processor`, `tokenizer`, `files_from_base`.
     """
 
     what: Literal["auto", SaveKind] = "auto"
     max_shard_size: str = Field(default="auto", pattern=r"^(auto|\d+(\.\d+)?[KMG]i?B)$")
+    beside_adapter: BesideAdapter | None = Field(
+        default=None, description="the file for what trains in place beside an adapter; without it, peft keeps copies"
+    )
     processor: bool = True
     tokenizer: bool = Field(default=False, description="the tokenizer by itself, as trainers write it")
     loader: OwnFunction = Field(
@@ -216,6 +221,20 @@ class EarlierRecipe(Frozen):
 
     recipe: str
     settings: SkipJsonSchema[Any] = Field(default=None, description="the earlier recipe itself, found when read")
+
+
+Source = str | EarlierRecipe
+
+
+class Composed(Frozen):
+    """A base and the files of earlier stages laid over it, each by its directory or of another recipe of the suite."""
+
+    base: Source = Field(default="fresh", description="what the files are laid over: fresh, a directory, or a recipe's")
+    projector: Source | None = Field(default=None, description="a connector's file, mm_projector.bin")
+    trainables: Source | None = Field(
+        default=None, description="what trained beside an adapter, such as non_lora_trainables.bin"
+    )
+    adapter: Source | None = Field(default=None, description="an adapter, which this recipe's own adapter continues")
 
 
 def _as_names(value: Any) -> Any:

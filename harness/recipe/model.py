@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, PositiveInt, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, PositiveInt, Tag, model_validator
 
 from harness.frozen import Frozen
 from harness.recipe import method_rules  # noqa: F401 - its rules are registered
 from harness.recipe.fields import (
     Adapter,
     AddedTokens,
+    Composed,
     Data,
     EarlierRecipe,
     Limits,
@@ -24,6 +25,19 @@ from harness.recipe.fields import (
 from harness.recipe.rules import broken_rule
 
 Precision = Literal["fp32", "bf16", "fp16", "pure-bf16", "pure-fp16"]
+
+
+def _kind_of_start(value: object) -> str:
+    """Which of its three forms `start_from` is written in."""
+    if isinstance(value, EarlierRecipe) or (isinstance(value, dict) and "recipe" in value):
+        return "recipe"
+    return "parts" if isinstance(value, (dict, Composed)) else "path"
+
+
+StartFrom = Annotated[
+    Annotated[str, Tag("path")] | Annotated[EarlierRecipe, Tag("recipe")] | Annotated[Composed, Tag("parts")],
+    Discriminator(_kind_of_start),
+]
 
 
 def _precision_word(value: object) -> object:
@@ -52,8 +66,9 @@ class Recipe(Frozen):
     data: Data = Data()
     save: Save = Save()
     add_tokens: AddedTokens = Field(default=(), description="new tokens, or how many: the embeddings grow with them")
-    start_from: str | EarlierRecipe = Field(
-        default="fresh", description="fresh, the path of a saved directory, or {recipe: NAME} of an earlier stage"
+    start_from: StartFrom = Field(
+        default="fresh",
+        description="fresh, the path of a saved directory, {recipe: NAME} of an earlier stage, or a base and its parts",
     )
     steps: PositiveInt = 4
     seed: int = 0

@@ -110,7 +110,7 @@ def last_or_named(recipe: Recipe) -> tuple[str, str] | None:
 @rule
 def part_of_a_component_beside_an_adapter(recipe: Recipe) -> tuple[str, str] | None:
     partial = [t.component for t in recipe.tune if recipe.peft and (t.last or t.named)]
-    if partial:
+    if partial and not recipe.save.beside_adapter:
         return (
             f"tune trains only part of {', '.join(partial)} beside an adapter: the adapter's file would not hold it",
             "tune the whole component, or name the modules in lora.modules_to_save",
@@ -245,7 +245,8 @@ def files_from_base_beside_whole_weights(recipe: Recipe) -> tuple[str, str] | No
 @rule
 def tuned_beside_an_adapter_is_one_module(recipe: Recipe) -> tuple[str, str] | None:
     """peft's modules_to_save copies one module whole; a model's layer list is not called, so its copy never runs."""
-    if recipe.peft and any(tune.component == "language" for tune in recipe.tune):
+    copied = recipe.peft and not recipe.save.beside_adapter
+    if copied and any(tune.component == "language" for tune in recipe.tune):
         return (
             "tune names language beside an adapter on another component",
             "put the adapter on language, or drop one",
@@ -258,4 +259,25 @@ def engine_is_installed(recipe: Recipe) -> tuple[str, str] | None:
     if recipe.engine not in ENGINES and ":" not in recipe.engine and recipe.engine not in installed("engine"):
         do = f"use one of: {', '.join(ENGINES)}, or module:function of your own"
         return f"engine {recipe.engine!r} is not installed", do
+    return None
+
+
+@rule
+def beside_an_adapter_that_is_saved(recipe: Recipe) -> tuple[str, str] | None:
+    """What trains in place is in no copy of peft's: the adapter's file alone would lose it."""
+    beside = recipe.save.beside_adapter
+    if beside and (not recipe.peft or recipe.saves != "adapter"):
+        return f"save.beside_adapter {beside} without an adapter that is saved", "add lora and save.what: adapter"
+    if beside and recipe.peft and recipe.peft.modules_to_save:
+        return (
+            f"save.beside_adapter {beside} and modules_to_save: one saves what trains in place, the other copies",
+            "name the components in tune, and keep one of the two",
+        )
+    return None
+
+
+@rule
+def something_lies_beside_the_adapter(recipe: Recipe) -> tuple[str, str] | None:
+    if recipe.save.beside_adapter and not recipe.tune:
+        return f"save.beside_adapter {recipe.save.beside_adapter} and tune is empty", "name a component in tune"
     return None

@@ -6,9 +6,12 @@ import difflib
 from collections.abc import Mapping
 from pathlib import Path
 
-from harness.recipe.fields import EarlierRecipe
+from harness.recipe.fields import Composed, EarlierRecipe
 from harness.recipe.model import Recipe
+from harness.recipe.starting import continued_adapter, saved_by
 from harness.refusal import Refused
+
+PARTS = ("projector", "trainables", "adapter")
 
 
 def with_stages(recipes: Mapping[str, Recipe], path: Path) -> dict[str, Recipe]:
@@ -18,20 +21,72 @@ def with_stages(recipes: Mapping[str, Recipe], path: Path) -> dict[str, Recipe]:
 
 def _found(name: str, recipes: Mapping[str, Recipe], path: Path, later: tuple[str, ...]) -> Recipe:
     recipe, where = recipes[name], f"{path}: {name}"
-    if not isinstance(recipe.start_from, EarlierRecipe):
-        return recipe
-    if name in later:
-        raise Refused(f"start_from: {' starts from '.join((*later, name))}", where=where, do="begin one of them fresh")
-    earlier_name = _name_of(recipe.start_from.recipe, name, recipes, where)
-    earlier = _found(earlier_name, recipes, path, (*later, name))
-    if earlier.saves != "full":
-        what = f"start_from: {earlier_name} leaves no whole model to start from (save.what is {earlier.saves})"
-        raise Refused(what, where=where, do="start from a recipe that saves everything")
-    if earlier.family != recipe.family:
-        what = f"start_from: {earlier_name} is of the family {earlier.family}, this recipe of {recipe.family}"
-        raise Refused(what, where=where, do="start from a recipe of the same family")
-    start = EarlierRecipe(recipe=earlier_name, settings=earlier)
-    return recipe.model_copy(update={"start_from": start})
+
+    def found(source: EarlierRecipe) -> EarlierRecipe:
+        if name in later:
+            what = f"start_from: {' starts from '.join((*later, name))}"
+            raise Refused(what, where=where, do="begin one of them fresh")
+        earlier_name = _name_of(source.recipe, name, recipes, where)
+        earlier = _found(earlier_name, recipes, path, (*later, name))
+        if earlier.saves == "nothing":
+            what = f"start_from: {earlier_name} leaves nothing to start from (save.what is nothing)"
+            raise Refused(what, where=where, do="start from a recipe that saves")
+        if earlier.family != recipe.family:
+            what = f"start_from: {earlier_name} is of the family {earlier.family}, this recipe of {recipe.family}"
+            raise Refused(what, where=where, do="start from a recipe of the same family")
+        return EarlierRecipe(recipe=earlier_name, settings=earlier)
+
+    start = recipe.start_from
+    if isinstance(start, EarlierRecipe):
+        recipe = recipe.model_copy(update={"start_from": found(start)})
+    elif isinstance(start, Composed):
+        sources = {part: getattr(start, part) for part in ("base", *PARTS)}
+        known = {part: found(source) for part, source in sources.items() if isinstance(source, EarlierRecipe)}
+        for part in set(known) & set(PARTS):
+            _saves_it(part, known[part], where)
+        recipe = recipe.model_copy(update={"start_from": start.model_copy(update=known)})
+    _continues(recipe, where)
+    return recipe
+
+
+def _saves_it(part: str, earlier: EarlierRecipe, where: str) -> None:
+    """Refuse a part of a recipe that leaves no such file."""
+    recipe = saved_by(earlier)
+    leaves = {
+        "projector": recipe.saves == "projector",
+        "trainables": recipe.saves == "adapter" and recipe.save.beside_adapter is not None,
+        "adapter": recipe.saves == "adapter",
+    }
+    if not leaves[part]:
+        needed = {
+            "projector": "save.what: projector",
+            "trainables": "an adapter and save.beside_adapter",
+            "adapter": "save.what: adapter",
+        }
+        what = f"start_from.{part}: {earlier.recipe} leaves no such file (save.what is {recipe.saves})"
+        raise Refused(what, where=where, do=f"name a recipe with {needed[part]}")
+
+
+def _continues(recipe: Recipe, where: str) -> None:
+    """Refuse an adapter that is left lying, or that goes on as another than it was."""
+    adapter = continued_adapter(recipe)
+    if adapter is None:
+        return
+    named = adapter.source.recipe if isinstance(adapter.source, EarlierRecipe) else adapter.source
+    if recipe.peft is None:
+        what = f"start_from: {named} leaves an adapter, and this recipe has none to continue it with"
+        raise Refused(what, where=where, do="give it the same adapter, or merge the adapter into its base first")
+    if not isinstance(adapter.source, EarlierRecipe):
+        return
+    earlier = saved_by(adapter.source)
+    for setting, own, other in (
+        ("adapter", recipe.peft, earlier.peft),
+        ("tune", recipe.tune, earlier.tune),
+        ("save.beside_adapter", recipe.save.beside_adapter, earlier.save.beside_adapter),
+    ):
+        if own != other:
+            what = f"start_from: {setting} is another than {named} has, whose adapter this recipe continues"
+            raise Refused(what, where=where, do=f"give both the same {setting}, or start from the base")
 
 
 def _name_of(wanted: str, name: str, recipes: Mapping[str, Recipe], where: str) -> str:

@@ -16,6 +16,7 @@ from harness.recipe import fields
 from harness.recipe.model import Recipe
 from harness.recipe.quick import quick_recipes
 from harness.recipe.stages import with_stages
+from harness.recipe.start_paths import start_resolved
 from harness.recipe.suite_checks import NOTHING_SAID, Judging, Marks, SuiteChecks
 from harness.recipe.yaml_file import read_yaml
 from harness.refusal import Refused
@@ -172,14 +173,7 @@ def _paths_resolved(recipe: Recipe, path: Path, where: str) -> Recipe:
         if not source.is_file():
             raise Refused(f"data.source: no file {source}", where=where, do="name an existing JSON file, or shipped")
         recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"source": str(source)})})
-    if isinstance(recipe.start_from, str) and recipe.start_from != "fresh":
-        start = path.parent / recipe.start_from
-        if not start.is_dir():
-            raise Refused(f"start_from: no directory {start}", where=where, do="name a saved directory, or fresh")
-        if not (start / "config.json").is_file():
-            raise Refused(f"start_from: {start} has no config.json", where=where, do="name a complete saved directory")
-        recipe = recipe.model_copy(update={"start_from": str(start)})
-    return recipe
+    return recipe.model_copy(update={"start_from": start_resolved(recipe.start_from, path, where)})
 
 
 def _known_keys(mapping: dict[str, Any], known: tuple[str, ...], where: str) -> None:
@@ -200,6 +194,7 @@ def _field_names() -> list[str]:
         fields.Data,
         fields.Save,
         fields.EarlierRecipe,
+        fields.Composed,
         fields.Limits,
         SuiteChecks,
         Marks,

@@ -38,6 +38,7 @@ class Watch:
     def start(self) -> None:
         wrap = self._patches.wrap
         wrap(nn.Module, "__init__", self._module_made)
+        wrap(nn.Module, "load_state_dict", self._load)
         wrap(torch.optim.Optimizer, "__init__", self._optimizer_made)
         wrap(torch.optim.Optimizer, "zero_grad", self._zero_grad)
         wrap(torch.autograd, "backward", self.recorder.backward)
@@ -69,6 +70,16 @@ class Watch:
     def _module_made(self, original: Any, module: nn.Module, *args: Any, **kwargs: Any) -> None:
         original(module, *args, **kwargs)
         self.recorder.live.add(module)
+
+    def _load(
+        self, original: Any, module: nn.Module, state: Any, strict: bool = True, *args: Any, **kwargs: Any
+    ) -> Any:
+        """A state dict that is loaded by name, and how many of its keys the module knows."""
+        result = original(module, state, strict, *args, **kwargs)
+        keys, unexpected = len(state), [str(key) for key in result.unexpected_keys]
+        facts = {"strict": bool(strict), "keys": keys, "matched": keys - len(unexpected), "unexpected": unexpected}
+        self.recorder.event("load", module=type(module).__name__, **facts)
+        return result
 
     def _optimizer_made(self, original: Any, optimizer: Any, *args: Any, **kwargs: Any) -> None:
         original(optimizer, *args, **kwargs)

@@ -8,8 +8,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from harness.checkpoint.files import NATIVE, TRAINED
-from harness.checkpoint.native import native_tensors
+from harness.checkpoint.files import NATIVE, PROJECTOR, TRAINABLES, TRAINED, refuse_missing_part
+from harness.checkpoint.overlay import lay_over, part_tensors
 from harness.own_code import named
 from harness.refusal import Refused
 from harness.reloading.request import Request
@@ -21,14 +21,26 @@ def load_model(request: Request, tokenizer: Any, record: dict[str, Any]) -> Any:
     Over a base, the embeddings grow first where the tokenizer has more tokens than they have rows, as peft asks.
     """
     directory = Path(request.directory)
+    record["parts"] = []
     if request.what == "full":
-        return _from_pretrained(directory, request, record).eval()
+        model = _from_pretrained(directory, request, record)
+        for part in request.parts:
+            _with_part(model, part, record)
+        return model.eval()
     adapter = request.what == "adapter"
     base = _base_of_adapter(directory) if adapter else Path(request.base)
     model = _from_pretrained(base, request, record)
     if tokenizer is not None and len(tokenizer) > model.get_input_embeddings().weight.shape[0]:
         model.resize_token_embeddings(len(tokenizer))
     return (_with_adapter(model, directory, base, record) if adapter else _laid_over(model, request, record)).eval()
+
+
+def _with_part(model: Any, part: dict[str, str], record: dict[str, Any]) -> None:
+    """What an earlier run has left, over what it was trained from. An adapter is there for training to go on with."""
+    file = Path(part["file"])
+    refuse_missing_part(part["kind"], file)
+    if part["kind"] != "adapter":
+        record["parts"].append(lay_over(model, part_tensors(file), file.name))
 
 
 def _from_pretrained(directory: Path, request: Request, record: dict[str, Any]) -> Any:
@@ -67,6 +79,9 @@ def _with_adapter(model: Any, directory: Path, base: Path, record: dict[str, Any
     """The base with its adapter; keys that peft misses or does not know are recorded, for it only warns of them."""
     from peft import PeftModel
 
+    for name in TRAINABLES:
+        if (directory / name).is_file():
+            record["parts"].append(lay_over(model, part_tensors(directory / name), name))
     paths = [path for path, _ in model.named_modules()]
     try:
         with warnings.catch_warnings(record=True) as caught:
@@ -86,11 +101,10 @@ def _with_adapter(model: Any, directory: Path, base: Path, record: dict[str, Any
 
 def _laid_over(model: Any, request: Request, record: dict[str, Any]) -> Any:
     """The base with the saved tensors in place of its own."""
-    from safetensors.torch import load_file
-
     directory = Path(request.directory)
-    partial = request.what == "partial"
-    tensors = load_file(directory / TRAINED) if partial else native_tensors(directory / NATIVE)
-    result = model.load_state_dict(tensors, strict=False)
-    record["missing"], record["unexpected"] = sorted(result.missing_keys), sorted(result.unexpected_keys)
+    file = directory / {"partial": TRAINED, "native": NATIVE, "projector": PROJECTOR}[request.what]
+    tensors = part_tensors(file)
+    part = lay_over(model, tensors, file.name)
+    record["parts"].append(part)
+    record["missing"], record["unexpected"] = sorted(set(model.state_dict()) - set(tensors)), part["unexpected"]
     return model

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from harness.checkpoint.inventory import fingerprints_by_dtype, inventory
+from harness.checkpoint.inventory import fingerprints_by_dtype, inventory, part_fingerprints
 from harness.checkpoint.roles import roles
 from harness.reloading.attempt import attempt
 from harness.reloading.looking import look_at
@@ -44,6 +45,15 @@ def verify_base(argument: dict[str, Any]) -> None:
     _load(Request(**argument), said)
     directory = Path(argument["directory"])
     facts: dict[str, Any] = {}
-    tensors = attempt(facts, "tensors", lambda: fingerprints_by_dtype(directory))
-    found = attempt(facts, "roles", lambda: roles(directory))
-    write_atomically(place, json.dumps({"tensors": tensors or {}, "roles": found or {}}))
+    listed: dict[str, Any] = {
+        "tensors": attempt(facts, "tensors", lambda: fingerprints_by_dtype(directory)) or {},
+        "roles": attempt(facts, "roles", lambda: roles(directory)) or {},
+    }
+    for part in argument["parts"]:
+        file = Path(part["file"])
+        if part["kind"] == "adapter":
+            listed["adapter"] = attempt(facts, "adapter", partial(fingerprints_by_dtype, file.parent)) or {}
+        else:
+            found = attempt(facts, "part", partial(part_fingerprints, file)) or {}
+            listed.setdefault("parts", []).append(found)
+    write_atomically(place, json.dumps(listed))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,8 @@ from typing import Any
 class Request:
     """What to load and what to try on it. `stream` is where the record goes; the rest is as a run left it.
 
-    `base` is what a save of trained tensors alone is laid over; `modules` where code files may be copied;
+    `base` is what a save of a part of the model is laid over; `parts` are the files laid over a directory that training
+    starts from, with their kinds; `modules` is where code files may be copied;
     `loader` and `processor_loader` name functions of the user's own, for what Auto classes cannot load.
     """
 
@@ -24,6 +26,7 @@ class Request:
     modules: str
     what: str = "full"
     base: str = ""
+    parts: Sequence[dict[str, str]] = ()
     tokenizer: bool = True
     processor: bool = True
     trust_remote_code: bool = False

@@ -9,7 +9,9 @@ from harness.checkpoint.missing import consequence, kind_of, missing_roles
 from harness.checkpoint.roles import ORDER, TRAINER, roles
 from tests.checkpoint.directories import with_code, write
 
-BASE = {role: ["any"] for role in ORDER if "adapter" not in role and role != TRAINER}
+BASE = {role: ["any"] for role in ORDER if "adapter" not in role and role not in (TRAINER, "projector weights")}
+BESIDE = {"weights beside the adapter": ["non_lora_trainables.bin"]}
+PROJECTOR = {"configuration": ["config.json"], "projector weights": ["mm_projector.bin"]}
 ADAPTER = {"adapter configuration": ["adapter_config.json"], "adapter weights": ["adapter_model.safetensors"]}
 PREPROCESSING = {
     role: ["any"]
@@ -30,6 +32,8 @@ PREPROCESSING = {
         ("full", BASE),
         ("partial", {**PREPROCESSING, "weights": ["trained.safetensors"]}),
         ("adapter", {**PREPROCESSING, **ADAPTER}),
+        ("adapter and trainables", {**PREPROCESSING, **ADAPTER, **BESIDE}),
+        ("projector", {**PREPROCESSING, **PROJECTOR}),
         ("native", {"weights": ["model.pth"]}),
     ],
 )
@@ -66,6 +70,9 @@ def test_what_the_base_has_not_is_not_missed() -> None:
         (["model.safetensors"], "full"),
         (["trained.safetensors"], "partial"),
         (["config.json", "trained.safetensors"], "partial"),
+        (["config.json", "mm_projector.bin"], "projector"),
+        (["config.json", "model.safetensors", "mm_projector.bin"], "full"),
+        (["adapter_config.json", "non_lora_trainables.bin"], "adapter"),
         (["model.pth"], "native"),
         (["adapter_config.json"], "adapter"),
         (["adapter_model.bin", "tokenizer.json"], "adapter"),

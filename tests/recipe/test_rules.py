@@ -13,6 +13,7 @@ LORA: dict[str, Any] = {"rank": 4}
 PROMPT: dict[str, Any] = {"method": "p_tuning", "options": {"task_type": "CAUSAL_LM"}}
 ON_VISION: dict[str, Any] = {"rank": 4, "components": ["vision"]}
 
+BESIDE = "non_lora_trainables.bin"
 BROKEN: dict[str, tuple[dict[str, Any], tuple[str, str]]] = {
     "one_adapter": ({"lora": LORA, "adapter": {"method": "ia3"}}, ("lora", "adapter")),
     "lora_is_lora": ({"lora": {"method": "ia3"}}, ("lora", "method")),
@@ -76,6 +77,11 @@ BROKEN: dict[str, tuple[dict[str, Any], tuple[str, str]]] = {
         ("save.files_from_base", "save.what"),
     ),
     "tuned_beside_an_adapter_is_one_module": ({"tune": "language", "lora": ON_VISION}, ("tune", "adapter")),
+    "beside_an_adapter_that_is_saved": (
+        {"tune": "vision", "save": {"beside_adapter": BESIDE}},
+        ("save.beside_adapter", "an adapter"),
+    ),
+    "something_lies_beside_the_adapter": ({"lora": LORA, "save": {"beside_adapter": BESIDE}}, ("beside", "tune")),
     "engine_is_installed": ({"tune": "vision", "engine": "abacus"}, ("engine", "abacus")),
 }
 
@@ -106,6 +112,12 @@ MENDED: dict[str, dict[str, Any]] = {
     "other_save_beside_adapter": {"lora": LORA, "save": {"what": "auto"}},
     "files_from_base_beside_whole_weights": {"tune": "vision", "save": {"files_from_base": True}},
     "tuned_beside_an_adapter_is_one_module": {"tune": "connector", "lora": ON_VISION},
+    "beside_an_adapter_that_is_saved": {"tune": "vision", "lora": LORA, "save": {"beside_adapter": BESIDE}},
+    "something_lies_beside_the_adapter": {
+        "tune": {"vision": {"last": 1}},
+        "lora": LORA,
+        "save": {"beside_adapter": BESIDE},
+    },
     "engine_is_installed": {"tune": "vision", "engine": "torch"},
 }
 

@@ -46,6 +46,7 @@ HANDLES = Handles(
         "embeddings": "embed_tokens",
         "lm_head": "lm_head",
     },
+    in_projector_file={"connector": ("multi_modal_projector",)},
 )
 
 

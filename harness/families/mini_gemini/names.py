@@ -65,6 +65,12 @@ HANDLES = Handles(
         "embeddings": "embed_tokens",
         "lm_head": "lm_head",
     },
+    # Chosen by words in keys: a first stage's file holds the towers too, though they stay frozen.
+    in_projector_file={
+        "connector": ("mm_projector", "vlm_uni"),
+        "vision": ("vision_tower",),
+        "vision_aux": ("vision_tower_aux",),
+    },
 )
 
 
@@ -92,6 +98,7 @@ def tables(d: Dimensions) -> Tables:
         ),
         ties=(TIED,) if d.tied else (),
         image_components=("vision", "vision_aux", "connector"),
+        in_projector_file=("vision", "vision_aux", "connector"),
         model_class=CLASSES[d.kind].model,
         processor_class=PROCESSOR_CLASS,
     )
