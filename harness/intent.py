@@ -149,6 +149,9 @@ class Intent(Frozen):
     padding: tuple[Literal["left", "right"], ...] = Field(
         default=("left", "right"), description="the sides on which padding must not matter"
     )
+    single_tokens: tuple[str, ...] = Field(
+        default=(), description="what the conversation template needs as one token each"
+    )
     probed: bool = Field(default=False, description="extra passes over the trained model are part of the run")
     base: bool = Field(
         default=False, description="the trace holds the inventory of the directory training started from"

@@ -71,14 +71,14 @@ def make_base(argument: dict[str, Any]) -> None:
 def make_probe_inputs(argument: dict[str, Any]) -> None:
     """Job: encode the probe samples with a base directory's own processor, for the process that will verify it."""
     from harness import stack
-    from harness.families import family
+    from harness.families import family_of
     from harness.probing import leave_request, probe_inputs
 
     stack.quiet()
     place, base = Path(argument["place"]), Path(argument["base"])
     stack.use_modules_cache(place / MODULES / "made")
     recipe = Recipe.model_validate(argument["recipe"])
-    chosen = family(recipe.family)
+    chosen = family_of(recipe)
     loaded = chosen.load(base, weights_dtype(recipe))
     leave_request(
         place,
@@ -109,7 +109,7 @@ def make_run(argument: dict[str, Any]) -> None:
     import torch
 
     from harness import stack
-    from harness.families import family
+    from harness.families import family_of
     from harness.faults import seams_with
     from harness.recording import Recorder
 
@@ -122,7 +122,7 @@ def make_run(argument: dict[str, Any]) -> None:
     places = Path(argument["directory"]), Path(argument["base"])
     run = Run(recipe, *places, faults, argument["inventory"], argument["reload"], tuple(argument["parts"]))
     stack.use_modules_cache(run.directory / MODULES / "made")
-    chosen = family(recipe.family)
+    chosen = family_of(recipe)
     run.trace.mkdir(parents=True, exist_ok=True)
     _write_header(run, chosen, argument)
     with Recorder(run.trace) as recorder:
@@ -198,8 +198,14 @@ def _batches(
     encoded = [[family.encode(one, loaded.processor, recipe.data.max_length) for one in row] for row in rows]
     collated = [family.collate(row, loaded.processor) for row in encoded]
     facts = announced(rows, encoded, collated, family, loaded.processor)
+    single = {token: len(_ids(loaded.processor, token)) for token in family.intent(recipe).single_tokens}
     micro = iter(collated)
-    return [[next(micro) for _ in group] for group in steps], {"digest": digest(samples), **facts}
+    return [[next(micro) for _ in group] for group in steps], {"digest": digest(samples), "single": single, **facts}
+
+
+def _ids(processor: Any, text: str) -> list[int]:
+    ids: list[int] = processor.tokenizer(text, add_special_tokens=False)["input_ids"]
+    return ids
 
 
 def _samples(recipe: Recipe) -> Any:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.checks import Check
-from harness.families import check_possible, family
+from harness.families import check_possible, family_of
 from harness.intent import Intent
 from harness.recipe import Recipe
 from harness.refusal import Refused
@@ -40,7 +40,7 @@ class Plan:
 def plan(recipe_id: str, recipe: Recipe, checks: Iterable[Check]) -> Plan:
     """The least that must be done so that every selected check that applies can be judged."""
     check_possible(recipe)
-    intent = family(recipe.family).intent(recipe)
+    intent = family_of(recipe).intent(recipe)
     wanted = [check for check in checks if not any(need.refusal(intent) for need in check.needs)]
     planned = Plan(recipe_id, {MAIN: PlannedRun(recipe, intent)})
     main = planned.runs[MAIN]
@@ -66,7 +66,7 @@ def _add_partner(planned: Plan, name: str, recipe: Recipe) -> None:
         if other != MAIN and run.recipe == recipe:
             planned.aliases[name] = other
             return
-    planned.runs[name] = PlannedRun(recipe, family(recipe.family).intent(recipe))
+    planned.runs[name] = PlannedRun(recipe, family_of(recipe).intent(recipe))
 
 
 def with_changes(recipe: Recipe, changes: Any) -> Recipe:

@@ -48,6 +48,7 @@ class Reason(str, Enum):
     NO_IMAGES = "no sample of the recipe holds an image"
     NO_PADDING_THERE = "the model as published cannot be padded on that side"
     NO_DATA_PROMISE = "the intent does not say which samples to expect"
+    NO_TEMPLATE_TOKENS = "the conversation template has no tokens of its own"
     NO_BASE = "the intent names no base directory whose weights should have arrived"
     NO_COMPUTE_PROMISE = "the intent does not say which precision to compute in"
     NO_MASTERS = "the recipe keeps its weights in 16 bits"

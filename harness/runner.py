@@ -13,7 +13,7 @@ from typing import Any
 from harness.bases import Base, Bases
 from harness.checkpoint.verified import base_flaws
 from harness.disk import disk_errors, refuse_full_disk
-from harness.families import family
+from harness.families import family_of
 from harness.launch import Ended, Job, last_lines
 from harness.places import RELOAD, REQUEST
 from harness.planner import Plan, PlannedRun
@@ -98,7 +98,7 @@ class Runner:
 
     def _make_stage(self, name: str, recipe: Recipe, place: Path) -> None:
         """Make the run of an earlier recipe, for what it saves. Faults are injected into the run itself alone."""
-        run = PlannedRun(recipe, family(recipe.family).intent(recipe))
+        run = PlannedRun(recipe, family_of(recipe).intent(recipe))
         place.mkdir(parents=True)
         self._train(name, run, self.bases.start_of(recipe), place)
 

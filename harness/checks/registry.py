@@ -46,6 +46,7 @@ MODULES = (
     "adapter_merging",
     "samples",
     "supervision",
+    "template",
     "sample_integrity",
     "images",
     "image_features",

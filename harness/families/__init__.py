@@ -1,5 +1,5 @@
 """Layer 1, making side. A family knows how to build one kind of model, full and tiny, and what it promises."""
 
-from harness.families.family import Family, Loaded, check_possible, family, names
+from harness.families.family import Family, Loaded, check_possible, family, family_of, names
 
-__all__ = ["Family", "Loaded", "check_possible", "family", "names"]
+__all__ = ["Family", "Loaded", "check_possible", "family", "family_of", "names"]

@@ -174,9 +174,22 @@ def _own(target: str) -> Family:
     return found
 
 
+def family_of(recipe: Recipe) -> Family:
+    """The family of a recipe, under the template that the recipe names. Raises Refused for one it does not take."""
+    chosen = family(recipe.family)
+    if recipe.data.template is None:
+        return chosen
+    speaking = getattr(chosen, "speaking", None)
+    if speaking is None:
+        what = f"data.template {recipe.data.template}: {recipe.family} has one template, its own"
+        raise Refused(what, do="leave data.template out")
+    found: Family = speaking(recipe)
+    return found
+
+
 def check_possible(recipe: Recipe) -> None:
     """Refuse, before anything is built, what the recipe asks of a family that the family does not have."""
-    chosen = family(recipe.family)
+    chosen = family_of(recipe)
     handles = chosen.handles
     known = f"{chosen.name} has {', '.join(handles.components)}"
     if chosen.remote_code and not recipe.trust_remote_code:

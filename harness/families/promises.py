@@ -30,7 +30,8 @@ class Tables:
     `layers` gives a component's layer keys as a regular expression with {layer} for the index, and `depth` how many
     there are; `out_of_reach` the keys that no gradient reaches even when they train, `fixed` those that never train,
     and `ties` those that share one tensor; `in_projector_file` are the components that a first stage's file of the
-    connector holds. `padding` are the sides on which the model can be padded.
+    connector holds. `padding` are the sides on which the model can be padded, `single_tokens` what its conversation
+    template needs as one token each.
     """
 
     components: tuple[tuple[str, str], ...]
@@ -45,6 +46,7 @@ class Tables:
     model_class: str | None = None
     processor_class: str | None = None
     padding: tuple[Literal["left", "right"], ...] = ("left", "right")
+    single_tokens: tuple[str, ...] = ()
 
 
 def intent_from(recipe: Recipe, tables: Tables) -> Intent:
@@ -69,6 +71,7 @@ def intent_from(recipe: Recipe, tables: Tables) -> Intent:
         has_images=has_images,
         max_length=recipe.data.max_length,
         padding=_padding(recipe, tables),
+        single_tokens=tables.single_tokens,
         probed=True,
         samples_known=True,
         base=True,

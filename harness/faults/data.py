@@ -95,6 +95,22 @@ def tokenizer_drops_capitals(base: Path, moment: Moment) -> None:
     path.write_text(json.dumps(tokenizer), encoding="utf-8")
 
 
+@fault(
+    Seam.BASE_WRITTEN,
+    caught_by="template_fits_tokenizer",
+    finding="TemplateTokenCutUp",
+    size="the name of one token",
+)
+def one_template_token_of_another_name(base: Path, moment: Moment) -> None:
+    """The base's tokenizer has another name for one token that conversations are written with, as another model's has:
+    the end of an answer in LLaVA, of a header in MiniCPM-V."""
+    for path in base.glob("*token*.json"):
+        text = path.read_text(encoding="utf-8")
+        for token in ("</s>", "<|end_header_id|>"):
+            text = text.replace(json.dumps(token), json.dumps(f"<other>{token}"))
+        path.write_text(text, encoding="utf-8")
+
+
 def _cut(batch: dict[str, Any], length: int) -> dict[str, Any]:
     """The batch as a loader leaves it that cuts to a length, and picture bounds to what is left."""
     rows = ("input_ids", "attention_mask", "labels", "position_ids")

@@ -185,6 +185,7 @@ class Data(Frozen):
         default=None, description="how many there are before they begin anew; without it, as many as the steps need"
     )
     max_length: PositiveInt = 2048
+    template: str | None = Field(default=None, description="the conversation template, by name; none: the family's own")
 
 
 OwnFunction = Annotated[str | None, Field(pattern=r"^[\w.-]+(:[\w.]+)?$")]

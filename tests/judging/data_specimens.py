@@ -84,6 +84,11 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
         ("MissingLabels", "of a sample that was cut", lambda e: (
             labels(e, [4, 7]), e.one("forward", 2)["samples"].__setitem__(1, "cut"))),
     ],
+    "template_fits_tokenizer": [
+        ("TemplateTokenCutUp", "in two", lambda e: e.one("data")["single"].update({"<end>": 2})),
+        ("TemplateTokenCutUp", "into nothing", lambda e: e.one("data")["single"].update({"<turn>": 0})),
+        ("TemplateTokenCutUp", "never looked at", lambda e: e.one("data")["single"].pop("<turn>")),
+    ],
     "samples_whole": [
         ("SampleCut", "one token", lambda e: e.one("forward", 2)["lengths"].__setitem__(1, 9)),
         ("SampleCut", "behind its pictures", lambda e: e.one("forward", 2)["lengths"].__setitem__(0, 3)),
@@ -133,6 +138,9 @@ SILENT: dict[str, list[tuple[str, Alteration]]] = {
         ("an evaluation", lambda e: e.events.insert(0, {"kind": "forward", "training": False, "learned": "?"})),
         ("more rows than were announced", lambda e: e.events.append(
             {**e.one("forward", LAST), "step": 9, "samples": ["?"]})),
+    ],
+    "template_fits_tokenizer": [
+        ("a token of another template", lambda e: e.one("data")["single"].update({"<other>": 7})),
     ],
     "samples_whole": [
         ("no limit", lambda e: (

@@ -25,6 +25,7 @@ def promised_data() -> Record:
         "lengths": [[LENGTH] * 2 for _ in range(2 * STEPS)],
         "pictures": [[[[1, 3]], []] for _ in range(2 * STEPS)],
         "pixels": ["pixels"] * (2 * STEPS),
+        "single": {"<end>": 1, "<turn>": 1},
         "learned": [
             [
                 {

@@ -45,6 +45,7 @@ def intent_settings() -> Record:
             "tokenizer": True,
         },
         "samples_known": True,
+        "single_tokens": ["<turn>", "<end>"],
         "has_images": True,
         "max_length": LENGTH,
         "probed": True,

@@ -76,6 +76,8 @@ NOT_APPLICABLE: list[tuple[Reason, str, Callable[[dict[str, Any]], object]]] = [
     (Reason.NO_IMAGES, "reloaded_outputs_equal_image", lambda i: i.update(has_images=False)),
     (Reason.NO_DATA_PROMISE, "samples_in_order", lambda i: i.update(samples_known=False)),
     (Reason.NO_DATA_PROMISE, "labels_say_the_answers", lambda i: i.update(samples_known=False)),
+    (Reason.NO_TEMPLATE_TOKENS, "template_fits_tokenizer", lambda i: i.update(single_tokens=[])),
+    (Reason.NO_DATA_PROMISE, "template_fits_tokenizer", lambda i: i.update(samples_known=False)),
     (Reason.NO_PADDING_THERE, "padding_left_harmless", lambda i: i.update(padding=["right"])),
     (Reason.NO_BASE, "base_weights_arrived", lambda i: i.update(base=False)),
     (Reason.NOTHING_FROZEN, "frozen_parameters_unchanged", lambda i: i.update(
@@ -185,6 +187,11 @@ BLOCKED: list[tuple[str, str, Callable[[Evidence], object]]] = [
         ),
     ),
     ("the samples were not announced", "samples_in_order", lambda e: e.drop("data")),
+    (
+        "how the tokenizer takes the template was not announced",
+        "template_fits_tokenizer",
+        lambda e: e.one("data").pop("single"),
+    ),
     (
         "the values before the first step were not kept: the model is too large",
         "adapter_starts_as_identity",

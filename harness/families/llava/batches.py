@@ -2,72 +2,68 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.data import Sample, decoded_images
 from harness.families.budget import refuse_too_long
 from harness.families.supervision import IGNORED_LABEL, Answer, Piece, labels_for
+from harness.families.templates import Template
 
 if TYPE_CHECKING:
     import torch
 
 
-def pieces_of(sample: Sample) -> list[Piece]:
-    """The prompt of a sample, cut where supervision begins and ends."""
-    pieces: list[Piece] = []
-    for turn in sample.turns:
-        if turn.speaker == "user":
-            pieces.append(Piece(f"USER: {turn.text} ASSISTANT:", supervised=False))
-        else:
-            pieces.append(Piece(f" {turn.text}</s>", supervised=True))
-    return pieces
+@dataclass(frozen=True)
+class TemplateBatches:
+    """How the model is fed under one template."""
 
+    template: Template
 
-def answers_of(sample: Sample) -> list[Answer]:
-    """What is learned, as text: each answer and the end of the sequence."""
-    return [Answer(f"{turn.text}</s>") for turn in sample.turns if turn.speaker == "assistant"]
+    def pieces_of(self, sample: Sample) -> list[Piece]:
+        return self.template.pieces(sample)
 
+    def answers_of(self, sample: Sample) -> list[Answer]:
+        return self.template.answers(sample)
 
-def encode(sample: Sample, processor: Any, max_length: int) -> dict[str, Any]:
-    """One sample as model inputs; see Family.encode."""
-    import torch
+    def encode(self, sample: Sample, processor: Any, max_length: int) -> dict[str, Any]:
+        """One sample as model inputs; see Family.encode."""
+        import torch
 
-    images = decoded_images(sample)
-    pieces = pieces_of(sample)
-    text = "".join(piece.text for piece in pieces)
-    inputs = processor(text=[text], images=images or None, return_tensors="pt")
-    ids = inputs["input_ids"][0].tolist()
-    refuse_too_long(sample.id, len(ids), ids.count(processor.image_token_id), max_length)
-    expanded = _expanded(pieces, ids.count(processor.image_token_id), len(images), processor.image_token)
-    labels = labels_for(expanded, ids, processor.tokenizer, sample.id)
-    encoded: dict[str, Any] = {"input_ids": torch.tensor(ids), "labels": torch.tensor(labels)}
-    if images:
-        encoded["pixel_values"] = inputs["pixel_values"]
-    return encoded
+        images = decoded_images(sample)
+        pieces = self.pieces_of(sample)
+        text = "".join(piece.text for piece in pieces)
+        inputs = processor(text=[text], images=images or None, return_tensors="pt")
+        ids = inputs["input_ids"][0].tolist()
+        refuse_too_long(sample.id, len(ids), ids.count(processor.image_token_id), max_length)
+        expanded = _expanded(pieces, ids.count(processor.image_token_id), len(images), processor.image_token)
+        labels = labels_for(expanded, ids, processor.tokenizer, sample.id)
+        encoded: dict[str, Any] = {"input_ids": torch.tensor(ids), "labels": torch.tensor(labels)}
+        if images:
+            encoded["pixel_values"] = inputs["pixel_values"]
+        return encoded
 
+    def collate(self, encoded: list[dict[str, Any]], processor: Any) -> dict[str, torch.Tensor]:
+        """A batch padded on the right."""
+        import torch
 
-def collate(encoded: list[dict[str, Any]], processor: Any) -> dict[str, torch.Tensor]:
-    """A batch padded on the right."""
-    import torch
+        padded = torch.nn.utils.rnn.pad_sequence
+        pad = processor.tokenizer.pad_token_id
+        ids = padded([one["input_ids"] for one in encoded], batch_first=True, padding_value=pad)
+        lengths = torch.tensor([len(one["input_ids"]) for one in encoded])
+        batch = {
+            "input_ids": ids,
+            "attention_mask": (torch.arange(ids.shape[1]) < lengths[:, None]).long(),
+            "labels": padded([one["labels"] for one in encoded], batch_first=True, padding_value=IGNORED_LABEL),
+        }
+        if pixels := [one["pixel_values"] for one in encoded if "pixel_values" in one]:
+            batch["pixel_values"] = torch.cat(pixels)
+        return batch
 
-    padded = torch.nn.utils.rnn.pad_sequence
-    pad = processor.tokenizer.pad_token_id
-    ids = padded([one["input_ids"] for one in encoded], batch_first=True, padding_value=pad)
-    lengths = torch.tensor([len(one["input_ids"]) for one in encoded])
-    batch = {
-        "input_ids": ids,
-        "attention_mask": (torch.arange(ids.shape[1]) < lengths[:, None]).long(),
-        "labels": padded([one["labels"] for one in encoded], batch_first=True, padding_value=IGNORED_LABEL),
-    }
-    if pixels := [one["pixel_values"] for one in encoded if "pixel_values" in one]:
-        batch["pixel_values"] = torch.cat(pixels)
-    return batch
-
-
-def image_places(batch: dict[str, Any], processor: Any) -> torch.Tensor:
-    """Where image tokens stand, bool of shape (batch, length)."""
-    places: torch.Tensor = batch["input_ids"] == processor.image_token_id
-    return places
+    def image_places(self, batch: dict[str, Any], processor: Any) -> torch.Tensor:
+        """Where image tokens stand, bool of shape (batch, length)."""
+        places: torch.Tensor = batch["input_ids"] == processor.image_token_id
+        return places
 
 
 def _expanded(pieces: list[Piece], tokens: int, images: int, marker: str) -> list[Piece]:

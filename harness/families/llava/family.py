@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -11,6 +11,7 @@ from harness.families.fed import Batches, FedConversations
 from harness.families.llava import batches, names, processing
 from harness.families.llava.dimensions import PUBLISHED_7B, PUBLISHED_13B, TINY, Dimensions, configuration
 from harness.families.promises import Tables, intent_from
+from harness.families.templates import TEMPLATES, ByTemplate, Template
 from harness.intent import Intent
 from harness.recipe import Recipe
 from harness.trace.naming import Naming
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Llava(FedConversations):
+class Llava(ByTemplate, FedConversations):
     """One member of the LLaVA-1.5 family."""
 
     name: str
@@ -40,15 +41,24 @@ class Llava(FedConversations):
     remote_code: bool = False
     labels_early: int = 0
     text_beside_images: bool = True
+    spoken: str = ""
     naming: ClassVar[Naming] = Naming(names.RENAMES, names.COMPONENTS)
     handles: ClassVar[Handles] = names.HANDLES
-    fed_by: ClassVar[Batches] = batches
+    templates: ClassVar[tuple[str, ...]] = ("v1", "vicuna_v1", "plain", "llama_2", "mistral_instruct")
+
+    @property
+    def template(self) -> Template:
+        return TEMPLATES[self.spoken or self.templates[0]]
+
+    @property
+    def fed_by(self) -> Batches:
+        return batches.TemplateBatches(self.template)
 
     def dimensions(self, size: str) -> Dimensions:
         return self.full if size == "full" else TINY
 
     def tables(self, size: str) -> Tables:
-        return names.tables(self.dimensions(size))
+        return replace(names.tables(self.dimensions(size)), single_tokens=self.template.single)
 
     def meta_model(self, size: str) -> nn.Module:
         import torch

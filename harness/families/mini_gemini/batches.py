@@ -11,6 +11,7 @@ from harness.families.budget import refuse_too_long
 from harness.families.mini_gemini.refusals import refuse_several
 from harness.families.mini_gemini.templates import Template
 from harness.families.supervision import IGNORED_LABEL, Answer, Piece, labels_for
+from harness.families.templates import Template as Shared
 
 if TYPE_CHECKING:
     import torch
@@ -22,7 +23,7 @@ IMAGE_TOKEN_INDEX = -200
 class TemplateBatches:
     """How one version of the template feeds the model."""
 
-    template: Template
+    template: Template | Shared
 
     def pieces_of(self, sample: Sample, /) -> list[Piece]:
         return self.template.pieces(sample)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,6 +14,7 @@ from harness.families.mini_gemini.configuration import configuration
 from harness.families.mini_gemini.dimensions import PUBLISHED, TINY, Dimensions
 from harness.families.mini_gemini.templates import Template
 from harness.families.promises import intent_from
+from harness.families.templates import TEMPLATES, ByTemplate
 from harness.intent import Intent
 from harness.recipe import Recipe, Tune
 from harness.trace.naming import Naming
@@ -26,7 +27,7 @@ LANGUAGE_MODULES = {kind: f"transformers.models.{kind}.modeling_{kind}" for kind
 
 
 @dataclass(frozen=True)
-class MiniGemini(FedConversations):
+class MiniGemini(ByTemplate, FedConversations):
     """One member of Mini-Gemini, whose code comes in its directory."""
 
     name: str
@@ -46,12 +47,18 @@ class MiniGemini(FedConversations):
     remote_code: bool = True
     labels_early: int = 0
     text_beside_images: bool = True
+    spoken: str = ""
     naming: ClassVar[Naming] = Naming(names.RENAMES, names.COMPONENTS)
     handles: ClassVar[Handles] = names.HANDLES
 
     @property
     def fed_by(self) -> Batches:
-        return TemplateBatches(self.template)
+        other = self.spoken and self.spoken != self.template.version
+        return TemplateBatches(TEMPLATES[self.spoken] if other else self.template)
+
+    @property
+    def templates(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((self.template.version, *templates.ALSO_TAKEN[self.template.tokens.style])))
 
     def dimensions(self, size: str) -> Dimensions:
         d = (PUBLISHED if size == "full" else TINY)[self.member]
@@ -112,7 +119,12 @@ class MiniGemini(FedConversations):
         refusals.refuse(recipe, cuts_pictures=self.high_resolution)
         d = self.dimensions(recipe.size)
         told = recipe.model_copy(update={"tune": tuple(_by_name(part, d) for part in recipe.tune)})
-        return intent_from(told, names.tables(d))
+        return intent_from(told, replace(names.tables(d), single_tokens=self._single_tokens()))
+
+    def _single_tokens(self) -> tuple[str, ...]:
+        if self.spoken and self.spoken != self.template.version:
+            return TEMPLATES[self.spoken].single
+        return tuple(dict.fromkeys((*self.template.tokens.turns, self.template.end)))
 
     def modes(self) -> dict[str, dict[str, Any]]:
         d = self.dimensions("full")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.data import Sample
-from harness.families.mini_gemini.tokens import CHATML, GEMMA, LLAMA, LLAMA3, Tokens
+from harness.families.mini_gemini.tokens import CHATML, GEMMA, LLAMA, LLAMA3, Style, Tokens
 from harness.families.supervision import Answer, Piece
 
 
@@ -55,6 +55,13 @@ class Template:
         )
 
 
+# What else a version's tokens can write, by the style of the tokenizer.
+ALSO_TAKEN: dict[Style, tuple[str, ...]] = {
+    "llama": ("v1", "vicuna_v1", "plain", "llama_2", "mistral_instruct"),
+    "chatml": ("plain",),
+    "gemma": ("plain",),
+    "llama3": ("plain",),
+}
 VICUNA = Template("v1", LLAMA, "USER: ", " ASSISTANT:", " ", "</s>")
 MISTRAL = Template("mistral_instruct", LLAMA, "[INST] ", " [/INST]", " ", "</s>")
 CHATML_DIRECT = Template(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness.families.family import Handles
+from harness.families.minicpm import tokens
 from harness.families.minicpm.dimensions import Dimensions
 from harness.families.promises import Tables
 
@@ -45,5 +46,6 @@ def tables(d: Dimensions) -> Tables:
         depth={"vision": d.vision_layers, "language": d.layers},
         model_class=MODEL_CLASS,
         processor_class=PROCESSOR_CLASS,
+        single_tokens=(tokens.BEGIN, tokens.HEADER, tokens.HEADER_END, tokens.TURN_END),
         padding=("right",),  # its language model is given no attention mask: what stands on the left is attended to
     )
