@@ -197,7 +197,7 @@ class Baseline:
     def read(cls, path: Path) -> Baseline:
         """Raises Refused for a file that is no baseline."""
         try:
-            ended = _ended(json.loads(path.read_text(encoding="utf-8")))
+            ended = _ended(json.loads(path.read_bytes()))
         except OSError as error:
             raise Refused(
                 f"cannot be read: {error.strerror}", where=str(path), do="write one with --write-baseline"

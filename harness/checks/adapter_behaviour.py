@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -92,8 +93,8 @@ def adapter_changes_outputs(intent: Intent, trace: Trace) -> Iterator[Finding]:
 
 
 def _any_dora(trace: Trace) -> bool:
-    adapters = trace.model["adapters"].values() if trace.model else ()
-    return any(dora for facts in adapters for dora in facts.get("use_dora", {}).values())
+    assert trace.model is not None
+    return any(dora for facts in trace.model["adapters"].values() for dora in facts.get("use_dora", {}).values())
 
 
 def _apart_at_start(intent: Intent, trace: Trace) -> dict[str, tuple[float, float]]:
@@ -118,7 +119,7 @@ def _apart_from_base(trace: Trace, probe: dict[str, Any], batch: str) -> tuple[f
     ours = read_arrays(Path(trace.directory) / "rank-0" / probe["arrays"])[batch]
     base = read_arrays(Path(trace.directory) / "base" / trace.base_reloaded["arrays"]).get(batch)
     if base is None or base.shape != ours.shape:
-        return float("inf"), float("nan")
+        return math.inf, math.nan
     return float(np.max(np.abs(ours - base))), float(np.max(np.abs(base)))
 
 

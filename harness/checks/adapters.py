@@ -112,15 +112,14 @@ def _unmatched(adapter: AdapterIntent, tree: Tree) -> Iterator[Finding]:
     needs=[AnAdapter, Numbers, Parameters],
 )
 def adapter_numbers_as_asked(intent: Intent, trace: Trace) -> Iterator[Finding]:
-    adapter = intent.adapter
-    if adapter is None or trace.model is None:
-        return
+    assert intent.adapter is not None
+    assert trace.model is not None
     wrong: dict[tuple[str, str], list[str]] = {}
     for path, facts in trace.model["adapters"].items():
-        wanted = _wanted_numbers(adapter, re.sub(r"^.*?base_model\.model\.", "", path))
+        wanted = _wanted_numbers(intent.adapter, re.sub(r"^.*?base_model\.model\.", "", path))
         for name, value in wanted.items():
             seen = _only(facts.get(name))
-            if seen is None or not math.isclose(float(seen), value, rel_tol=1e-9):
+            if seen is None or not math.isclose(float(seen), value):
                 shown = "none" if seen is None else f"{float(seen):g}"
                 wrong.setdefault((f"{name} {value:g}", shown), []).append(path)
     for (expected, shown), paths in wrong.items():

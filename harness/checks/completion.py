@@ -19,7 +19,7 @@ class RunEnded(Finding):
 
 @check("the run came to its end", source="a crash must never end green", name="run.completed")
 def run_completed(intent: Intent, trace: Trace) -> Iterator[Finding]:
-    ended, output = trace.outcome.get("ended", ""), trace.outcome.get("last_output", "")
+    output = trace.outcome.get("last_output")
     said = f"; it said: {output}" if output else ""
     if trace.failure:
         yield RunEnded(
@@ -31,7 +31,7 @@ def run_completed(intent: Intent, trace: Trace) -> Iterator[Finding]:
     elif not trace.closed or trace.outcome.get("code", 0) != 0:
         yield RunEnded(
             expected="a run that ends by itself",
-            seen=(ended or "the stream has no closing record") + said,
+            seen=(trace.outcome.get("ended") or "the stream has no closing record") + said,
             where=f"stage {trace.stage}, after {len(trace.steps)} optimizer steps",
         )
     elif intent.steps is not None and len(trace.steps) != intent.steps:

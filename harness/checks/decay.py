@@ -30,7 +30,8 @@ class WrongDecay(Finding):
     needs=[Parameters, Steps(1), Optimized],
 )
 def weight_decay_as_declared(intent: Intent, trace: Trace) -> Iterator[Finding]:
-    asked = intent.optimization.weight_decay if intent.optimization else 0.0
+    assert intent.optimization is not None
+    asked = intent.optimization.weight_decay
     held = list(_decays(trace))
     spared = [(p, decay) for p, decay in held if _is_spared(p, trace) and decay != 0]
     for component, keys in by_component((p.component, p.key) for p, _ in spared).items():
@@ -66,11 +67,12 @@ def _is_spared(parameter: Parameter, trace: Trace) -> bool:
 def _decays(trace: Trace) -> Iterator[tuple[Parameter, float]]:
     """Each parameter in an optimizer with each decay it ever had there."""
     model = trace.of("parameters")[0]["model"]
-    found: dict[tuple[int, float], None] = {}
-    for event in trace.of("optimizer"):
-        for group in event["groups"]:
-            for place in group["parameters"]:
-                if place and place[0] == model:
-                    found[place[1], float(group.get("weight_decay", 0.0))] = None
-    for index, decay in found:
+    held = (
+        (place[1], float(group.get("weight_decay", 0.0)))
+        for event in trace.of("optimizer")
+        for group in event["groups"]
+        for place in group["parameters"]
+        if place and place[0] == model
+    )
+    for index, decay in dict.fromkeys(held):
         yield trace.parameters[index], decay

@@ -80,9 +80,7 @@ def _accumulation(intent: Intent, trace: Trace) -> Iterator[Finding]:
 
 
 def _checkpointing(intent: Intent, trace: Trace) -> Iterator[Finding]:
-    recomputed: dict[str, int] = next(
-        (event["recomputed"] for event in trace.of("backward") if "recomputed" in event), {}
-    )
+    recomputed = any(event.get("recomputed") for event in trace.of("backward"))
     if intent.mechanisms.checkpointing and not recomputed:
         yield MechanismIdle(
             expected="layers recomputed during backward",
@@ -106,10 +104,10 @@ def _clipping(intent: Intent, trace: Trace) -> Iterator[Finding]:
 
 
 def _adapters(intent: Intent, trace: Trace) -> Iterator[Finding]:
-    if intent.adapter is None or trace.model is None:
+    if intent.adapter is None:
         return
     prompts = intent.adapter.method in PROMPTS
-    there = any(p.role == "adapter" for p in trace.parameters) if prompts else trace.model["adapters"]
+    there = any(p.role == "adapter" for p in trace.parameters) if prompts else (trace.model or {}).get("adapters")
     if not there:
         expected = "an encoder of prompts" if prompts else f"layers with a {intent.adapter.method} adapter"
         yield MechanismIdle(expected=expected, seen="none", where="the model")

@@ -106,8 +106,7 @@ def _elements_with_gradient(parameter: Parameter, trace: Trace) -> int:
 
 
 def _rounded_away(parameter: Parameter, trace: Trace) -> bool:
-    reached = _elements_with_gradient(parameter, trace)
-    return reached > 0 and parameter.elements_moved < FEWEST_CHANGED * reached
+    return parameter.elements_moved < FEWEST_CHANGED * _elements_with_gradient(parameter, trace)
 
 
 def _too_small_a_step(parameter: Parameter, trace: Trace, rates: Mapping[int, float]) -> bool:

@@ -116,8 +116,7 @@ def master_weights_in_fp32(intent: Intent, trace: Trace) -> Iterator[Finding]:
             cause="the model, or a part of it, was loaded in or cast to 16 bits",
             do="load the weights in float32 and leave the lower precision to autocast",
         )
-    (closing,) = trace.of("closing")[:1]
-    for optimizer, names in closing.get("optimizer_state_dtypes", {}).items():
+    for optimizer, names in trace.of("closing")[0].get("optimizer_state_dtypes", {}).items():
         halves = {name: sum(counts.get(dtype, 0) for dtype in HALF) for name, counts in names.items()}
         if lost := {name: number for name, number in halves.items() if number}:
             yield OptimizerStateLost(

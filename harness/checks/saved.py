@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -153,7 +154,7 @@ def processor_reloads(intent: Intent, trace: Trace) -> Iterator[Finding]:
             expected=str(wanted),
             seen=f"{seen}: AutoProcessor fell back to the tokenizer"
             if fell_back
-            else reloaded.get("processor_error", ""),
+            else reloaded.get("processor_error") or str(seen),
             where=_processor_files(trace),
             cause="the trainer saved the tokenizer, not the processor",
             do="processor.save_pretrained(directory), or: harness inspect DIRECTORY --base BASE --repair",
@@ -253,6 +254,6 @@ def _difference(trace: Trace, probe: dict[str, Any], reloaded: dict[str, Any], b
     before = read_arrays(Path(trace.directory) / "rank-0" / probe["arrays"])[batch]
     after = read_arrays(Path(trace.directory) / "reload" / reloaded["arrays"])[batch]
     if before.shape != after.shape:
-        return float("inf"), float("nan"), f"logits of shape {after.shape} instead of {before.shape}"
+        return math.inf, math.nan, f"logits of shape {after.shape} instead of {before.shape}"
     apart, largest = float(np.max(np.abs(before - after))), float(np.max(np.abs(before)))
     return apart, largest, f"logits off by {apart:.3g} (the largest is {largest:.3g})"

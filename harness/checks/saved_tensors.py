@@ -122,10 +122,10 @@ def ties_kept(intent: Intent, trace: Trace) -> Iterator[Finding]:
         "after loading": _groups((trace.reloaded or {})["ties"], trace),
     }
     for moment, groups in seen.items():
-        for keys in sorted({frozenset(group) for group in groups} ^ published, key=sorted):
-            shared = keys in published
+        for keys in sorted(map(sorted, {frozenset(group) for group in groups} ^ published)):
+            shared = frozenset(keys) in published
             yield TiedWrongly(
-                expected=f"{' and '.join(sorted(keys))} {'share one tensor' if shared else 'apart'} {moment}",
+                expected=f"{' and '.join(keys)} {'share one tensor' if shared else 'apart'} {moment}",
                 seen="apart" if shared else "one tensor",
                 where="the model's parameters",
                 cause="tie_word_embeddings in the configuration, or weights replaced after they were tied",
@@ -151,7 +151,7 @@ def _groups(ties: Mapping[str, list[str]], trace: Trace) -> list[tuple[str, ...]
     an adapter shares among its own layers is its own."""
     added = {p.key for p in trace.parameters if p.role == "adapter"}
     named = [tuple(dict.fromkeys(map(trace.naming.canonical, (first, *others)))) for first, others in ties.items()]
-    return [group for group in named if len(group) > 1 and not added.issuperset(group[:1])]
+    return [group for group in named if len(group) > 1 and not added.issuperset(group)]
 
 
 def _same(facts: Mapping[str, Any], parameter: Parameter) -> bool:

@@ -139,11 +139,11 @@ def skipped_steps_change_nothing(intent: Intent, trace: Trace) -> Iterator[Findi
 
 
 def _moved(step: dict[str, Any], trace: Trace) -> Iterator[str]:
-    first = trace.model["model"] if trace.model else None
+    assert trace.model is not None
     for model, columns in step["values"].items():
         for index, changed in enumerate(columns["changed"]):
             if changed:
-                yield trace.parameters[index].key if model == first else "a parameter of another model"
+                yield trace.parameters[index].key if model == trace.model["model"] else "a parameter of another model"
 
 
 def _advanced_though_skipped(trace: Trace) -> list[int]:

@@ -134,3 +134,30 @@ def test_a_binary_file_and_a_folder_are_no_baseline(tmp_path: Path) -> None:
 def test_a_baseline_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Refused, match=r"nowhere.b\.json: cannot be written: No such file"):
         Baseline.of(RESULTS).write(tmp_path / "nowhere" / "b.json")
+
+
+def test_where_a_baseline_can_be_written_is_said(tmp_path: Path) -> None:
+    place = tmp_path / "nowhere" / "b.json"
+
+    with pytest.raises(Refused) as refused:
+        Baseline.of(RESULTS).write(place)
+    assert str(refused.value).startswith(f"{place}: cannot be written: No such file or directory")
+    assert str(refused.value).endswith("; name another file with --write-baseline")
+
+
+def test_a_baseline_is_text_with_a_line_for_each_check(tmp_path: Path) -> None:
+    Baseline.of([result(Status.PASSED, "a", "loads"), result(Status.PASSED, "a", "runs")]).write(tmp_path / "b.json")
+
+    assert (tmp_path / "b.json").read_text().splitlines() == [
+        "{",
+        ' "format": 2,',
+        ' "recipes": {',
+        '  "a": {',
+        '   "passed": [',
+        '    "loads",',
+        '    "runs"',
+        "   ]",
+        "  }",
+        " }",
+        "}",
+    ]

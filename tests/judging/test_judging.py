@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from harness.checks import CHECKS, Check
-from harness.checks.judging import judge, judge_all
+from harness.checks.judging import judge, judge_all, switched_off
 from harness.checks.needs import Closed, FrozenPart, Images, Need, Partner, Probe, Steps
 from harness.intent import Intent
 from harness.result import Finding, Reason, Severity, Status
@@ -98,6 +98,7 @@ NOT_APPLICABLE: list[tuple[Reason, str, Callable[[dict[str, Any]], object]]] = [
     (Reason.NO_CLIPPING, "clipping_effective", lambda i: i["mechanisms"].update(clip_norm=None)),
     (Reason.NO_TAIL, "last_group_steps", lambda i: i["mechanisms"].update(epoch=4)),
     (Reason.NO_TAIL, "last_group_steps", lambda i: i["mechanisms"].update(epoch=7)),  # the run ends before the data
+    (Reason.NO_TAIL, "last_group_steps", lambda i: (i.update(steps=None), i["mechanisms"].update(epoch=1))),
     (Reason.NO_REPEATED_BATCH, "repeated_batch_is_learned", lambda i: (
         i.update(optimization={"learning_rate": 0.01}), i["mechanisms"].update(epoch=4))),
     (Reason.NOT_PROBED, "pixels_matter", lambda i: i.update(probed=False)),
@@ -206,7 +207,34 @@ BLOCKED: list[tuple[str, str, Callable[[Evidence], object]]] = [
     ("the base directory gave no logits", "adapter_disabled_is_base", lambda e: e.base[0].pop("outputs")),
     ("the saved directory was not listed", "adapter_file_holds_adapter_only", lambda e: e.stream.pop(0)),
     ("the base directory has no inventory", "base_weights_arrived", lambda e: e.header.pop("base")),
+    ("no process verified the base directory", "base_directory_sound", lambda e: e.base.clear()),
+    (
+        "the saved directory could not be listed",
+        "saved_tensors_as_trained",
+        lambda e: (e.saves("full"), e.stream.pop(0)),
+    ),
+    ("lengths and pictures were not announced", "samples_whole", lambda e: e.one("data").pop("pixels")),
+    (
+        "the values after the last step were not kept: the model is too large",
+        "adapter_ranks_allocated",
+        lambda e: e.intent["adapter"].update(method="adalora", rank_budget=1),
+    ),
+    (
+        "probe other_pixels failed: RuntimeError: m",
+        "pixels_matter",
+        lambda e: e.probe("other_pixels").update(error="RuntimeError: m"),
+    ),
 ]
+
+
+def test_columns_that_do_not_fit_together_are_no_silent_pass(evidence: Evidence) -> None:
+    evidence.one("final")["buffers"].pop()
+    evidence.one("forward")["layers"]["gives"].pop()
+    evidence.one("data")["samples"].pop()
+
+    for name in ("frozen_buffers_unchanged", "layers_compute_as_asked", "samples_whole"):
+        with pytest.raises(ValueError, match="zip"):
+            evidence.judged(name)
 
 
 @pytest.mark.parametrize(("reason", "name", "lose"), BLOCKED, ids=[f"{name}-{why}" for why, name, _ in BLOCKED])
@@ -271,6 +299,7 @@ def test_judging_again_gives_the_same_results(evidence: Evidence) -> None:
     first, second = judge_all(CHECKS, "r", intent, trace), judge_all(CHECKS, "r", intent, trace)
 
     assert first == second
+    assert {result.recipe for result in first} == {"r"}
     assert [result.check for result in first] == [one.name for one in CHECKS]
 
 
@@ -278,6 +307,21 @@ def test_another_intent_brings_its_own_names(evidence: Evidence) -> None:
     evidence.header["intent"] = None
 
     assert evidence.judged("adapters_where_intended").status is Status.PASSED
+
+
+def test_what_a_user_has_switched_off_does_not_apply_for_the_users_own_reason() -> None:
+    result = switched_off("loads", "suite/one", "our nightly run looks at this")
+
+    assert (result.recipe, result.check, result.status) == ("suite/one", "loads", Status.NOT_APPLICABLE)
+    assert (result.reason, result.findings) == ("switched off by the suite: our nightly run looks at this", ())
+
+
+def test_a_weight_makes_every_finding_as_heavy_and_so_the_result(evidence: Evidence) -> None:
+    light = judge(made(ERROR, WARNING), "r", Intent(), evidence.trace(), weight="warning")
+    heavy = judge(made(WARNING), "r", Intent(), evidence.trace(), weight="error")
+
+    assert (light.status, {finding.severity for finding in light.findings}) == (Status.WARNED, {Severity.WARNING})
+    assert (heavy.status, {finding.severity for finding in heavy.findings}) == (Status.FAILED, {Severity.ERROR})
 
 
 def test_every_reason_is_given_by_some_shipped_check() -> None:

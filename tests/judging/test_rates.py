@@ -32,6 +32,16 @@ def test_the_rate_of_each_step_is_as_the_schedule_says(schedule: str, warmup: in
     assert [engine(step) for step in range(4)] == pytest.approx(factors, rel=1e-12)
 
 
+@pytest.mark.parametrize("schedule", ["constant", "linear", "cosine"])
+@pytest.mark.parametrize(("steps", "warmup"), [(steps, warmup) for steps in (1, 2, 4) for warmup in range(steps)])
+def test_the_rate_is_the_engines_own_to_the_end_and_beyond(schedule: str, warmup: int, steps: int) -> None:
+    asked = {"learning_rate": 0.5, "schedule": schedule, "warmup_steps": warmup}
+    expected = [expected_rate(Optimization.model_validate(asked), "language", step, steps) for step in range(8)]
+    engine = factor_of_step(Optimizer.model_validate(asked), steps)
+
+    assert expected == pytest.approx([0.5 * engine(step) for step in range(8)], rel=1e-12, abs=1e-15)
+
+
 def test_a_component_has_its_own_rate() -> None:
     asked = Optimization(learning_rate=0.5, component_rates={"connector": 2.0}, schedule="linear")
 

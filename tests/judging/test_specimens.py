@@ -54,6 +54,7 @@ def test_a_fault_is_found(evidence: Evidence, check: str, kind: str, what: str, 
     assert result.status is (Status.WARNED if kind in WARNINGS else Status.FAILED), what
     assert {finding.kind for finding in result.findings} == {kind}
     assert all(finding.expected and finding.seen and finding.where for finding in result.findings)
+    assert all(isinstance(word, str) for one in result.findings for word in (one.cause, one.do))
 
 
 @pytest.mark.parametrize(("check", "what", "alter"), flat(SILENT))

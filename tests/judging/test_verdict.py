@@ -1,6 +1,7 @@
 """From results to a verdict: outcomes, exit status, known failures."""
 
 import datetime
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -218,6 +219,29 @@ def test_a_broken_list_of_known_failures_is_refused(tmp_path: Path, text: str, s
     assert said in str(refused.value)
     assert str(refused.value).startswith(str(tmp_path / "k.yaml"))
     assert "\n" not in str(refused.value)
+
+
+def test_a_list_that_is_none_says_how_to_write_one(tmp_path: Path) -> None:
+    (tmp_path / "k.yaml").write_text("check: x")
+
+    with pytest.raises(Refused) as refused:
+        read_known_failures(tmp_path / "k.yaml")
+    said = f"{tmp_path / 'k.yaml'}: is not a list of known failures; begin each entry with '- check:'"
+    assert str(refused.value) == said
+
+
+@pytest.mark.parametrize(("there", "holds"), [("5.0.0rc1", True), ("4.9", True), ("4.8", False), (None, False)])
+def test_a_release_candidate_is_a_version_like_any_other(
+    monkeypatch: pytest.MonkeyPatch, there: str | None, holds: bool
+) -> None:
+    def version(name: str) -> str:
+        if there is None:
+            raise metadata.PackageNotFoundError(name)
+        return there
+
+    monkeypatch.setattr(metadata, "version", version)
+
+    assert known(versions={"transformers": ">=4.9"}).concerns_these_versions is holds
 
 
 @pytest.mark.parametrize("kind", ["binary", "folder"])

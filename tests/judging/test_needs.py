@@ -1,0 +1,65 @@
+"""What a check needs: said in the same words wherever it is missing, and whose code the evidence rests on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from harness.checks import Check
+from harness.checks.judging import judge
+from harness.checks.needs import Base, Need, Partner, Reload
+from harness.checks.scaler_variants import variant
+from harness.intent import Intent
+from harness.result import Finding
+
+Evidence = Any
+ERROR = Finding("a", "b", "c")
+
+
+def made(*findings: Finding, needs: tuple[Need, ...] = ()) -> Check:
+    return Check("made", "", "", needs, lambda intent, trace: iter(findings))
+
+
+def test_a_run_that_ended_early_has_saved_nothing(evidence: Evidence) -> None:
+    evidence.stream.clear()
+    intent = Intent.model_validate(evidence.intent)
+    assert Reload.missing(intent, evidence.trace()) == "no process loaded the saved directory"
+
+    evidence.drop("closing")
+    assert Reload.missing(intent, evidence.trace()) == "nothing was saved"
+
+
+def test_partners_of_equal_changes_are_one(evidence: Evidence) -> None:
+    one, same, other = (Partner(name="p", changes={"seed": seed, "steps": 1}) for seed in (1, 1, 2))
+
+    assert {one, same} == {one}
+    assert len({one, same, other, Partner(name="q", changes=one.changes)}) == 3
+    assert len({hash(one), hash(same), hash(other)}) == 2, "those that differ are told apart without comparing"
+
+
+def test_a_variant_is_one_cheap_step_at_another_precision() -> None:
+    changes = {"precision": "bf16", "steps": 1, "optimizer.warmup_steps": 0, "save.what": "nothing"}
+
+    assert variant("bf16") == Partner(name="scaler_bf16", changes=changes)
+
+
+@pytest.mark.parametrize(
+    ("save", "findings", "reason"),
+    [
+        ({"loader": "my:load"}, (), "loaded by my:load"),
+        ({"processor_loader": "my:processor"}, (), "loaded by my:processor"),
+        ({"loader": "my:load", "processor_loader": "my:processor"}, (), "loaded by my:load and my:processor"),
+        ({"loader": "my:load"}, (ERROR,), "1 finding; loaded by my:load"),
+        ({"loader": None}, (), ""),
+    ],
+)
+@pytest.mark.parametrize("need", [Reload, Base], ids=["saved", "base"])
+def test_whose_code_loaded_a_directory_is_said(
+    evidence: Evidence, save: dict[str, Any], findings: tuple[Finding, ...], reason: str, need: Need
+) -> None:
+    evidence.header["recipe"] = {"save": save}
+    intent = Intent.model_validate(evidence.intent)
+
+    assert judge(made(*findings, needs=(need,)), "r", intent, evidence.trace()).reason == reason
+    assert "loaded by" not in judge(made(*findings), "r", intent, evidence.trace()).reason
