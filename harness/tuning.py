@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness import stack
 from harness.checkpoint.targets import why_unmet
-from harness.families.family import Family
+from harness.families.family import Adjusts, Family
 from harness.recipe import Adapter, Recipe, Tune
 from harness.refusal import Refused
 from harness.seams import Moment, Seam, Seams
@@ -46,6 +46,8 @@ def tune(model: nn.Module, recipe: Recipe, family: Family, seams: Seams, continu
         for part in recipe.tune:
             for parameter in parameters_of(model, part, family):
                 parameter.requires_grad_(id(parameter) not in fixed)
+        if isinstance(family, Adjusts):
+            family.adjust(model, recipe)
     if recipe.checkpointing:
         stack.turn_on_checkpointing(model)
     return seams.alter(Seam.AFTER_TUNING, model, Moment(model=model))
@@ -78,13 +80,18 @@ def parameters_of(model: nn.Module, part: Tune, family: Family) -> list[nn.Param
     if part.component not in family.handles.components:
         return []
     if part.last:
-        stacks = [list(s.children()) for s in _matching(model, family.handles.layers[part.component]).values()]
+        stacks = [_layers(s) for s in _matching(model, family.handles.layers[part.component]).values()]
         if part.last > (fewest := min(map(len, stacks))):
             raise Refused(f"tune: {part.component} has {fewest} layers, not {part.last}", do="lower last")
         return [p for layers in stacks for layer in layers[-part.last :] for p in layer.parameters()]
     whole = _matching(model, family.handles.components[part.component])
     held = {path: p for outer, module in whole.items() for path, p in module.named_parameters(prefix=outer)}
     return _named(held, part) if part.named else list(held.values())
+
+
+def _layers(stack: nn.Module) -> list[nn.Module]:
+    """The layers of a list, but for those that have nothing to train: one may have been replaced by an Identity."""
+    return [layer for layer in stack.children() if any(True for _ in layer.parameters())]
 
 
 def _matching(model: nn.Module, pattern: str) -> dict[str, nn.Module]:

@@ -81,7 +81,7 @@ def saved_directory_loads(intent: Intent, trace: Trace) -> Iterator[Finding]:
     for what in ("missing", "unexpected", "mismatched"):
         keys = reloaded[what]
         if composed and what == "missing":
-            keys = [key for key in keys if intent.names_as_trained(trace.naming.canonical(key))]
+            keys = [key for key in keys if _trains(intent, trace.naming.canonical(key))]
         if keys:
             yield KeysLost(
                 expected=f"no {what} keys",
@@ -200,6 +200,10 @@ def reloaded_generation_equal(intent: Intent, trace: Trace) -> Iterator[Finding]
                 where="the loaded model's generate",
                 cause="other weights, another generation configuration, or another end token",
             )
+
+
+def _trains(intent: Intent, key: str) -> bool:
+    return intent.names_as_trained(key) and not intent.is_fixed(key)
 
 
 def _reloaded(trace: Trace) -> dict[str, Any]:

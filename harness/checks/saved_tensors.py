@@ -59,7 +59,8 @@ def saved_tensors_as_trained(intent: Intent, trace: Trace) -> Iterator[Finding]:
             expected=f"{component}: in the save",
             seen=f"{count(len(keys), 'parameter')} missing",
             where=listed(keys),
-            cause="saved before the modules were added, or filtered out by name",
+            cause="saved before the modules were added, filtered out by name, or kept in a Python list: no state dict "
+            "holds what lies there",
         )
     for component, keys in by_component(other).items():
         yield TensorDiffers(

@@ -29,6 +29,10 @@ class MissingLabels(Finding):
     """Tokens of an answer, or its end, that are not learned."""
 
 
+class NothingLearned(Finding):
+    """A sample with answers and not one label."""
+
+
 class LabelsMisplaced(Finding):
     """Labels that stand elsewhere than those of the answers: some too many, others too few."""
 
@@ -122,6 +126,10 @@ def _of_row(row: _Row) -> Finding | None:
     if extra:
         cause = "part of the prompt, a picture's tokens or padding is not masked"
         return ExtraLabels(expected, _some(extra, "too many"), row.where, cause)
+    if missing and not were:
+        cause = "its answers were not found, where labels are located by another template or tokenizer than the prompt "
+        cause += "was made with: the whole sample is ignored"
+        return NothingLearned(expected, "no label at all", row.where, cause)
     if missing:
         cause = "an answer, or the end token after it, is masked or was cut off"
         return MissingLabels(expected, _some(missing, "too few"), row.where, cause)

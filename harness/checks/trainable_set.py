@@ -24,6 +24,10 @@ class WronglyFrozen(Finding):
     """Parameters that should train and require no gradient."""
 
 
+class ComponentOutsideModel(Finding):
+    """A component that should train and of which the model has no parameter."""
+
+
 @check(
     "exactly the intended parameters require a gradient, component by component",
     source="LLaVA #1647, MiniCPM-V #532: what a flag froze was not what its name said",
@@ -46,3 +50,25 @@ def trainable_set_as_intended(intent: Intent, trace: Trace) -> Iterator[Finding]
             where=listed(keys),
             cause="a later step froze the model again, or the flag names another part",
         )
+
+
+@check(
+    "every component that is to train has parameters in the model",
+    source="OmniLMM: with tune_clip False the tower lies in a Python list, and parameters(), saves and to() miss it",
+    needs=[Parameters],
+)
+def trained_components_in_model(intent: Intent, trace: Trace) -> Iterator[Finding]:
+    whole = dict.fromkeys(component for pattern, component in intent.components if pattern in intent.trains)
+    there = {p.key for p in trace.parameters}
+    there |= {key for group in intent.ties if there & set(group) for key in group}
+    held = {intent.naming.component(key) for key in there}
+    for component in whole:
+        if component not in held:
+            yield ComponentOutsideModel(
+                expected=f"{component}: trained here",
+                seen="no parameter of it in the model",
+                where=component,
+                cause="a module that torch does not know of, such as one in a Python list (OmniLMM's tower with "
+                "tune_clip False): parameters(), saves and to() miss it",
+                do="make it an attribute of the model by itself (OmniLMM: tune_clip: true), or do not ask to train it",
+            )

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from harness.intent import Intent
 from harness.own_code import named
@@ -38,6 +38,8 @@ SHIPPED = {
         for member in ("2B", "7B", "8B", "13B", "8X7B", "34B")
         for end in ("", "-hd")
     },
+    "omnilmm-12b": "harness.families.omnilmm:OMNILMM_12B",
+    "omnilmm-12b-no-tune-clip": "harness.families.omnilmm:OMNILMM_12B_NO_TUNE_CLIP",
 }
 GROUP = "harness.families"
 
@@ -136,6 +138,15 @@ class Family(Protocol):
 
     def modes(self) -> dict[str, dict[str, Any]]:
         """The family's tuning modes: name to recipe settings, for plans."""
+        ...
+
+
+@runtime_checkable
+class Adjusts(Protocol):
+    """A family whose own fine-tuning code does more to a model than to freeze and thaw whole parts."""
+
+    def adjust(self, model: Any, recipe: Recipe) -> None:
+        """Do what the recipe means besides, and freeze again what no recipe trains. Not called beside an adapter."""
         ...
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.faults.registry import fault
-from harness.faults.where import freezes_image_path, sees_images, ships_code
+from harness.faults.where import freezes_image_path, is_minicpm, sees_images
 from harness.recipe import Recipe
 from harness.seams import Moment, Seam
 
@@ -15,19 +15,18 @@ SHARE = 1e-2
 
 
 def _is_given_a_mask(recipe: Recipe) -> bool:
-    """Models that come as code files here give their language model no attention mask to begin with."""
-    return not ships_code(recipe)
+    """MiniCPM-V gives its language model no attention mask to begin with."""
+    return not is_minicpm(recipe)
 
 
 def _cuts_pictures(recipe: Recipe) -> bool:
     """Whether pictures of many sizes share a batch, their patches padded to the longest."""
-    return ships_code(recipe) and sees_images(recipe)
+    return is_minicpm(recipe) and sees_images(recipe)
 
 
 def _language_model(model: Any) -> Any:
-    """The module that is given the embeddings."""
-    ends = ("language_model", "llm.model")
-    return next(module for path, module in model.named_modules() if path.endswith(ends))
+    """The module that is given the embeddings: the one that has them, and layers."""
+    return next(module for module in model.modules() if {"layers", "embed_tokens"} <= set(module._modules))
 
 
 def _last_layer(model: Any) -> Any:
@@ -141,7 +140,7 @@ def one_image_token_replaced(batch: dict[str, Any], moment: Moment) -> Any:
     """One image token of a micro-batch is another token: the library refuses to place the features."""
     if moment.step != 1 or moment.micro != 0:
         return batch
-    token = moment.model.config.image_token_id
+    token = getattr(moment.model.config, "image_token_id", None) or moment.model.model.vision_config.im_end_token
     ids = batch["input_ids"].clone()
     row, place = (ids == token).nonzero()[0].tolist()
     ids[row, place] = ids[row, 0]

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from harness.faults.registry import fault
-from harness.faults.where import sees_images
+from harness.faults.where import has_tower, sees_images
 from harness.recipe import Recipe
 from harness.seams import Moment, Seam
+
+PATCHES = ("patch_embedding", "patch_embed.proj")  # what towers call their first layer
 
 
 def _has_rows(recipe: Recipe) -> bool:
@@ -52,9 +54,9 @@ def labels_of_one_batch_masked(batch: dict[str, Any], moment: Moment) -> Any:
     caught_by="pixels_matter",
     finding="PixelsIgnored",
     size="one module's output",
-    applies=sees_images,
+    applies=lambda recipe: sees_images(recipe) and has_tower(recipe),
 )
 def image_features_zeroed(model: Any, moment: Moment) -> None:
     """The vision tower's embeddings are the same for every picture."""
-    patch = next(module for path, module in model.named_modules() if path.endswith("patch_embedding"))
+    patch = next(module for path, module in model.named_modules() if path.endswith(PATCHES))
     patch.register_forward_hook(lambda _module, _inputs, output: output * 0)

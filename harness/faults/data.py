@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.faults.registry import fault
-from harness.faults.where import freezes_image_path, sees_images, ships_code
+from harness.faults.where import freezes_image_path, is_minicpm, sees_images
 from harness.seams import Moment, Seam
 
 IGNORED = -100
@@ -60,6 +60,16 @@ def one_end_token_not_learned(batch: dict[str, Any], moment: Moment) -> Any:
     return altered
 
 
+@fault(Seam.BATCH, caught_by="labels_say_the_answers", finding="NothingLearned", size="one row")
+def one_sample_without_a_label(batch: dict[str, Any], moment: Moment) -> Any:
+    """One sample is ignored: its answers are not found, as under another template than the prompt's."""
+    if not _first(moment):
+        return batch
+    altered = _with_labels(batch)
+    altered["labels"][0] = IGNORED
+    return altered
+
+
 @fault(Seam.BATCH, caught_by="labels_say_the_answers", finding="LabelsMisplaced", size="one place in one row")
 def labels_of_one_row_off_by_one(batch: dict[str, Any], moment: Moment) -> Any:
     """In one row, every label stands one place too early."""
@@ -85,6 +95,7 @@ def one_label_exchanged(batch: dict[str, Any], moment: Moment) -> Any:
     caught_by="labels_say_the_answers",
     finding="LearnedTextDiffers",
     size="one rule of the tokenizer",
+    applies=lambda recipe: not recipe.family.startswith("omnilmm"),  # its tokenizer's class makes the rules anew
 )
 def tokenizer_drops_capitals(base: Path, moment: Moment) -> None:
     """The base's tokenizer makes every letter small: the model is asked to learn another text than the answers."""
@@ -131,7 +142,7 @@ def end_of_one_batch_cut(batch: dict[str, Any], moment: Moment) -> Any:
     caught_by="samples_whole",
     finding="PictureCut",
     size="one image token",
-    applies=lambda recipe: ships_code(recipe) and freezes_image_path(recipe) and sees_images(recipe),
+    applies=lambda recipe: is_minicpm(recipe) and freezes_image_path(recipe) and sees_images(recipe),
 )
 def one_batch_cut_within_a_picture(batch: dict[str, Any], moment: Moment) -> Any:
     """One micro-batch is cut before the last image token of its longest row, whose feature is dropped in silence."""

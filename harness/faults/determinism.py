@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from harness.faults.registry import fault
-from harness.faults.where import freezes_something, sees_images
+from harness.faults.where import freezes_something, has_tower, sees_images
 from harness.recipe import Recipe
 from harness.seams import Moment, Seam
 
@@ -14,7 +14,11 @@ RATE = 0.1
 
 def _freezes_the_tower(recipe: Recipe) -> bool:
     adapted = recipe.peft.components if recipe.peft else ()
-    return freezes_something(recipe) and "vision" not in adapted and sees_images(recipe)
+    return freezes_something(recipe) and "vision" not in adapted and _looks(recipe)
+
+
+def _looks(recipe: Recipe) -> bool:
+    return sees_images(recipe) and has_tower(recipe)
 
 
 def _first_module(model: Any) -> Any:
@@ -59,7 +63,7 @@ def one_frozen_module_dropped_at_times(model: Any, moment: Moment) -> None:
     caught_by="evaluation_deterministic",
     finding="EvaluationNotDeterministic",
     size="one module",
-    applies=sees_images,
+    applies=_looks,
 )
 def dropout_that_knows_no_mode(model: Any, moment: Moment) -> None:
     """One module of the tower drops a tenth of its outputs, in eval mode too."""
@@ -73,7 +77,7 @@ def dropout_that_knows_no_mode(model: Any, moment: Moment) -> None:
     caught_by="evaluation_deterministic",
     finding="EvaluationAlters",
     size="one element",
-    applies=sees_images,
+    applies=_looks,
 )
 def one_buffer_updated_in_evaluation(model: Any, moment: Moment) -> None:
     """One module of the tower keeps a statistic, and updates it in eval mode alone."""

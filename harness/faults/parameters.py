@@ -10,8 +10,10 @@ from harness.faults.where import (
     first_trained,
     freezes_image_path,
     freezes_something,
+    hide_tower,
     is_adalora,
     tunes_something,
+    tunes_tower_and_more,
 )
 from harness.seams import Moment, Seam
 
@@ -38,6 +40,18 @@ def thaw_one_parameter(model: Any, moment: Moment) -> None:
 def freeze_one_parameter(model: Any, moment: Moment) -> None:
     """One parameter that should train is frozen."""
     first_trained(model).requires_grad_(False)
+
+
+@fault(
+    Seam.AFTER_TUNING,
+    caught_by="trained_components_in_model",
+    finding="ComponentOutsideModel",
+    size="one attribute",
+    applies=tunes_tower_and_more,
+)
+def tower_outside_the_model(model: Any, moment: Moment) -> None:
+    """The vision tower is kept where torch does not look for modules, as in a Python list."""
+    hide_tower(model)
 
 
 @fault(

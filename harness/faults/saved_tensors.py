@@ -6,7 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from harness.faults.registry import fault
-from harness.faults.where import freezes_something, has_adapter, saves_part, saves_whole
+from harness.faults.where import (
+    freezes_something,
+    has_adapter,
+    hide_tower,
+    saves_part,
+    saves_whole,
+    tunes_tower_and_more,
+)
 from harness.recipe import Recipe
 from harness.seams import Moment, Seam
 
@@ -33,6 +40,18 @@ def _saves_whole_without_adapter(recipe: Recipe) -> bool:
 def one_trained_tensor_left_out(directory: Path, moment: Moment) -> None:
     """One of the trained tensors is not in the save of what was trained."""
     _rewrite(directory, lambda key: True, lambda tensors, key: tensors.pop(key))
+
+
+@fault(
+    Seam.SAVE_OPTIONS,
+    caught_by="saved_tensors_as_trained",
+    finding="TensorNotSaved",
+    size="one attribute",
+    applies=lambda recipe: saves_whole(recipe) and tunes_tower_and_more(recipe),
+)
+def saved_while_the_tower_lay_in_a_list(options: Any, moment: Moment) -> None:
+    """The vision tower is kept in a Python list when the model is saved: no state dict holds what lies there."""
+    hide_tower(moment.model)
 
 
 @fault(

@@ -27,6 +27,17 @@ def tunes_something(recipe: Recipe) -> bool:
     return "connector" in {tune.component for tune in recipe.tune} and not recipe.precision.startswith("pure")
 
 
+def tunes_tower_and_more(recipe: Recipe) -> bool:
+    """Whether the whole vision tower trains, and something else beside it, without an adapter."""
+    whole = {tune.component for tune in recipe.tune if not (tune.last or tune.named)}
+    return not recipe.peft and "vision" in whole and len(whole) > 1
+
+
+def has_tower(recipe: Recipe) -> bool:
+    """Whether the vision tower is a module of the model: OmniLMM's lies in a Python list where tune_clip is False."""
+    return recipe.family != "omnilmm-12b-no-tune-clip"
+
+
 def has_adapter(recipe: Recipe) -> bool:
     """Whether an adapter sits on layers of the model: a prompt sits on none."""
     return recipe.peft is not None and not recipe.peft.is_prompt
@@ -46,6 +57,10 @@ def saves_part(recipe: Recipe) -> bool:
 
 def saves_processor(recipe: Recipe) -> bool:
     return saves(recipe) and recipe.saves_processor
+
+
+def is_minicpm(recipe: Recipe) -> bool:
+    return recipe.family.startswith("minicpm")
 
 
 def ships_code(recipe: Recipe) -> bool:
@@ -80,3 +95,13 @@ def first_frozen(model: Any) -> Any:
 def first_trained(model: Any) -> Any:
     """The first parameter set to train."""
     return next(p for p in model.parameters() if p.requires_grad)
+
+
+TOWERS = ("vision_tower", "vpm", "vision_encoder")
+"""What models call their vision towers."""
+
+
+def hide_tower(model: Any) -> None:
+    """Keep the model's vision tower as an attribute that is no module of it, as if it lay in a Python list."""
+    parent, name = next((module, name) for module in model.modules() for name in TOWERS if name in module._modules)
+    parent.__dict__[name] = parent._modules.pop(name)

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from harness.probes.passes import Arrays, Feeding, Probed, logits_of, probe, trained_logits
+from harness.trace.naming import unwrapped
 
 
 @probe
@@ -100,7 +101,11 @@ def _overheard(model: nn.Module, fed: Feeding) -> Iterator[tuple[list[torch.Tens
 
 
 def _path(model: nn.Module, pattern: str) -> str:
-    """The path of the first module, however an adapter wraps it, whose own path the pattern matches."""
-    whole = re.compile(rf"(?:.*\.)?(?:{pattern})")
-    found: str = next(path for path, _ in model.named_modules() if whole.fullmatch(path))
-    return found
+    """The path of the first module, however an adapter wraps it, whose own path the pattern matches.
+
+    Paths as the family has them come first: under peft, `model` is also the name of the whole model.
+    """
+    paths: list[str] = [path for path, _ in model.named_modules()]
+    own, whole = re.compile(pattern), re.compile(rf"(?:.*\.)?(?:{pattern})")
+    met = [path for path in paths if own.fullmatch(unwrapped(path))]
+    return met[0] if met else next(path for path in paths if whole.fullmatch(path))

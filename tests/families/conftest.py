@@ -81,3 +81,34 @@ def of_each_kind() -> dict[str, Sample]:
     """The first shipped sample of every kind."""
     shipped = read_samples(SHIPPED)
     return {kind: select(shipped, (kind,), 1)[0] for kind in ("image", "text", "blank", "several")}
+
+
+@pytest.fixture(scope="session")
+def omnilmm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The family, whose code files are run from a cache of these tests' own."""
+    from transformers import dynamic_module_utils
+
+    from harness import stack
+    from harness.families import family
+
+    stack.quiet()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(dynamic_module_utils, "HF_MODULES_CACHE", str(tmp_path_factory.mktemp("modules")))
+        yield family("omnilmm-12b")
+
+
+@pytest.fixture(scope="session")
+def omnilmm_base(omnilmm: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("omnilmm")
+    omnilmm.write_base(directory)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def omnilmm_listed_base(omnilmm: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of the same model with tune_clip False."""
+    from harness.families import family
+
+    directory = tmp_path_factory.mktemp("omnilmm-listed")
+    family("omnilmm-12b-no-tune-clip").write_base(directory)
+    return directory

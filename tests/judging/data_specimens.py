@@ -76,7 +76,6 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
         ("ExtraLabels", "in padding", lambda e: labels(e, [4, 7], [9, 11])),
         ("ExtraLabels", "before the first token", lambda e: labels(e, [-1, 0], [4, 7], [9, 10])),
         ("MissingLabels", "one", lambda e: labels(e, [4, 7])),
-        ("MissingLabels", "all of one row", labels),
         ("LabelsMisplaced", "by one", lambda e: labels(e, [3, 6], [8, 9])),
         ("LabelsAltered", "other ids", lambda e: (
             e.one("forward", 2)["learned"]["fingerprint"].__setitem__(1, "other"))),
