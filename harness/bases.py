@@ -16,6 +16,8 @@ from typing import Any
 
 from harness.checkpoint.files import part_path
 from harness.disk import refuse_full_disk
+from harness.families import family
+from harness.families.family import has_processor
 from harness.families.promises import WEIGHTS
 from harness.launch import Job, last_lines
 from harness.places import INVENTORY, MODULES, REQUEST, SAVED, STREAM
@@ -112,13 +114,16 @@ class Bases:
         place.mkdir(parents=True, exist_ok=True)
         neutral = recipe.model_copy(update={"data": Data()})  # the same samples for every recipe
         settings = neutral.model_dump(mode="json", exclude_defaults=True)
-        argument = {"recipe": settings, "base": str(start.directory), "place": str(place)}
+        processor = has_processor(family(recipe.family), recipe)
+        argument = {"recipe": settings, "base": str(start.directory), "place": str(place), "processor": processor}
         output = place / "output.txt"
         limits = recipe.limits
         made = self.workers.makers.run(
             Job("harness.making:make_probe_inputs", argument, str(output), limits.seconds, limits.memory_gb)
         )
-        request = _request(place) if made.code == 0 else asdict(_without_inputs(recipe, start.directory, place))
+        request = (
+            _request(place) if made.code == 0 else asdict(_without_inputs(recipe, start.directory, place, processor))
+        )
         request.update(inventory=str(place / INVENTORY), parts=start.parts)
         if made.code != 0:
             request["encoding_error"] = last_lines(output) or made.description
@@ -143,7 +148,7 @@ def _request(place: Path) -> dict[str, Any]:
     return request
 
 
-def _without_inputs(recipe: Recipe, directory: Path, place: Path) -> Request:
+def _without_inputs(recipe: Recipe, directory: Path, place: Path, processor: bool) -> Request:
     return Request(
         directory=str(directory),
         stream=str(place / STREAM),
@@ -153,6 +158,7 @@ def _without_inputs(recipe: Recipe, directory: Path, place: Path) -> Request:
         prompts={},
         dtype=WEIGHTS[recipe.precision],
         modules=str(place / MODULES / "loaded"),
+        processor=processor,
         trust_remote_code=recipe.trust_remote_code,
         loader=recipe.save.loader,
         processor_loader=recipe.save.processor_loader,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.checks import CHECKS
+from harness.families import family
 from harness.faults import FAULTS, Fault
 from harness.recipe import Recipe
 from harness.result import Result, Status
@@ -41,27 +42,33 @@ class FaultRow:
 
 
 def cases_of(fault: Fault, recipes: Mapping[str, Recipe]) -> list[str]:
-    """Of each family, the first recipe that the fault applies to."""
+    """Of each system, the first recipe that the fault applies to."""
     first: dict[str, str] = {}
     for name, recipe in recipes.items():
-        if recipe.family not in first and fault.applies(recipe):
-            first[recipe.family] = name
+        if system_of(recipe) not in first and fault.applies(recipe):
+            first[system_of(recipe)] = name
     return list(first.values())
 
 
+def system_of(recipe: Recipe) -> str:
+    """What a family is a size or a generation of: families of one class are of one system."""
+    kind = type(family(recipe.family))
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
 def spread(cases: Mapping[str, list[str]], recipes: Mapping[str, Recipe], each: int) -> dict[str, list[str]]:
-    """Of each fault's cases at most so many, so that every family is left with about as many faults as the others."""
+    """Of each fault's cases at most so many, so that every system is left with about as many faults as the others."""
     used: Counter[str] = Counter()
     chosen: dict[str, list[str]] = {}
     for fault in sorted(cases, key=lambda name: len(cases[name])):
-        order = sorted(cases[fault], key=lambda name: used[recipes[name].family])
+        order = sorted(cases[fault], key=lambda name: used[system_of(recipes[name])])
         chosen[fault] = order[:each]
-        used.update(recipes[name].family for name in chosen[fault])
+        used.update(system_of(recipes[name]) for name in chosen[fault])
     return chosen
 
 
 def fault_rows(recipes: Mapping[str, Recipe], sockets: Sockets, out: Path) -> Iterator[FaultRow]:
-    """Inject every fault into a recipe of each family that it applies to, and judge the runs with every check."""
+    """Inject every fault into a recipe of each system that it applies to, and judge the runs with every check."""
     for fault in FAULTS.values():
         for name in cases_of(fault, recipes):
             place = out / "faults" / f"{fault.name}.{folder_name(recipes[name].family)}"

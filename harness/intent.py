@@ -91,6 +91,9 @@ class Mechanisms(Frozen):
     )
     checkpointing: bool = False
     clip_norm: float | None = None
+    auxiliary_loss: bool = Field(
+        default=False, description="what keeps experts evenly loaded is added to the loss, by the trainer"
+    )
 
     def micro_batches(self, step: int) -> int:
         """How many micro-batches the step has: what is left at the end of the data is a group of its own."""

@@ -91,6 +91,7 @@ def make_probe_inputs(argument: dict[str, Any]) -> None:
         trust_remote_code=recipe.trust_remote_code,
         loader=recipe.save.loader,
         processor_loader=recipe.save.processor_loader,
+        processor=argument["processor"],
     )
 
 
@@ -246,6 +247,7 @@ def _with_parts(inventory: dict[str, Any], family: Family) -> dict[str, Any] | N
 def _probe(run: Run, family: Family, loaded: Loaded, model: Any, recorder: Recorder, names: list[str]) -> None:
     """Run the probes asked for, and leave the inputs for the process that loads what was saved."""
     from harness.data.prompts import encoded_prompts
+    from harness.families.family import has_processor
     from harness.families.promises import WEIGHTS
     from harness.probing import feeding, leave_request, probe_inputs, run_probes
 
@@ -262,7 +264,7 @@ def _probe(run: Run, family: Family, loaded: Loaded, model: Any, recorder: Recor
         modules=str(run.directory / MODULES / "loaded"),
         dtype=WEIGHTS[run.recipe.precision],
         what=run.recipe.saves,
-        processor=run.recipe.saves_processor,
+        processor=run.recipe.saves_processor and has_processor(family, run.recipe),
         tokenizer=run.recipe.saves_processor or run.recipe.save.tokenizer,
         trust_remote_code=run.recipe.trust_remote_code,
         loader=run.recipe.save.loader,

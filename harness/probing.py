@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.families.family import reads_pictures
 from harness.places import INPUTS, REQUEST
 from harness.recipe import Recipe
 
@@ -38,7 +39,7 @@ class ProbeInputs:
 
 def probe_inputs(recipe: Recipe, family: Family, loaded: Loaded) -> ProbeInputs:
     """The inputs for a recipe, its pixels in the dtype of the weights: a pure 16-bit model takes no others."""
-    samples = _samples(recipe)
+    samples = _samples(recipe, family)
     encoded = {name: family.encode(one, loaded.processor, recipe.data.max_length) for name, one in samples.items()}
     return ProbeInputs(
         prompts={name: family.prompt(sample) for name, sample in samples.items()},
@@ -78,7 +79,7 @@ def feeding(recipe: Recipe, inputs: ProbeInputs, family: Family, loaded: Loaded)
         together=_collated(list(company.values()), family, loaded),
         padded=lambda batch, side: family.padded(batch, side, PADDING, processor),
         places=lambda batch: family.image_places(batch, processor),
-        connector=family.handles.components["connector"],
+        connector=family.handles.components.get("connector"),
         layers=family.handles.layers["language"],
     )
 
@@ -112,12 +113,17 @@ def _in(dtype: torch.dtype) -> Any:
     return lambda tensor: tensor.to(dtype) if tensor.is_floating_point() else tensor
 
 
-def _samples(recipe: Recipe) -> dict[str, Any]:
+def _text_alone(recipe: Recipe, family: Family) -> bool:
+    """Whether the recipe shows no pictures, or the family has nothing to see them with."""
+    return set(recipe.data.mix) == {"text"} or not reads_pictures(family)
+
+
+def _samples(recipe: Recipe, family: Family) -> dict[str, Any]:
     """The first shipped sample with one image, and the first of text alone; no image where the recipe has none."""
     from harness.data import SHIPPED, read_samples, select
 
     shipped = read_samples(SHIPPED)
-    kinds: tuple[SampleKind, ...] = ("text",) if set(recipe.data.mix) == {"text"} else ("image", "text")
+    kinds: tuple[SampleKind, ...] = ("text",) if _text_alone(recipe, family) else ("image", "text")
     return {kind: select(shipped, (kind,), 1)[0] for kind in kinds}
 
 
@@ -130,7 +136,7 @@ def _company(recipe: Recipe, family: Family, processor: Any) -> dict[str, dict[s
     from harness.refusal import Refused
 
     shipped = read_samples(SHIPPED)
-    if set(recipe.data.mix) == {"text"}:
+    if _text_alone(recipe, family):
         return {"text-2": family.encode(select(shipped, ("text",), 2)[1], processor, NO_LIMIT)}
     try:
         return {"several": family.encode(select(shipped, ("several",), 1)[0], processor, NO_LIMIT)}

@@ -56,6 +56,7 @@ class Reason(str, Enum):
     NO_SCALER_RULE = "the recipe does not say by which rule its trainer turns a gradient scaler on"
     NO_OPTIMIZATION = "the intent does not say at which rates and with which decay"
     NO_CLIPPING = "the recipe does not clip gradients"
+    NO_AUXILIARY_LOSS = "the model has no experts whose balance the trainer adds to the loss"
     NO_TAIL = "every step has as many micro-batches as the others"
     NO_REPEATED_BATCH = "the steps do not see the same batch again and again"
     NOT_PROBED = "no probe was asked for: the run is a training alone"

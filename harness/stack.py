@@ -100,6 +100,18 @@ def grad_scaler(device: str, **options: Any) -> Any:
     return torch.cuda.amp.GradScaler(**options)
 
 
+def aligned(model: Any) -> Any:
+    """The model, each parameter at an address that memory of its own would have.
+
+    A product with a single row, such as one token for an expert, is summed in an order that depends on where the matrix
+    begins, and what is mapped from a file begins anywhere.
+    """
+    for parameter in model.parameters():
+        if not parameter.is_meta and parameter.data_ptr() % 64:
+            parameter.data = parameter.data.clone()
+    return model
+
+
 def quiet() -> None:
     """Turn off what the libraries print for people who sit at a terminal, or say to each other."""
     import warnings

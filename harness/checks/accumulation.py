@@ -41,10 +41,12 @@ class LossDidNotFall(Finding):
 def accumulation_divides(intent: Intent, trace: Trace) -> Iterator[Finding]:
     allowed = ROUNDINGS * HALF_ULP[intent.weights]
     shares = list(shares_of(trace))
+    auxiliary = auxiliary_losses(trace) if intent.mechanisms.auxiliary_loss else {}  # whether it is added is not asked
     wrong = []
     for event, loss, value in shares:
         expected = loss / intent.mechanisms.micro_batches(event["step"])
-        if math.isfinite(value) and abs(value - expected) > allowed * abs(expected):
+        more = auxiliary.get(place(event), 0.0) / intent.mechanisms.micro_batches(event["step"])
+        if math.isfinite(value) and not any(close(value, expected + part, allowed) for part in {0.0, more}):
             wrong.append((event, expected, value))
     for event, expected, value in wrong[:1]:
         factor = f", {value / expected:.6g} times that" if expected else ""
@@ -100,7 +102,7 @@ def shares_of(trace: Trace) -> Iterator[tuple[dict[str, Any], float, float]]:
 
     The loss is the one that the model gave, else the one that was computed from its output.
     """
-    given = {_place(event): event["loss"] for event in trace.of("forward") if event["training"]}
+    given = {place(event): event["loss"] for event in trace.of("forward") if event["training"]}
     scale = 1.0
     for event in trace.events:
         if event["kind"] == "scaler" and event["enabled"]:
@@ -108,11 +110,22 @@ def shares_of(trace: Trace) -> Iterator[tuple[dict[str, Any], float, float]]:
         elif event["kind"] == "scaler_update":
             scale = float(event["after"])
         elif event["kind"] == "backward" and event["value"] is not None:
-            loss = given.get(_place(event))
+            loss = given.get(place(event))
             loss = event.get("loss") if loss is None else loss
             if loss is not None:
                 yield event, float(loss), float(event["value"]) / scale
 
 
-def _place(event: dict[str, Any]) -> tuple[int, int]:
+def auxiliary_losses(trace: Trace) -> dict[tuple[int, int], float]:
+    """What the model gave beside its loss, by micro-batch."""
+    forwards = (event for event in trace.of("forward") if event["training"])
+    return {place(event): float(event["auxiliary"]) for event in forwards if event.get("auxiliary") is not None}
+
+
+def close(value: float, expected: float, allowed: float) -> bool:
+    return abs(value - expected) <= allowed * abs(expected)
+
+
+def place(event: dict[str, Any]) -> tuple[int, int]:
+    """The micro-batch that an event belongs to."""
     return event["step"], event["micro"]

@@ -35,6 +35,7 @@ MODULES = (
     "scaler_steps",
     "order",
     "accumulation",
+    "auxiliary_loss",
     "clipping",
     "rates",
     "decay",

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from harness.intent import Intent
 from harness.own_code import named
 from harness.recipe import Component, Recipe
+from harness.recipe.fields import Save
 from harness.refusal import Refused
 from harness.trace.naming import Naming
 
@@ -40,6 +41,16 @@ SHIPPED = {
     },
     "omnilmm-12b": "harness.families.omnilmm:OMNILMM_12B",
     "omnilmm-12b-no-tune-clip": "harness.families.omnilmm:OMNILMM_12B_NO_TUNE_CLIP",
+    "minimind-v1-small": "harness.families.minimind:MINIMIND_V1_SMALL",
+    "minimind-v1": "harness.families.minimind:MINIMIND_V1",
+    "minimind-v1-moe": "harness.families.minimind:MINIMIND_V1_MOE",
+    "minimind-v2-small": "harness.families.minimind:MINIMIND_V2_SMALL",
+    "minimind-v2": "harness.families.minimind:MINIMIND_V2",
+    "minimind-v2-moe": "harness.families.minimind:MINIMIND_V2_MOE",
+    "minimind-v3": "harness.families.minimind:MINIMIND_V3",
+    "minimind-v3-moe": "harness.families.minimind:MINIMIND_V3_MOE",
+    "minimind-3v": "harness.families.minimind:MINIMIND_3V",
+    "minimind-3v-moe": "harness.families.minimind:MINIMIND_3V_MOE",
 }
 GROUP = "harness.families"
 
@@ -238,6 +249,17 @@ def components_of(family: Family, path: str) -> Component:
     """The component of the parameter or module at a path."""
     found: Any = family.naming.component(family.naming.canonical(path))
     return found  # type: ignore[no-any-return]
+
+
+def reads_pictures(family: Family) -> bool:
+    """Whether the family has parts that see: those of text alone have neither a tower nor a connector."""
+    return any(name in family.handles.components for name in ("vision", "vision_aux", "connector"))
+
+
+def has_processor(family: Family, recipe: Recipe) -> bool:
+    """Whether the family is published with a processor of its own, which must then come back: others have a tokenizer
+    and, if they see, an image processor, and no class that holds both."""
+    return family.intent(recipe.model_copy(update={"save": Save()})).save.processor_class is not None
 
 
 @cache

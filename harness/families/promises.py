@@ -32,6 +32,7 @@ class Tables:
     and `ties` those that share one tensor; `in_projector_file` are the components that a first stage's file of the
     connector holds. `padding` are the sides on which the model can be padded, `single_tokens` what its conversation
     template needs as one token each.
+    `auxiliary_loss`: the trainer adds what keeps experts evenly loaded, which the model gives beside its loss.
     """
 
     components: tuple[tuple[str, str], ...]
@@ -47,6 +48,7 @@ class Tables:
     processor_class: str | None = None
     padding: tuple[Literal["left", "right"], ...] = ("left", "right")
     single_tokens: tuple[str, ...] = ()
+    auxiliary_loss: bool = False
 
 
 def intent_from(recipe: Recipe, tables: Tables) -> Intent:
@@ -65,7 +67,7 @@ def intent_from(recipe: Recipe, tables: Tables) -> Intent:
         adapter=_adapter(recipe),
         weights=WEIGHTS[recipe.precision],
         steps=recipe.steps,
-        mechanisms=_mechanisms(recipe),
+        mechanisms=_mechanisms(recipe, tables),
         optimization=_optimization(recipe),
         save=_save(recipe, tables),
         has_images=has_images,
@@ -134,7 +136,7 @@ def _adapter(recipe: Recipe) -> AdapterIntent | None:
     )
 
 
-def _mechanisms(recipe: Recipe) -> Mechanisms:
+def _mechanisms(recipe: Recipe, tables: Tables) -> Mechanisms:
     return Mechanisms(
         autocast=AUTOCAST.get(recipe.precision),
         compute=AUTOCAST.get(recipe.precision, WEIGHTS[recipe.precision]),
@@ -146,6 +148,7 @@ def _mechanisms(recipe: Recipe) -> Mechanisms:
         epoch=recipe.epoch,
         checkpointing=recipe.checkpointing,
         clip_norm=recipe.optimizer.clip_norm,
+        auxiliary_loss=tables.auxiliary_loss,
     )
 
 

@@ -26,7 +26,8 @@ def _cuts_pictures(recipe: Recipe) -> bool:
 
 def _language_model(model: Any) -> Any:
     """The module that is given the embeddings: the one that has them, and layers."""
-    return next(module for module in model.modules() if {"layers", "embed_tokens"} <= set(module._modules))
+    names = ({"layers", "embed_tokens"}, {"layers", "tok_embeddings"})
+    return next(m for m in model.modules() if any(both <= set(m._modules) for both in names))
 
 
 def _last_layer(model: Any) -> Any:

@@ -23,7 +23,8 @@ def _looks(recipe: Recipe) -> bool:
 
 def _first_module(model: Any) -> Any:
     """The first module that has parameters of its own: of the tower, in every family."""
-    towers = [path for path, _ in model.named_parameters() if "vision_tower" in path or "vpm" in path]
+    names = ("vision_tower", "vpm", "vision_encoder")
+    towers = [path for path, _ in model.named_parameters() if any(name in path for name in names)]
     return model.get_submodule(towers[0].rpartition(".")[0])
 
 

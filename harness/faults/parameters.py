@@ -10,6 +10,7 @@ from harness.faults.where import (
     first_trained,
     freezes_image_path,
     freezes_something,
+    has_tower,
     hide_tower,
     is_adalora,
     tunes_something,
@@ -73,7 +74,7 @@ def nudge_one_frozen_element(step: Any, moment: Moment) -> None:
     caught_by="frozen_buffers_unchanged",
     finding="BufferMoved",
     size="one element",
-    applies=freezes_image_path,
+    applies=lambda recipe: freezes_image_path(recipe) and has_tower(recipe),
 )
 def move_one_buffer_element(step: Any, moment: Moment) -> None:
     """One element of one buffer of a frozen component changes by one."""

@@ -19,6 +19,7 @@ MODULES = (
     "gradients",
     "precision",
     "steps",
+    "experts",
     "determinism",
     "adapters",
     "adapter_behaviour",

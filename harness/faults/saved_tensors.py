@@ -12,6 +12,7 @@ from harness.faults.where import (
     hide_tower,
     saves_part,
     saves_whole,
+    ties_head,
     tunes_tower_and_more,
 )
 from harness.recipe import Recipe
@@ -27,7 +28,7 @@ def _saves_whole_model_in_fp32(recipe: Recipe) -> bool:
 
 
 def _saves_whole_without_adapter(recipe: Recipe) -> bool:
-    return saves_whole(recipe) and not has_adapter(recipe)
+    return saves_whole(recipe) and not has_adapter(recipe) and not ties_head(recipe)
 
 
 @fault(

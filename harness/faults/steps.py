@@ -182,10 +182,10 @@ def one_bias_decays(groups: Any, moment: Moment) -> Any:
     names = {id(p): name for name, p in moment.model.named_parameters()}
     for group in groups:
         for place, parameter in enumerate(group["params"]):
-            if names[id(parameter)].endswith("bias"):
+            if names[id(parameter)].endswith("bias") or "norm" in names[id(parameter)]:
                 del group["params"][place]
                 return [*groups, {**group, "params": [parameter], "weight_decay": 0.1}]
-    raise LookupError("no bias trains")
+    raise LookupError("neither a bias nor a norm trains")
 
 
 @fault(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from harness.families import family
+from harness.families.family import has_processor, reads_pictures
 from harness.recipe import COMPONENTS, Recipe
 
 
@@ -56,7 +58,7 @@ def saves_part(recipe: Recipe) -> bool:
 
 
 def saves_processor(recipe: Recipe) -> bool:
-    return saves(recipe) and recipe.saves_processor
+    return saves(recipe) and recipe.saves_processor and has_processor(family(recipe.family), recipe)
 
 
 def is_minicpm(recipe: Recipe) -> bool:
@@ -81,6 +83,16 @@ def saves(recipe: Recipe) -> bool:
 def saves_parameters(recipe: Recipe) -> bool:
     """Whether parameters are saved as they are: p-tuning saves what its encoder computes."""
     return saves(recipe) and not (recipe.peft and recipe.peft.method == "p_tuning")
+
+
+def has_tower(recipe: Recipe) -> bool:
+    """Whether the family can see at all."""
+    return reads_pictures(family(recipe.family))
+
+
+def ties_head(recipe: Recipe) -> bool:
+    """Whether the published output layer is the embeddings' tensor."""
+    return bool(family(recipe.family).intent(recipe).ties)
 
 
 def sees_images(recipe: Recipe) -> bool:

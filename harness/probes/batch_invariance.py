@@ -44,7 +44,8 @@ def together(probed: Probed) -> tuple[dict[str, Any], Arrays]:
             mine = _of_tokens(logits[row], fed.together["attention_mask"][row])
             apart[name] = float((mine - single[name][0][-len(mine) :]).abs().amax())
     sizes = {name: float(single[name].abs().amax()) for name in apart}
-    pictures = _in_place(given[0], fed.places(fed.together), made)
+    none = {"tokens": 0, "features": 0, "in_place": 0}
+    pictures = _in_place(given[0], fed.places(fed.together), made) if given else none
     return {"names": fed.names, "largest_difference": apart, "largest_logit": sizes, "pictures": pictures}, {}
 
 
@@ -80,9 +81,13 @@ def _feeding(probed: Probed) -> Feeding:
 
 @contextlib.contextmanager
 def _overheard(model: nn.Module, fed: Feeding) -> Iterator[tuple[list[torch.Tensor], list[torch.Tensor]]]:
-    """What the connector gives, and the embeddings that the language model is given, in a block."""
+    """What the connector gives, and the embeddings that the language model is given, in a block; nothing of a model
+    that has no connector."""
     made: list[torch.Tensor] = []
     given: list[torch.Tensor] = []
+    if fed.connector is None:
+        yield made, given
+        return
 
     def hear(_module: nn.Module, _args: Any, kwargs: dict[str, Any]) -> None:
         given.append(kwargs["inputs_embeds"].clone())

@@ -25,14 +25,14 @@ class Feeding:
 
     `together` is a batch whose rows hold the samples `names`, some of a probe's own batches among them. `padded`
     widens a batch on a side, `places` says where in it pictures belong; the patterns name the module that makes their
-    features and the list of layers in the one that is given the embeddings.
+    features, if there is one, and the list of layers in the one that is given the embeddings.
     """
 
     names: tuple[str, ...]
     together: Batch
     padded: Callable[[Batch, str], Batch]
     places: Callable[[Batch], torch.Tensor]
-    connector: str
+    connector: str | None
     layers: str
 
 

@@ -77,5 +77,11 @@ def loss_of(output: Any) -> torch.Tensor | None:
     return candidate if isinstance(candidate, torch.Tensor) and candidate.numel() == 1 else None
 
 
+def auxiliary_loss_of(output: Any) -> torch.Tensor | None:
+    """What a model with experts gives beside its loss, for them to be loaded evenly."""
+    found = output.get("aux_loss") if isinstance(output, Mapping) else getattr(output, "aux_loss", None)
+    return found if isinstance(found, torch.Tensor) and found.numel() == 1 else None
+
+
 def _is_tensor(value: Any) -> bool:
     return isinstance(value, torch.Tensor)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from harness.recording.batches import batch_facts, batch_in, loss_of, target_facts
+from harness.recording.batches import auxiliary_loss_of, batch_facts, batch_in, loss_of, target_facts
 from harness.recording.clock import StepClock
 from harness.recording.found import FoundModel, LiveModules
 from harness.recording.layers import LayerWatch, tf32
@@ -113,6 +113,8 @@ class Recorder:
             "training": root.training,
             "loss": None if loss is None else float(loss.detach()),
         }
+        if (uneven := auxiliary_loss_of(output)) is not None:
+            facts["auxiliary"] = float(uneven.detach())
         inputs = batch_in(args, kwargs)
         facts.update(batch_facts(inputs))
         self._targets = None if "labels" in facts else self._targets

@@ -20,19 +20,38 @@ def load_model(request: Request, tokenizer: Any, record: dict[str, Any]) -> Any:
 
     Over a base, the embeddings grow first where the tokenizer has more tokens than they have rows, as peft asks.
     """
+    model = _composed(request, tokenizer, record)
+    if empty := _filled(model):  # of a shared tensor the library does not say that it is missing under all its names
+        record["missing"] = sorted({*record["missing"], *empty})
+    return model.eval()
+
+
+def _filled(model: Any) -> list[str]:
+    """Give zeros to what loading left without any value, so that the rest can be looked at; its paths."""
+    import torch
+
+    empty = [path for path, parameter in model.named_parameters() if parameter.is_meta]
+    for path in empty:
+        owner, _, name = path.rpartition(".")
+        shape = model.get_parameter(path).shape
+        setattr(model.get_submodule(owner), name, torch.nn.Parameter(torch.zeros(shape)))
+    return empty
+
+
+def _composed(request: Request, tokenizer: Any, record: dict[str, Any]) -> Any:
     directory = Path(request.directory)
     record["parts"] = []
     if request.what == "full":
         model = _from_pretrained(directory, request, record)
         for part in request.parts:
             _with_part(model, part, record)
-        return model.eval()
+        return model
     adapter = request.what == "adapter"
     base = _base_of_adapter(directory) if adapter else Path(request.base)
     model = _from_pretrained(base, request, record)
     if tokenizer is not None and len(tokenizer) > model.get_input_embeddings().weight.shape[0]:
         model.resize_token_embeddings(len(tokenizer))
-    return (_with_adapter(model, directory, base, record) if adapter else _laid_over(model, request, record)).eval()
+    return _with_adapter(model, directory, base, record) if adapter else _laid_over(model, request, record)
 
 
 def _with_part(model: Any, part: dict[str, str], record: dict[str, Any]) -> None:

@@ -16,12 +16,13 @@ from harness.trace.writer import StreamWriter
 
 
 def look_at(request: Request, record: dict[str, Any], stream: StreamWriter) -> None:
+    from harness import stack
     from harness.trace.fingerprint import as_hex, fingerprint
 
     tokenizer = attempt(record, "tokenizer", lambda: _tokenizer(request, record)) if request.tokenizer else None
     model = attempt(record, "model", lambda: load_model(request, tokenizer, record))
     if model is not None:
-        model.requires_grad_(False)  # as in probes: torch chooses among products of matrices by it
+        stack.aligned(model).requires_grad_(False)  # as in probes: torch chooses among products of matrices by it
         record["fingerprints"] = {path: as_hex(fingerprint(p)) for path, p in model.named_parameters()}
         record["ties"] = _ties(model)
         attempt(record, "outputs", lambda: _outputs(model, request, record, stream))

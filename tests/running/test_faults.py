@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.checks import CHECKS
-from harness.fault_table import cases_of, fault_row, spread
+from harness.fault_table import cases_of, fault_row, spread, system_of
 from harness.faults import FAULTS
 from harness.result import Status
 
@@ -21,14 +21,14 @@ def test_every_check_has_a_fault() -> None:
 
 @pytest.fixture(scope="module")
 def cases(shipped) -> dict[str, list[str]]:
-    """The recipes that each fault is tried on here; `nox -s faults` tries it on one of every family."""
+    """The recipes that each fault is tried on here; `nox -s faults` tries it on one of every system."""
     all_faults = ((fault.name, fault) for fault in FAULTS.values())
     return spread({name: cases_of(fault, shipped) for name, fault in all_faults}, shipped, EACH)
 
 
-def test_every_family_is_tried_with_many_faults(cases, shipped) -> None:
-    tried = Counter(shipped[name].family for names in cases.values() for name in names)
-    assert tried.keys() == {recipe.family for recipe in shipped.values()}
+def test_every_system_is_tried_with_many_faults(cases, shipped) -> None:
+    tried = Counter(system_of(shipped[name]) for names in cases.values() for name in names)
+    assert tried.keys() == {system_of(recipe) for recipe in shipped.values()}
     assert min(tried.values()) >= FEWEST, tried
 
 
