@@ -36,8 +36,9 @@ def tunes_tower_and_more(recipe: Recipe) -> bool:
 
 
 def has_tower(recipe: Recipe) -> bool:
-    """Whether the vision tower is a module of the model: OmniLMM's lies in a Python list where tune_clip is False."""
-    return recipe.family != "omnilmm-12b-no-tune-clip"
+    """Whether there is a vision tower, and it is a module of the model: OmniLMM's lies in a Python list where tune_clip
+    is False."""
+    return recipe.family != "omnilmm-12b-no-tune-clip" and reads_pictures(family(recipe.family))
 
 
 def has_adapter(recipe: Recipe) -> bool:
@@ -83,11 +84,6 @@ def saves(recipe: Recipe) -> bool:
 def saves_parameters(recipe: Recipe) -> bool:
     """Whether parameters are saved as they are: p-tuning saves what its encoder computes."""
     return saves(recipe) and not (recipe.peft and recipe.peft.method == "p_tuning")
-
-
-def has_tower(recipe: Recipe) -> bool:
-    """Whether the family can see at all."""
-    return reads_pictures(family(recipe.family))
 
 
 def ties_head(recipe: Recipe) -> bool:
