@@ -19,12 +19,12 @@ BASE_SHARDS = 4
 _UNIT = 2.0**-53
 
 
-def filled(key: str, shape: Iterable[int]) -> torch.Tensor:
+def filled(key: str, shape: Iterable[int], scale: float = 1.0) -> torch.Tensor:
     """The float32 tensor of a canonical key.
 
     Matrices are uniform with the variance of a variance-preserving initialisation (1 / fan-in), scales (vectors named
-    weight or gamma) lie around one, biases around zero. The bits come from splitmix64 of the element's index, seeded by
-    the key.
+    weight or gamma) lie around `scale`, biases around zero. The bits come from splitmix64 of the element's index,
+    seeded by the key.
     """
     import torch
 
@@ -40,15 +40,23 @@ def filled(key: str, shape: Iterable[int]) -> torch.Tensor:
     if len(shape) >= 2:
         values = uniform * (3.0 / (count // shape[0])) ** 0.5
     elif key.endswith(("weight", "gamma")):
-        values = 1 + 0.05 * uniform
+        values = scale + 0.05 * uniform
     else:
         values = 0.05 * uniform
     tensor: torch.Tensor = values.to(torch.float32).reshape(shape)
     return tensor
 
 
-def write_sharded(directory: Path, shapes: Mapping[str, tuple[int, ...]], shards: int = BASE_SHARDS) -> None:
-    """Write filled tensors under their canonical keys into safetensors shards with an index, as published ones are."""
+def write_sharded(
+    directory: Path,
+    shapes: Mapping[str, tuple[int, ...]],
+    shards: int = BASE_SHARDS,
+    scales: Mapping[str, float] | None = None,
+) -> None:
+    """Write filled tensors under their canonical keys into safetensors shards with an index, as published ones are.
+
+    `scales` names keys of scales that lie around another number than one: there are norms that add one themselves.
+    """
     from harness.trace.atomic import write_atomically
     from harness.trace.writer import write_safetensors
 
@@ -56,7 +64,7 @@ def write_sharded(directory: Path, shapes: Mapping[str, tuple[int, ...]], shards
     sizes = [0] * shards
     for key, shape in sorted(shapes.items()):
         smallest = sizes.index(min(sizes))
-        groups[smallest][key] = filled(key, shape)
+        groups[smallest][key] = filled(key, shape, (scales or {}).get(key, 1.0))
         sizes[smallest] += groups[smallest][key].numel()
     weight_map = {}
     for number, tensors in enumerate(groups, start=1):

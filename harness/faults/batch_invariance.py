@@ -109,6 +109,7 @@ def two_features_exchanged(model: Any, moment: Moment) -> None:
     _language_model(model).register_forward_pre_hook(exchange, with_kwargs=True)
 
 
+HELD_PLACE = -200  # where the places of features are held by no token
 PLACES = (20, 21)  # inside a picture of the first sample that is probed, in every family
 
 
@@ -130,6 +131,14 @@ def one_image_token_too_few(base: Path, moment: Moment) -> None:
     path.write_text(json.dumps(settings), encoding="utf-8")
 
 
+def _image_token(model: Any) -> int:
+    """What holds the places of pictures: a token of the configuration or of the tower's, or an id of no token."""
+    if (token := getattr(model.config, "image_token_id", None)) is not None:
+        return int(token)
+    settings = getattr(model.model, "vision_config", None)
+    return HELD_PLACE if settings is None else int(settings.im_end_token)
+
+
 @fault(
     Seam.BATCH,
     caught_by="run.completed",
@@ -141,7 +150,7 @@ def one_image_token_replaced(batch: dict[str, Any], moment: Moment) -> Any:
     """One image token of a micro-batch is another token: the library refuses to place the features."""
     if moment.step != 1 or moment.micro != 0:
         return batch
-    token = getattr(moment.model.config, "image_token_id", None) or moment.model.model.vision_config.im_end_token
+    token = _image_token(moment.model)
     ids = batch["input_ids"].clone()
     row, place = (ids == token).nonzero()[0].tolist()
     ids[row, place] = ids[row, 0]

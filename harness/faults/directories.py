@@ -13,6 +13,7 @@ from harness.recipe import Recipe
 from harness.seams import Moment, Seam
 
 PROCESSOR_FILES = ("processor_config.json", "preprocessor_config.json")
+IMPORTED = ("resampler.py", "towers.py")
 INDEX = "model.safetensors.index.json"
 
 
@@ -65,7 +66,7 @@ def generation_configuration_missing(directory: Path, moment: Moment) -> None:
 )
 def one_code_file_missing(directory: Path, moment: Moment) -> None:
     """A code file that another one imports is not beside it."""
-    (directory / "resampler.py").unlink()
+    next(path for name in IMPORTED if (path := directory / name).exists()).unlink()
 
 
 @fault(

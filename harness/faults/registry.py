@@ -21,6 +21,7 @@ MODULES = (
     "steps",
     "experts",
     "determinism",
+    "two_towers",
     "adapters",
     "adapter_behaviour",
     "adapter_merging",

@@ -85,7 +85,8 @@ class MiniGemini(ByTemplate, FedConversations):
         d, ids = self.dimensions("tiny"), self.template.tokens.ids
         shapes = {self.naming.canonical(k): tuple(v.shape) for k, v in self.meta_model("tiny").state_dict().items()}
         stored_elsewhere = {key for group in names.tables(d).ties for key in group[1:]}
-        write_sharded(directory, {key: shape for key, shape in shapes.items() if key not in stored_elsewhere})
+        stored = {key: shape for key, shape in shapes.items() if key not in stored_elsewhere}
+        write_sharded(directory, stored, scales=names.scales(d, stored))
         config = configuration(d, self.template.tokens)
         config.architectures = [names.CLASSES[d.kind].model]
         config.auto_map = processing.model_code(d.kind)

@@ -5,6 +5,8 @@ In memory they are those of the checkpoint, but for CLIP's own prefix, which som
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from harness.families.family import Handles
@@ -81,6 +83,12 @@ def last_blocks(d: Dimensions, count: int) -> str:
         for number, depth in enumerate(d.aux.depths)
     ]
     return rf"{_AUX}(?:{'|'.join(of_stages)})"
+
+
+def scales(d: Dimensions, keys: Iterable[str]) -> dict[str, float]:
+    """What the weights of norms lie around, where not one: Gemma's norms add one themselves."""
+    norms = (key for key in keys if re.fullmatch(r"model\.(?:layers\.\d+\.\w+norm|norm)\.weight", key))
+    return dict.fromkeys(norms, 0.0) if d.kind == "gemma" else {}
 
 
 def tables(d: Dimensions) -> Tables:
