@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, NonNegativeInt, PositiveFloat, Posit
 
 from harness.frozen import Frozen
 from harness.recipe.components import Component
-from harness.recipe.fields import SaveKind, ScalerRule
+from harness.recipe.fields import Equivalence, LossAverage, SaveKind, ScalerRule
 from harness.recipe.values import Regex, RegexPart, valid_regex
 from harness.trace.naming import Naming
 
@@ -94,6 +94,7 @@ class Mechanisms(Frozen):
     auxiliary_loss: bool = Field(
         default=False, description="what keeps experts evenly loaded is added to the loss, by the trainer"
     )
+    loss_average: LossAverage = "micro-batch"
 
     def micro_batches(self, step: int) -> int:
         """How many micro-batches the step has: what is left at the end of the data is a group of its own."""
@@ -156,6 +157,9 @@ class Intent(Frozen):
         default=(), description="what the conversation template needs as one token each"
     )
     probed: bool = Field(default=False, description="extra passes over the trained model are part of the run")
+    agrees_with: tuple[Equivalence, ...] = Field(
+        default=(), description="other ways of making the same run that must lead to the same weights"
+    )
     base: bool = Field(
         default=False, description="the trace holds the inventory of the directory training started from"
     )

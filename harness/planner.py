@@ -49,7 +49,7 @@ def plan(recipe_id: str, recipe: Recipe, checks: Iterable[Check]) -> Plan:
         main.reload = main.reload or check.reload
         main.verify = main.verify or check.base
         for partner in check.partners:
-            _add_partner(planned, partner.name, with_changes(recipe, partner.changes))
+            _add_partner(planned, partner.name, with_changes(recipe, partner.changes_of(recipe)))
     main.probes.sort()
     return planned
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from harness.checks.data_rows import micro_batches
 from harness.checks.movement import HALF_ULP
 from harness.checks.needs import Steps
 from harness.checks.registry import check
@@ -44,8 +45,8 @@ def accumulation_divides(intent: Intent, trace: Trace) -> Iterator[Finding]:
     auxiliary = auxiliary_losses(trace) if intent.mechanisms.auxiliary_loss else {}  # whether it is added is not asked
     wrong = []
     for event, loss, value in shares:
-        expected = loss / intent.mechanisms.micro_batches(event["step"])
-        more = auxiliary.get(place(event), 0.0) / intent.mechanisms.micro_batches(event["step"])
+        share = share_of(intent, trace, event)
+        expected, more = loss * share, auxiliary.get(place(event), 0.0) * share
         if math.isfinite(value) and not any(close(value, expected + part, allowed) for part in {0.0, more}):
             wrong.append((event, expected, value))
     for event, expected, value in wrong[:1]:
@@ -54,7 +55,8 @@ def accumulation_divides(intent: Intent, trace: Trace) -> Iterator[Finding]:
             expected=f"a share of {expected:.6g} of the step's loss",
             seen=f"{value:.6g}{factor}, at {len(wrong)} of {len(shares)} micro-batches",
             where=f"step {event['step']}, micro-batch {event['micro']}",
-            cause="the loss is not divided by the number of micro-batches of its step, or twice",
+            cause="the loss is not divided by the number of micro-batches of its step, or twice, or counts by another"
+            " measure than its tokens",
         )
 
 
@@ -95,6 +97,20 @@ def repeated_batch_is_learned(intent: Intent, trace: Trace) -> Iterator[Finding]
             where="the same samples at every step",
             cause="nothing moves, it moves uphill, or the rate is too high",
         )
+
+
+def share_of(intent: Intent, trace: Trace, event: dict[str, Any]) -> float:
+    """By how much a micro-batch's loss should count: as each other one of its step, or by the tokens it learns."""
+    if intent.mechanisms.loss_average == "micro-batch":
+        return 1 / intent.mechanisms.micro_batches(event["step"])
+    learned = {place(one): _tokens_learned(one) for one in micro_batches(trace)}
+    whole = sum(count for (step, _), count in learned.items() if step == event["step"])
+    return learned.get(place(event), 0) / whole if whole else 0.0
+
+
+def _tokens_learned(micro: dict[str, Any]) -> int:
+    stretches = (micro.get("learned") or {}).get("stretches", ())
+    return sum(end - start for row in stretches for start, end in row)
 
 
 def shares_of(trace: Trace) -> Iterator[tuple[dict[str, Any], float, float]]:

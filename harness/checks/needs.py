@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ from harness.result import Reason
 
 if TYPE_CHECKING:
     from harness.intent import Intent
+    from harness.recipe import Recipe
     from harness.trace.reader import Trace
 
 
@@ -193,13 +194,20 @@ class _VerifiedBase(_Base):
 
 @dataclass(frozen=True)
 class Partner(Need):
-    """Another run of the same recipe with some settings changed; the check gets its trace under `name`."""
+    """Another run of the same recipe with some settings changed; the check gets its trace under `name`.
+
+    `changes` are the settings by dotted name, or what gives them for a recipe.
+    """
 
     name: str = "partner"
-    changes: Mapping[str, Any] = field(default_factory=dict)
+    changes: Mapping[str, Any] | Callable[[Recipe], Mapping[str, Any]] = field(default_factory=dict)
+
+    def changes_of(self, recipe: Recipe) -> Mapping[str, Any]:
+        """The settings that are others in the partner run of a recipe."""
+        return self.changes(recipe) if callable(self.changes) else self.changes
 
     def __hash__(self) -> int:
-        return hash((self.name, repr(sorted(self.changes.items()))))
+        return hash(self.name)
 
 
 Parameters = _Parameters()

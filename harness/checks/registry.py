@@ -36,6 +36,7 @@ MODULES = (
     "order",
     "accumulation",
     "auxiliary_loss",
+    "equivalence",
     "clipping",
     "rates",
     "decay",

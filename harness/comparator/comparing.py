@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,12 +28,14 @@ def compare(
     tolerances: Tolerances | None = None,
     fields: Collection[str] | None = None,
     may_differ: Collection[str] = (),
+    by_step: bool = False,
 ) -> Comparison:
     """Compare two traces in all fields, or some: within tolerances; without any named, bit for bit where both were made
     in the same environment, else as far as other kernels may lead.
 
     `may_differ` are settings of the recipe, by dotted name, in which the two are meant to differ: any other difference
-    between recipes, data or models makes them `not_comparable`.
+    between recipes, data or models makes them `not_comparable`. With `by_step`, what is seen once in a step is compared
+    whatever the number of the micro-batch was.
     """
     around = tuple(environments(one, other))
     tolerances = tolerances or (across_stacks(one, other) if around else BITWISE)
@@ -43,7 +45,7 @@ def compare(
     overflowed = _skipped_in_both(one, other)
     joined = [
         pair
-        for pair in _joined(one, other)
+        for pair in _joined(one, other, by_step)
         if (fields is None or _place(pair).field in fields) and not _overflows(pair, overflowed)
     ]
     renumbered = [] if fields is not None and "steps" not in fields else list(_steps(one, other))
@@ -79,12 +81,15 @@ def _overflows(pair: tuple[Observed | None, Observed | None], skipped: Collectio
     return all(isinstance(value, float) and not math.isfinite(value) for value in values)
 
 
-def _joined(one: Trace, other: Trace) -> _Joined:
+def _joined(one: Trace, other: Trace, by_step: bool) -> _Joined:
     """The observations of both by place, in the order of the first; what only the second has comes after."""
-    first = {seen.place: seen for seen in observations(one)}
-    second = {seen.place: seen for seen in observations(other)}
+    first, second = ({_at(seen, by_step): seen for seen in observations(trace)} for trace in (one, other))
     places = [*first, *(place for place in second if place not in first)]
     return [(first.get(place), second.get(place)) for place in places]
+
+
+def _at(seen: Observed, by_step: bool) -> Place:
+    return replace(seen.place, micro=None) if by_step else seen.place
 
 
 def _place(pair: tuple[Observed | None, Observed | None]) -> Place:

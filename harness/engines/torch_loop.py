@@ -15,9 +15,11 @@ from harness import stack
 from harness.engines.parameter_groups import parameter_groups
 from harness.engines.schedules import factor_of_step
 from harness.recipe import Recipe
+from harness.recipe.fields import LossAverage
 from harness.seams import Moment, Seam, Seams
 
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+IGNORED = -100  # the label of what is not learned, torch's own
 SCALE_THAT_OVERFLOWS = 2.0**40  # a tiny model's gradients exceed fp16 here, so that skipping a step is exercised
 BACKOFF_AFTER_OVERFLOW = 2.0**-24
 
@@ -66,9 +68,10 @@ class Loop:
         batches = self.seams.alter(Seam.STEPS, batches, self.moment)
         for step, micro_batches in enumerate(batches):
             self.moment.step, self.moment.micro_batches = step, len(micro_batches)
+            shares = shares_of(micro_batches, self.recipe.optimizer.loss_average)
             for micro, batch in enumerate(micro_batches):
                 self.moment.micro = micro
-                self.backward(batch, share=1 / len(micro_batches))
+                self.backward(batch, shares[micro])
             self.update()
 
     def backward(self, batch: dict[str, Any], share: float) -> None:
@@ -107,6 +110,14 @@ class Loop:
 
     def _trained(self) -> list[torch.Tensor]:
         return [p for p in self.model.parameters() if p.requires_grad]
+
+
+def shares_of(micro_batches: Sequence[dict[str, Any]], average: LossAverage) -> list[float]:
+    """By how much each micro-batch's mean loss counts: one as the other, or each by the tokens that it learns."""
+    if average == "micro-batch":
+        return [1 / len(micro_batches)] * len(micro_batches)
+    learned = [int((batch["labels"] != IGNORED).sum()) for batch in micro_batches]
+    return [count / sum(learned) for count in learned]
 
 
 def rank_allocation(model: Any) -> Callable[[int], None] | None:

@@ -75,6 +75,7 @@ def intent_from(recipe: Recipe, tables: Tables) -> Intent:
         padding=_padding(recipe, tables),
         single_tokens=tables.single_tokens,
         probed=True,
+        agrees_with=recipe.agrees_with,
         samples_known=True,
         base=True,
         parts=tuple(part.kind for part in base_and_parts(recipe)[1]),
@@ -149,6 +150,7 @@ def _mechanisms(recipe: Recipe, tables: Tables) -> Mechanisms:
         checkpointing=recipe.checkpointing,
         clip_norm=recipe.optimizer.clip_norm,
         auxiliary_loss=tables.auxiliary_loss,
+        loss_average=recipe.optimizer.loss_average,
     )
 
 

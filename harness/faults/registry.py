@@ -28,6 +28,7 @@ MODULES = (
     "batches",
     "data",
     "batch_invariance",
+    "equivalence",
     "saved_files",
     "saved_tensors",
     "adapter_files",

@@ -161,6 +161,10 @@ class LossScaler(Frozen):
 Scaler = Annotated[LossScaler, BeforeValidator(_as_scaler)]
 
 
+LossAverage = Literal["micro-batch", "token"]
+Equivalence = Literal["one-batch", "no-checkpointing"]
+
+
 class Optimizer(Frozen):
     """AdamW with one rate, rates per component, and a schedule."""
 
@@ -173,6 +177,9 @@ class Optimizer(Frozen):
     warmup_steps: Annotated[int, Field(ge=0)] = 0
     clip_norm: PositiveFloat | None = 1.0
     accumulation: PositiveInt = 1
+    loss_average: LossAverage = Field(
+        default="micro-batch", description="what a step's loss is the mean of: its micro-batches, or all their tokens"
+    )
 
 
 class Data(Frozen):

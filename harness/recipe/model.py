@@ -7,13 +7,14 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Discriminator, Field, PositiveInt, Tag, model_validator
 
 from harness.frozen import Frozen
-from harness.recipe import method_rules  # noqa: F401 - its rules are registered
+from harness.recipe import equivalence_rules, method_rules  # noqa: F401 - their rules are registered
 from harness.recipe.fields import (
     Adapter,
     AddedTokens,
     Composed,
     Data,
     EarlierRecipe,
+    Equivalence,
     Limits,
     LossScaler,
     Optimizer,
@@ -23,6 +24,7 @@ from harness.recipe.fields import (
     Tunes,
 )
 from harness.recipe.rules import broken_rule
+from harness.recipe.values import OneOrMore
 
 Precision = Literal["fp32", "bf16", "fp16", "pure-bf16", "pure-fp16"]
 
@@ -69,6 +71,9 @@ class Recipe(Frozen):
     start_from: StartFrom = Field(
         default="fresh",
         description="fresh, the path of a saved directory, {recipe: NAME} of an earlier stage, or a base and its parts",
+    )
+    agrees_with: Annotated[tuple[Equivalence, ...], OneOrMore()] = Field(
+        default=(), description="other ways of making the same run, each made too, that must lead to the same weights"
     )
     steps: PositiveInt = 4
     seed: int = 0

@@ -1,0 +1,122 @@
+"""Two ways of making one run that must lead to the same weights, whatever the losses say.
+
+Both are made: the recipe's own, and a partner run in which one setting is another. Bits may differ, for sums are made
+in another order; how far is the comparator's tolerance for other kernels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from harness.checks.needs import Closed, Need, Parameters, Partner, Steps
+from harness.checks.registry import check
+from harness.checks.wording import count
+from harness.comparator import across_stacks, compare
+from harness.result import Finding, Reason
+
+if TYPE_CHECKING:
+    from harness.intent import Intent
+    from harness.recipe import Recipe
+    from harness.trace.reader import Trace
+
+# What a step comes to, however it was made up of micro-batches.
+OF_STEPS = (
+    "steps",
+    "skipped",
+    "learning rate",
+    "norm that was clipped",
+    "gradient norm at optimizer",
+    "weights' mean square",
+    "weights' peak",
+    "final values",
+)
+_ALONE: dict[str, Any] = {"agrees_with": [], "save.what": "nothing"}
+_MEANT = tuple(_ALONE)
+
+
+class AccumulationMatters(Finding):
+    """Steps over several micro-batches that are not those over one batch of the same samples."""
+
+
+class CheckpointingMatters(Finding):
+    """Steps with recomputed forwards that are not those with kept ones."""
+
+
+@dataclass(frozen=True)
+class AgreesWith(Need):
+    """The recipe promises to agree with another way of making it: only then is that run worth its time."""
+
+    other: str = ""
+
+    def refusal(self, intent: Intent) -> Reason | None:
+        return None if self.other in intent.agrees_with else Reason.NOT_ASKED_TO_AGREE
+
+
+def _in_one_batch(recipe: Recipe) -> dict[str, Any]:
+    size = recipe.optimizer.accumulation * recipe.data.batch_size
+    return {"optimizer.accumulation": 1, "data.batch_size": size, **_ALONE}
+
+
+def _without_checkpointing(recipe: Recipe) -> dict[str, Any]:
+    return {"checkpointing": False, **_ALONE}
+
+
+@check(
+    "steps over several micro-batches are those over one batch of the same samples, in gradients and weights",
+    source="transformers #34191, MiniCPM-V without DeepSpeed: equal losses, and gradients that are not",
+    needs=[
+        Closed,
+        Parameters,
+        Steps(1),
+        AgreesWith(other="one-batch"),
+        Partner(name="in_one_batch", changes=_in_one_batch),
+    ],
+)
+def accumulation_equals_one_batch(intent: Intent, trace: Trace, in_one_batch: Trace) -> Iterator[Finding]:
+    differing = ("optimizer.accumulation", "data.batch_size")
+    for expected, seen, where in _parted(trace, in_one_batch, differing, "one batch"):
+        yield AccumulationMatters(
+            expected=expected,
+            seen=seen,
+            where=where,
+            cause="the losses of a step are not weighted by the tokens that they are means of, or not divided at all",
+            do="divide each micro-batch's summed loss by the tokens of the whole step",
+        )
+
+
+@check(
+    "steps with recomputed forwards are those with kept ones, in gradients and weights",
+    source="transformers #26221: under checkpointing layers were recomputed with other settings than at first",
+    needs=[
+        Closed,
+        Parameters,
+        Steps(1),
+        AgreesWith(other="no-checkpointing"),
+        Partner(name="without_checkpointing", changes=_without_checkpointing),
+    ],
+)
+def checkpointing_changes_nothing(intent: Intent, trace: Trace, without_checkpointing: Trace) -> Iterator[Finding]:
+    for expected, seen, where in _parted(trace, without_checkpointing, ("checkpointing",), "kept forwards"):
+        yield CheckpointingMatters(
+            expected=expected,
+            seen=seen,
+            where=where,
+            cause="what a layer computes the second time is something else: random numbers, buffers or settings moved",
+        )
+
+
+def _parted(trace: Trace, partner: Trace, differing: Collection[str], other: str) -> Iterator[tuple[str, str, str]]:
+    """Expected, seen and where of the first point at which the two part ways, if they do."""
+    tolerances = across_stacks(trace, partner)
+    found = compare(trace, partner, tolerances, fields=OF_STEPS, may_differ=(*differing, *_MEANT), by_step=True)
+    if found.reasons:
+        yield f"the run over {other} to be of the same experiment", "; ".join(found.reasons), "the two runs"
+    elif found.first:
+        by = "" if found.first.relative is None else f", {found.first.relative:.3g} of the larger"
+        yield (
+            f"{found.first.second} as over {other} ({found.first.place.field})",
+            f"{found.first.first}{by}; {count(len(found.differences), 'value')} beyond what rounding explains",
+            str(found.first.place),
+        )

@@ -1,0 +1,62 @@
+"""Faults that a single run does not show: its losses are right, and another way of making it leads elsewhere."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from harness.faults.registry import fault
+from harness.recipe import Recipe
+from harness.seams import Moment, Seam
+
+_LAYER = re.compile(r".*\blayers\.0$")
+
+
+def _agrees_with_one_batch(recipe: Recipe) -> bool:
+    return "one-batch" in recipe.agrees_with
+
+
+def _agrees_with_no_checkpointing(recipe: Recipe) -> bool:
+    return "no-checkpointing" in recipe.agrees_with
+
+
+@fault(
+    Seam.BACKWARD,
+    caught_by="accumulation_equals_one_batch",
+    finding="AccumulationMatters",
+    size="one factor at one step",
+    applies=_agrees_with_one_batch,
+)
+def gradients_of_one_step_multiplied(backward: Any, moment: Moment) -> None:
+    """At one step the gradients are as many times too large as there are micro-batches; every loss is right."""
+    backward()
+    if (moment.step, moment.micro) == (1, moment.micro_batches - 1):
+        for parameter in moment.model.parameters():
+            if parameter.grad is not None:
+                parameter.grad.mul_(moment.micro_batches)
+
+
+@fault(
+    Seam.BATCH,
+    caught_by="checkpointing_changes_nothing",
+    finding="CheckpointingMatters",
+    size="one layer, a hundredth",
+    applies=_agrees_with_no_checkpointing,
+)
+def one_layer_recomputed_otherwise(batch: Any, moment: Moment) -> None:
+    """One layer is given a hundredth more when it is computed for the second time, in the backward pass."""
+    layer = _first_layer_that_trains(moment.model).mlp
+    if not hasattr(layer, "times_computed"):
+
+        def more_the_second_time(module: Any, inputs: Any) -> Any:
+            module.times_computed += 1
+            return (inputs[0] * 1.01, *inputs[1:]) if module.times_computed == 2 else None
+
+        layer.register_forward_pre_hook(more_the_second_time)
+    layer.times_computed = 0
+
+
+def _first_layer_that_trains(model: Any) -> Any:
+    """What is frozen below everything that trains is not computed a second time."""
+    layers = (module for path, module in model.named_modules() if _LAYER.match(path))
+    return next(layer for layer in layers if any(parameter.requires_grad for parameter in layer.parameters()))

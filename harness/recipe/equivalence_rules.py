@@ -1,0 +1,36 @@
+"""What a recipe cannot be asked to agree with, by name; see `rules`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.recipe.rules import rule
+
+if TYPE_CHECKING:
+    from harness.recipe.model import Recipe
+
+
+@rule
+def agrees_with_one_batch(recipe: Recipe) -> tuple[str, str] | None:
+    """The mean of means is the mean of all only where each is over as many tokens."""
+    if "one-batch" not in recipe.agrees_with:
+        return None
+    if recipe.optimizer.accumulation == 1:
+        return (
+            "agrees_with one-batch, and optimizer.accumulation is 1: there is one batch",
+            "accumulate, or leave it out",
+        )
+    if recipe.optimizer.loss_average != "token":
+        return (
+            f"agrees_with one-batch, and optimizer.loss_average {recipe.optimizer.loss_average}: a mean of means is"
+            " another number",
+            "set optimizer.loss_average: token",
+        )
+    return None
+
+
+@rule
+def agrees_with_no_checkpointing(recipe: Recipe) -> tuple[str, str] | None:
+    if "no-checkpointing" in recipe.agrees_with and not recipe.checkpointing:
+        return "agrees_with no-checkpointing, and checkpointing is off", "set checkpointing: true, or leave it out"
+    return None

@@ -1,0 +1,77 @@
+"""Specimens of two ways of making one run: the run itself, and its partner."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from typing import Any
+
+Evidence = Any
+Alteration = Callable[[Evidence], object]
+PARTNERS = {"one-batch": "in_one_batch", "no-checkpointing": "without_checkpointing"}
+
+
+def agrees(other: str, *alterations: Alteration) -> Alteration:
+    """The recipe promises to agree with another way, whose run is the same but for the alterations."""
+
+    def alter(e: Evidence) -> None:
+        e.intent["agrees_with"] = [other]
+        own = e.events
+        e.events = deepcopy(own)
+        for one in alterations:
+            one(e)
+        e.partners[PARTNERS[other]] = e.events
+        e.events = own
+
+    return alter
+
+
+def clipped(factor: float) -> Alteration:
+    return lambda e: e.one("clip", -1).update(total=float(e.one("clip", -1)["total"]) * factor)
+
+
+def one_gradient_twice_as_large(e: Evidence) -> None:
+    gradients = [event for event in e.all("gradients") if event["moment"] == "optimizer"][-1]["norm"]
+    place = next(index for index, norm in enumerate(gradients) if norm)
+    gradients[place] *= 2
+
+
+def without_last_step(e: Evidence) -> None:
+    last = e.one("optimizer_step", -1)["step"]
+    e.events = [event for event in e.events if event.get("step") != last or event["kind"] == "save"]
+
+
+def other_data(e: Evidence) -> None:
+    e.one("data")["digest"] = "others"
+
+
+def as_one_batch(e: Evidence) -> None:
+    """Each step has one micro-batch, and what is seen once in it is the same."""
+    for event in e.events:
+        if "micro" in event:
+            event["micro"] = 0
+
+
+SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
+    "accumulation_equals_one_batch": [
+        ("AccumulationMatters", "gradients twice as large", agrees("one-batch", clipped(2.0))),
+        ("AccumulationMatters", "one gradient twice as large", agrees("one-batch", one_gradient_twice_as_large)),
+        ("AccumulationMatters", "a step less", agrees("one-batch", without_last_step)),
+        ("AccumulationMatters", "other data", agrees("one-batch", other_data)),
+    ],
+    "checkpointing_changes_nothing": [
+        ("CheckpointingMatters", "gradients twice as large", agrees("no-checkpointing", clipped(2.0))),
+        ("CheckpointingMatters", "one gradient", agrees("no-checkpointing", one_gradient_twice_as_large)),
+    ],
+}
+SILENT: dict[str, list[tuple[str, Alteration]]] = {
+    "accumulation_equals_one_batch": [
+        ("one micro-batch in the partner's steps", agrees("one-batch", as_one_batch)),
+        ("gradients within rounding", agrees("one-batch", clipped(1.00001))),
+    ],
+    "checkpointing_changes_nothing": [("the same", agrees("no-checkpointing"))],
+}
+SETTINGS: dict[str, Alteration] = {
+    "accumulation_equals_one_batch": agrees("one-batch"),
+    "checkpointing_changes_nothing": agrees("no-checkpointing"),
+}
