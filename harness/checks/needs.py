@@ -207,7 +207,8 @@ class Partner(Need):
         return self.changes(recipe) if callable(self.changes) else self.changes
 
     def __hash__(self) -> int:
-        return hash(self.name)
+        fixed = () if callable(self.changes) else sorted(self.changes.items())
+        return hash((self.name, repr(fixed)))
 
 
 Parameters = _Parameters()

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
+from tests.judging.steps_specimens import declared
+
 Evidence = Any
 Alteration = Callable[[Evidence], object]
 PARTNERS = {"one-batch": "in_one_batch", "no-checkpointing": "without_checkpointing"}
@@ -52,7 +54,24 @@ def as_one_batch(e: Evidence) -> None:
             event["micro"] = 0
 
 
+def by_tokens(*learned: int) -> Alteration:
+    """A step's loss is the mean over its tokens, of which its micro-batches have so many."""
+
+    def alter(e: Evidence) -> None:
+        declared(e)
+        e.intent["mechanisms"]["loss_average"] = "token"
+        for event in e.all("forward"):
+            if event["training"]:
+                event["learned"] = {"stretches": [[[0, learned[event["micro"]]]]]}
+
+    return alter
+
+
 SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
+    "accumulation_divides": [
+        ("LossNotDivided", "a micro-batch of fewer tokens counts as the other", by_tokens(2, 6)),
+        ("LossNotDivided", "a micro-batch without any token counts", by_tokens(4, 0)),
+    ],
     "accumulation_equals_one_batch": [
         ("AccumulationMatters", "gradients twice as large", agrees("one-batch", clipped(2.0))),
         ("AccumulationMatters", "one gradient twice as large", agrees("one-batch", one_gradient_twice_as_large)),
@@ -65,6 +84,7 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
     ],
 }
 SILENT: dict[str, list[tuple[str, Alteration]]] = {
+    "accumulation_divides": [("as many tokens in each", by_tokens(3, 3))],
     "accumulation_equals_one_batch": [
         ("one micro-batch in the partner's steps", agrees("one-batch", as_one_batch)),
         ("gradients within rounding", agrees("one-batch", clipped(1.00001))),

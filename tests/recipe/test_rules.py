@@ -39,6 +39,14 @@ BROKEN: dict[str, tuple[dict[str, Any], tuple[str, str]]] = {
         {"tune": "vision", "optimizer": {"component_rates": {"connector": 1.0}}},
         ("optimizer.component_rates", "connector"),
     ),
+    "agrees_with_one_batch": (
+        {"tune": "vision", "agrees_with": "one-batch", "optimizer": {"accumulation": 2}},
+        ("agrees_with one-batch", "optimizer.loss_average"),
+    ),
+    "agrees_with_no_checkpointing": (
+        {"tune": "vision", "agrees_with": ["no-checkpointing"]},
+        ("agrees_with no-checkpointing", "checkpointing is off"),
+    ),
     "full_size_is_planned_only": ({"tune": "vision", "size": "full"}, ("size", "full")),
     "options_of_lora_need_lora": ({"adapter": {"method": "ia3", "dora": True, "rank": 4}}, ("dora, rank", "ia3")),
     "ranks_given_away_within_steps": (
@@ -86,6 +94,12 @@ BROKEN: dict[str, tuple[dict[str, Any], tuple[str, str]]] = {
 }
 
 MENDED: dict[str, dict[str, Any]] = {
+    "agrees_with_one_batch": {
+        "tune": "vision",
+        "agrees_with": "one-batch",
+        "optimizer": {"accumulation": 2, "loss_average": "token"},
+    },
+    "agrees_with_no_checkpointing": {"tune": "vision", "agrees_with": ["no-checkpointing"], "checkpointing": True},
     "one_adapter": {"adapter": {"method": "ia3"}},
     "lora_is_lora": {"adapter": {"method": "ia3"}},
     "lora_not_on_tuned_component": {"tune": "connector", "lora": LORA},
@@ -202,3 +216,11 @@ def test_ranks_come_down_within_the_steps(
 
     assert (broken is None) is (refusal is None)
     assert broken is None or str(refusal) in broken.what
+
+
+def test_agreement_with_one_batch_needs_several_micro_batches() -> None:
+    settings = {"family": "llava-1.5-7b", "tune": "vision", "agrees_with": "one-batch"}
+    with pytest.raises(ValidationError, match=r"optimizer\.accumulation is 1: there is one batch"):
+        Recipe.model_validate(settings)
+    settings["optimizer"] = {"accumulation": 2, "loss_average": "token"}
+    assert Recipe.model_validate(settings).agrees_with == ("one-batch",)
