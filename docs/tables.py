@@ -7,19 +7,46 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = (ROOT / "README.md",)
+DOCUMENTS = (ROOT / "README.md", ROOT / "docs" / "checks.md")
 
 
 def checks() -> str:
-    """The table of checks, from the registry."""
+    """The table of checks, from the registry, and how many injected faults each is proven to catch."""
     from harness.checks import CHECKS
+    from harness.faults import FAULTS
 
-    rows = [(f"`{check.name}`", check.title, check.source) for check in CHECKS]
-    return _table(("check", "promise", "because"), rows)
+    faults = Counter(fault.caught_by for fault in FAULTS.values())
+    rows = [(f"`{check.name}`", check.title, check.source, str(faults[check.name])) for check in CHECKS]
+    return _table(("check", "promise", "because", "faults"), rows)
+
+
+def counts() -> str:
+    """How much there is, in one sentence."""
+    from harness.checks import CHECKS
+    from harness.faults import FAULTS
+
+    return (
+        f"{len(list(CHECKS))} checks, proven to catch {len(FAULTS.values())} injected faults, each as small as the promise"
+        " that it breaks."
+    )
+
+
+def suites() -> str:
+    """The table of shipped suites."""
+    from harness.recipe import read_suite
+
+    rows = []
+    for path in sorted((ROOT / "suites").glob("*.yaml"), key=lambda path: path.stem):
+        suite = read_suite(path)
+        families = dict.fromkeys(recipe.family for recipe in suite.recipes.values())
+        names = ", ".join(f"`{name}`" for name in families)
+        rows.append((f"`suites/{path.name}`", suite.description, names, str(len(suite.recipes))))
+    return _table(("suite", "what", "families", "recipes"), rows)
 
 
 def figures() -> str:
@@ -33,7 +60,7 @@ def figures() -> str:
     return _table(("measured", "median", "at most"), rows)
 
 
-PARTS: dict[str, Callable[[], str]] = {"checks": checks, "figures": figures}
+PARTS: dict[str, Callable[[], str]] = {"checks": checks, "counts": counts, "figures": figures, "suites": suites}
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
