@@ -22,8 +22,8 @@ from harness.families.promises import WEIGHTS
 from harness.launch import Job, last_lines
 from harness.places import INVENTORY, MODULES, REQUEST, SAVED, STREAM
 from harness.recipe import Recipe
-from harness.recipe.fields import Data, EarlierRecipe, Source
-from harness.recipe.starting import base_and_parts, saved_by
+from harness.recipe.fields import OWN_TOWER, Data, EarlierRecipe, Source
+from harness.recipe.starting import base_and_parts, own_towers, saved_by
 from harness.refusal import Refused
 from harness.reloading.request import Request
 from harness.trace.reader import read_stream
@@ -36,11 +36,13 @@ MakeStage = Callable[[str, Recipe, Path], None]
 class Base:
     """A directory to start from, the files that are laid over it, and the folder of what was found, if it was verified.
 
-    Of an adapter the file is its configuration.
+    Of an adapter the file is its configuration; `towers` are the configuration's entries for towers with directories of
+    their own.
     """
 
     directory: Path
     parts: tuple[dict[str, str], ...] = ()
+    towers: tuple[tuple[str, str], ...] = ()
     verified: Path | None = None
 
     @property
@@ -72,19 +74,33 @@ class Bases:
         base, parts = base_and_parts(recipe)
         files = [(part.kind, self._place(recipe.family, part.source)) for part in parts]
         laid_over = tuple({"kind": kind, "file": str(part_path(kind, place).resolve())} for kind, place in files)
-        return Base(self._place(recipe.family, base), laid_over)
+        towers = tuple(
+            (setting, self._tower(recipe.family, setting, where)) for setting, where in own_towers(recipe).items()
+        )
+        return Base(self._place(recipe.family, base), laid_over, towers)
 
-    def _place(self, family: str, source: Source) -> Path:
+    def _tower(self, name: str, setting: str, where: str) -> str:
+        """The directory that a tower is made anew from; the family's own is taken out of its base."""
+        if where != OWN_TOWER:
+            return str(Path(where).resolve())
+        directory = self.root / f"{folder_name(name)}.towers" / setting
+        base = self._place(name, "fresh")
+        argument = {"family": name, "base": str(base), "setting": setting, "directory": str(directory)}
+        self._once(directory, lambda: self._write(name, directory, "make_tower", argument))
+        return str(directory.resolve())
+
+    def _place(self, name: str, source: Source) -> Path:
         """The directory that something comes from, once it is there."""
         if isinstance(source, EarlierRecipe):
             earlier = saved_by(source)
-            place = self.root / _told_apart(f"{family}_{source.recipe}", earlier.model_dump_json())
+            place = self.root / _told_apart(f"{name}_{source.recipe}", earlier.model_dump_json())
             self._once(place, lambda: self._make_stage(source.recipe, earlier, place))
             return (place / SAVED).resolve()
         if source != "fresh":
             return Path(source).resolve()
-        directory = self.root / folder_name(family)
-        self._once(directory, lambda: self._write(family, directory))
+        directory = self.root / folder_name(name)
+        argument = {"family": name, "directory": str(directory)}
+        self._once(directory, lambda: self._write(name, directory, "make_base", argument))
         return directory.resolve()
 
     def verified(self, recipe: Recipe) -> Base:
@@ -97,16 +113,17 @@ class Bases:
     def _name_of(self, start: Base, recipe: Recipe) -> str:
         """A name for all that a verification depends on; for a family's own base, loaded as it comes, that family's."""
         how = [recipe.family, recipe.trust_remote_code, recipe.save.loader, recipe.save.processor_loader]
-        plain = start.directory.parent == self.root.resolve() and not any(how[2:]) and not start.parts
+        plain = start.directory.parent == self.root.resolve() and not any(how[2:]) and not (start.parts or start.towers)
         name = start.directory.name
-        return name if plain else _told_apart(name, json.dumps([str(start.directory), start.parts, *how]))
+        return name if plain else _told_apart(name, json.dumps([str(start.directory), start.parts, start.towers, *how]))
 
-    def _write(self, family: str, directory: Path) -> None:
-        argument = {"family": family, "directory": str(directory), "faults": self.faults}
+    def _write(self, name: str, directory: Path, job: str, argument: dict[str, str]) -> None:
         output = directory.with_name(f"{directory.name}.output.txt")
-        ended = self.workers.makers.run(Job("harness.making:make_base", argument, str(output)))
+        output.parent.mkdir(parents=True, exist_ok=True)
+        job_of_it = Job(f"harness.making:{job}", {**argument, "faults": self.faults}, str(output))
+        ended = self.workers.makers.run(job_of_it)
         if ended.code != 0:
-            what = f"the base of {family} could not be written ({ended.description}): {last_lines(output)}"
+            what = f"the base of {name} could not be written ({ended.description}): {last_lines(output)}"
             raise Refused(what, do=f"see {output}")
 
     def _verify(self, recipe: Recipe, start: Base, place: Path) -> None:
@@ -124,7 +141,8 @@ class Bases:
         request = (
             _request(place) if made.code == 0 else asdict(_without_inputs(recipe, start.directory, place, processor))
         )
-        request.update(inventory=str(place / INVENTORY), parts=start.parts)
+        request.update(inventory=str(place / INVENTORY), parts=start.parts, settings=dict(start.towers))
+        request["towers"] = [asdict(tower) for tower in family(recipe.family).handles.towers]
         if made.code != 0:
             request["encoding_error"] = last_lines(output) or made.description
         job = Job("harness.reloading.jobs:verify_base", request, str(output), limits.seconds, limits.memory_gb)

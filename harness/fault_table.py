@@ -17,6 +17,7 @@ from harness.session import Session, Sockets
 from harness.workers import folder_name
 
 COMPLETION = "run.completed"
+BEFORE_THE_RUN = (Seam.BASE_WRITTEN, Seam.TOWER_WRITTEN)
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class FaultRow:
         named = next(result for result in self.results if result.check == self.fault.caught_by)
         completed = next(result for result in self.results if result.check == COMPLETION)
         found = named.status is Status.FAILED and any(f.kind == self.fault.finding for f in named.findings)
-        excused = self.fault.caught_by == COMPLETION or self.fault.seam is Seam.BASE_WRITTEN
+        excused = self.fault.caught_by == COMPLETION or self.fault.seam in BEFORE_THE_RUN
         return found and (completed.status is Status.PASSED or excused)
 
     @property
@@ -78,7 +79,7 @@ def fault_rows(recipes: Mapping[str, Recipe], sockets: Sockets, out: Path) -> It
 def fault_row(fault: Fault, name: str, recipe: Recipe, sockets: Sockets, out: Path, bases: Path) -> FaultRow:
     """Inject one fault into one recipe, its run under `out`; a broken base is one of its own."""
     recipe = recipe.model_copy(update=dict(fault.changes))
-    bases = out / "bases" if fault.seam is Seam.BASE_WRITTEN else bases
+    bases = out / "bases" if fault.seam in BEFORE_THE_RUN else bases
     session = Session(sockets, out, faults=(fault.name,), bases=bases)
     results = session.results(name, recipe, [check.name for check in CHECKS])
     return FaultRow(fault, name, tuple(results.values()))

@@ -163,6 +163,9 @@ class Intent(Frozen):
     base: bool = Field(
         default=False, description="the trace holds the inventory of the directory training started from"
     )
+    own_towers: tuple[str, ...] | None = Field(
+        default=None, description="settings that name directories towers are made anew from; none: not said"
+    )
     parts: tuple[str, ...] | None = Field(
         default=None,
         description="kinds of files that were laid over the base; none: not said, and judged by what is seen",

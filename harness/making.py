@@ -10,7 +10,7 @@ import os
 import shutil
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +39,7 @@ class Run:
     inventory: str | None = None
     reload: bool = False
     parts: tuple[dict[str, str], ...] = ()
+    towers: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -63,6 +64,31 @@ def make_base(argument: dict[str, Any]) -> None:
     try:
         family(argument["family"]).write_base(partial)
         seams_with(argument.get("faults", ())).alter(Seam.BASE_WRITTEN, partial, Moment(base=partial))
+        partial.rename(directory)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def make_tower(argument: dict[str, Any]) -> None:
+    """Job: take a tower out of a family's base directory into one of its own, whole or not at all."""
+    import torch
+
+    from harness import stack
+    from harness.checkpoint.towers import write_tower
+    from harness.families import family
+    from harness.faults import seams_with
+
+    stack.quiet()
+    directory = Path(argument["directory"])
+    partial = directory.with_name(f".{directory.name}.{os.getpid()}")
+    stack.use_modules_cache(partial / MODULES)
+    chosen = family(argument["family"])
+    tower = next(one for one in chosen.handles.towers if one.setting == argument["setting"])
+    try:
+        loaded = chosen.load(Path(argument["base"]), torch.float32)
+        write_tower(loaded.model, tower, partial)
+        seams_with(argument.get("faults", ())).alter(Seam.TOWER_WRITTEN, partial, Moment(base=partial))
+        shutil.rmtree(partial / MODULES, ignore_errors=True)
         partial.rename(directory)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -121,7 +147,9 @@ def make_run(argument: dict[str, Any]) -> None:
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = recipe.tf32
     faults = seams_with(argument.get("faults", ()))
     places = Path(argument["directory"]), Path(argument["base"])
-    run = Run(recipe, *places, faults, argument["inventory"], argument["reload"], tuple(argument["parts"]))
+    run = Run(
+        recipe, *places, faults, argument["inventory"], argument["reload"], tuple(argument["parts"]), argument["towers"]
+    )
     stack.use_modules_cache(run.directory / MODULES / "made")
     chosen = family_of(recipe)
     run.trace.mkdir(parents=True, exist_ok=True)
@@ -136,7 +164,7 @@ def make_run(argument: dict[str, Any]) -> None:
 
 def _train(run: Run, family: Family, recorder: Recorder, probes: list[str]) -> None:
     with _stage(run, recorder, "build"):
-        loaded = _build(run, family)
+        loaded = _build(run, family, recorder)
     with _stage(run, recorder, "data"):
         batches, data = _batches(run.recipe, family, loaded)
         recorder.stream.emit("data", **data)
@@ -161,26 +189,19 @@ def _train(run: Run, family: Family, recorder: Recorder, probes: list[str]) -> N
     _write_measured(run)
 
 
-def _build(run: Run, family: Family) -> Loaded:
+def _build(run: Run, family: Family, recorder: Recorder) -> Loaded:
+    from harness.parts import lay_parts_over, own_towers
+
     loaded = family.load(run.base, weights_dtype(run.recipe))
-    _lay_parts_over(run, loaded.model)
+    if towers := own_towers(loaded.model, run.recipe, family, run.towers):
+        recorder.stream.emit("towers", towers=towers)
+    lay_parts_over(loaded.model, run.parts, run.base, run.seams)
     if run.recipe.add_tokens:
         from harness.tuning import add_tokens
 
         add_tokens(loaded, run.recipe.add_tokens)
     loaded.model = run.seams.alter(Seam.AFTER_BUILD, loaded.model, Moment(model=loaded.model, base=run.base))
     return loaded
-
-
-def _lay_parts_over(run: Run, model: Any) -> None:
-    """What earlier stages have left, as their trainers load it: by name, and whatever has no place is not said."""
-    from harness.checkpoint.overlay import lay_over, part_tensors
-
-    for part in run.parts:
-        if part["kind"] != "adapter":
-            file = Path(part["file"])
-            tensors = run.seams.alter(Seam.PART, part_tensors(file), Moment(model=model, base=run.base))
-            lay_over(model, tensors, file.name)
 
 
 def _batches(
@@ -217,6 +238,7 @@ def _samples(recipe: Recipe) -> Any:
 
 def _write_header(run: Run, family: Family, argument: dict[str, Any]) -> None:
     from harness import stack
+    from harness.parts import with_parts
     from harness.trace.atomic import write_atomically
     from harness.trace.schema import FORMAT_VERSION
 
@@ -228,20 +250,12 @@ def _write_header(run: Run, family: Family, argument: dict[str, Any]) -> None:
         "intent": family.intent(run.recipe).model_dump(mode="json"),
         "environment": stack.environment(),
         "process": argument["process"],
-        "base": _with_parts(inventory, family),
+        "base": with_parts(inventory, family),
         "adapter": inventory.get("adapter"),
         "base_roles": inventory.get("roles"),
         "faults": list(argument.get("faults", ())),
     }
     write_atomically(run.trace / "header.json", json.dumps(header, indent=1, sort_keys=True) + "\n")
-
-
-def _with_parts(inventory: dict[str, Any], family: Family) -> dict[str, Any] | None:
-    """The tensors of the base directory, those that other files are laid over in their place."""
-    if not (parts := inventory.get("parts")):
-        return inventory.get("tensors")
-    laid_over = {family.naming.canonical(key): prints for part in parts for key, prints in part.items()}
-    return {**inventory["tensors"], **laid_over}
 
 
 def _probe(run: Run, family: Family, loaded: Loaded, model: Any, recorder: Recorder, names: list[str]) -> None:
@@ -264,6 +278,7 @@ def _probe(run: Run, family: Family, loaded: Loaded, model: Any, recorder: Recor
         modules=str(run.directory / MODULES / "loaded"),
         dtype=WEIGHTS[run.recipe.precision],
         what=run.recipe.saves,
+        towers=[asdict(tower) for tower in family.handles.towers],
         processor=run.recipe.saves_processor and has_processor(family, run.recipe),
         tokenizer=run.recipe.saves_processor or run.recipe.save.tokenizer,
         trust_remote_code=run.recipe.trust_remote_code,

@@ -79,6 +79,7 @@ class Runner:
             "directory": str(directory),
             "base": str(base.directory),
             "parts": base.parts,
+            "towers": dict(base.towers),
             "inventory": str(base.inventory) if base.inventory else None,
             "probes": run.probes,
             "reload": run.reload,

@@ -20,7 +20,7 @@ from harness.trace.json_text import parsed
 # peft writes sets into its configuration, in the order of the process's hash seed.
 SET_VALUED = ("target_modules", "modules_to_save", "exclude_modules", "layers_to_transform")
 # Where a run's own directories would make two equal runs differ.
-PATH_VALUED = ("base_model_name_or_path", "_name_or_path", "mm_vision_tower")
+PATH_VALUED = ("base_model_name_or_path", "_name_or_path", "mm_vision_tower", "mm_vision_tower_aux")
 _REWRITTEN = (".json", ".md")
 _PIECE = 1 << 20
 

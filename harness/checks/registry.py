@@ -24,6 +24,7 @@ MODULES = (
     "mechanisms",
     "loading",
     "loads",
+    "towers",
     "trainable_set",
     "frozen",
     "movement",

@@ -14,10 +14,12 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from harness.checkpoint.towers import Tower
 from harness.intent import Intent
 from harness.own_code import named
 from harness.recipe import Component, Recipe
 from harness.recipe.fields import Save
+from harness.recipe.starting import own_towers
 from harness.refusal import Refused
 from harness.trace.naming import Naming
 
@@ -70,13 +72,14 @@ class Handles:
 
     `layers` names each component's list of layers, one or several; `saved_with_adapter` what peft's modules_to_save is
     given; `in_projector_file` the words in parameters' names by which a first stage chooses what its file of the
-    connector holds, for each component that bears one.
+    connector holds, for each component that bears one; `towers` those that may have directories of their own.
     """
 
     components: dict[str, str]
     layers: dict[str, str]
     saved_with_adapter: dict[str, str | tuple[str, ...]] = field(default_factory=dict)
     in_projector_file: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    towers: tuple[Tower, ...] = ()
 
 
 class Family(Protocol):
@@ -239,6 +242,12 @@ def check_possible(recipe: Recipe) -> None:
                 f"save.what projector and tune {part.component}: a projector's file of {chosen.name} holds {held}",
                 do="set save.what: full, or tune the connector alone",
             )
+    known_towers = {tower.setting for tower in handles.towers}
+    for setting in own_towers(recipe).keys() - known_towers:
+        raise Refused(
+            f"start_from.{setting.removeprefix('mm_')}: no tower of {chosen.name} has a directory of its own named so",
+            do=f"it has {', '.join(sorted(known_towers)) or 'none'}",
+        )
     for name in recipe.peft.components if recipe.peft else ():
         if name not in handles.components:
             raise Refused(f"lora.components: {chosen.name} has no component {name}", do=known)

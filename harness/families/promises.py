@@ -9,7 +9,7 @@ from typing import Literal
 from harness.families.adapter_numbers import numbers_of
 from harness.intent import AdapterIntent, Intent, Mechanisms, Optimization, SaveIntent
 from harness.recipe import Component, Recipe, Tune
-from harness.recipe.starting import base_and_parts, continued_adapter
+from harness.recipe.starting import base_and_parts, continued_adapter, own_towers
 from harness.refusal import Refused
 
 WEIGHTS = {
@@ -78,6 +78,7 @@ def intent_from(recipe: Recipe, tables: Tables) -> Intent:
         agrees_with=recipe.agrees_with,
         samples_known=True,
         base=True,
+        own_towers=tuple(own_towers(recipe)),
         parts=tuple(part.kind for part in base_and_parts(recipe)[1]),
     )
 

@@ -80,7 +80,7 @@ def tokenizer_saved_instead_of_processor(directory: Path, moment: Moment) -> Non
     """The trainer saves the model and the tokenizer, and nothing of the processor, as published ones do."""
     for name in (*PROCESSOR_FILES, *(path.name for path in directory.glob("*process*.py"))):
         (directory / name).unlink(missing_ok=True)
-    _edit(directory / "tokenizer_config.json", _forget_processor)
+    edit(directory / "tokenizer_config.json", _forget_processor)
 
 
 @fault(
@@ -98,7 +98,7 @@ def one_index_entry_astray(directory: Path, moment: Moment) -> None:
         key = sorted(places)[0]
         places[key] = next(file for file in sorted(places.values()) if file != places[key])
 
-    _edit(directory / INDEX, astray)
+    edit(directory / INDEX, astray)
 
 
 @fault(Seam.AFTER_SAVE, caught_by="nothing_pickled", finding="Pickled", size="one file", applies=saves)
@@ -119,7 +119,7 @@ def one_pickle_beside(directory: Path, moment: Moment) -> None:
 def every_token_ends_generation(directory: Path, moment: Moment) -> None:
     """The saved generation configuration takes any token for the end."""
     rows = moment.model.get_input_embeddings().weight.shape[0]
-    _edit(directory / "generation_config.json", lambda settings: settings.update(eos_token_id=list(range(rows))))
+    edit(directory / "generation_config.json", lambda settings: settings.update(eos_token_id=list(range(rows))))
 
 
 @fault(
@@ -132,7 +132,7 @@ def every_token_ends_generation(directory: Path, moment: Moment) -> None:
 def one_token_id_beyond_the_vocabulary(directory: Path, moment: Moment) -> None:
     """The saved generation configuration pads with an id that the embeddings have no row for."""
     rows = moment.model.get_input_embeddings().weight.shape[0]
-    _edit(directory / "generation_config.json", lambda settings: settings.update(pad_token_id=rows))
+    edit(directory / "generation_config.json", lambda settings: settings.update(pad_token_id=rows))
 
 
 @fault(
@@ -171,8 +171,8 @@ def one_added_token_lost(directory: Path, moment: Moment) -> None:
         for key in [key for key, token in decoder.items() if token["content"] in lost]:
             del decoder[key]
 
-    _edit(directory / "tokenizer.json", forget_last)
-    _edit(directory / "tokenizer_config.json", forget_name)
+    edit(directory / "tokenizer.json", forget_last)
+    edit(directory / "tokenizer_config.json", forget_name)
 
 
 @fault(
@@ -191,7 +191,7 @@ def adapter_names_another_base(directory: Path, moment: Moment) -> None:
         hidden_size=16, intermediate_size=16, num_hidden_layers=2, num_attention_heads=1, vocab_size=32
     )
     LlamaForCausalLM(config).save_pretrained(other)
-    _edit(directory / "adapter_config.json", lambda settings: settings.update(base_model_name_or_path=str(other)))
+    edit(directory / "adapter_config.json", lambda settings: settings.update(base_model_name_or_path=str(other)))
 
 
 def _forget_processor(settings: dict[str, Any]) -> None:
@@ -200,7 +200,7 @@ def _forget_processor(settings: dict[str, Any]) -> None:
         auto_map.pop("AutoProcessor", None)
 
 
-def _edit(file: Path, change: Callable[[dict[str, Any]], None]) -> None:
+def edit(file: Path, change: Callable[[dict[str, Any]], None]) -> None:
     settings = json.loads(file.read_text(encoding="utf-8"))
     change(settings)
     file.write_text(json.dumps(settings), encoding="utf-8")

@@ -34,6 +34,7 @@ MODULES = (
     "adapter_files",
     "directories",
     "parts",
+    "towers",
     "processes",
     "mechanisms",
 )

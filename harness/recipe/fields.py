@@ -234,8 +234,14 @@ class EarlierRecipe(Frozen):
 Source = str | EarlierRecipe
 
 
+OWN_TOWER = "own"
+
+
 class Composed(Frozen):
-    """A base and the files of earlier stages laid over it, each by its directory or of another recipe of the suite."""
+    """A base and the files of earlier stages laid over it, each by its directory or of another recipe of the suite.
+
+    Towers are made anew from directories of their own, `own` being those that the family's base was put together from.
+    """
 
     base: Source = Field(default="fresh", description="what the files are laid over: fresh, a directory, or a recipe's")
     projector: Source | None = Field(default=None, description="a connector's file, mm_projector.bin")
@@ -243,6 +249,8 @@ class Composed(Frozen):
         default=None, description="what trained beside an adapter, such as non_lora_trainables.bin"
     )
     adapter: Source | None = Field(default=None, description="an adapter, which this recipe's own adapter continues")
+    vision_tower: str | None = Field(default=None, description="where the vision tower is made anew from")
+    vision_tower_aux: str | None = Field(default=None, description="the same for a second tower")
 
 
 def _as_names(value: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.recipe.fields import Composed, EarlierRecipe, Source
+from harness.recipe.fields import OWN_TOWER, Composed, EarlierRecipe, Source
 from harness.refusal import Refused
 
 
@@ -19,7 +19,7 @@ def start_resolved(start: Source | Composed, path: Path, where: str) -> Source |
     parts = {
         name: _existing(path.parent / source, f"start_from.{name}", where)
         for name, source in known.items()
-        if name != "base"
+        if name != "base" and source != OWN_TOWER
     }
     return start.model_copy(update={**base, **parts})
 

@@ -41,6 +41,17 @@ def continued_adapter(recipe: Recipe) -> PartOf | None:
     return next((part for part in base_and_parts(recipe)[1] if part.kind == "adapter"), None)
 
 
+def own_towers(recipe: Recipe) -> dict[str, str]:
+    """The configuration's entries for towers that are made anew from directories of their own, and what they say."""
+    start = recipe.start_from
+    earlier = start.base if isinstance(start, Composed) else start
+    named = own_towers(saved_by(earlier)) if isinstance(earlier, EarlierRecipe) else {}
+    if not isinstance(start, Composed):
+        return named
+    said = {"mm_vision_tower": start.vision_tower, "mm_vision_tower_aux": start.vision_tower_aux}
+    return {**named, **{setting: directory for setting, directory in said.items() if directory}}
+
+
 def saved_by(earlier: EarlierRecipe) -> Recipe:
     """The earlier recipe itself, once a suite has found it."""
     return Recipe.model_validate(earlier.settings)

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from harness.checkpoint.files import NATIVE, PROJECTOR, TRAINABLES, TRAINED, refuse_missing_part
+from harness.checkpoint.json_files import CONFIG, entries
 from harness.checkpoint.overlay import lay_over, part_tensors
+from harness.checkpoint.towers import Tower, use_own_towers
 from harness.own_code import named
 from harness.refusal import Refused
 from harness.reloading.request import Request
@@ -68,7 +70,9 @@ def _from_pretrained(directory: Path, request: Request, record: dict[str, Any]) 
     from harness import stack
 
     if request.loader:
-        return _by_own_loader(directory, request, record).to(getattr(torch, request.dtype))
+        model = _by_own_loader(directory, request, record).to(getattr(torch, request.dtype))
+        _make_towers_anew(model, request, record)
+        return model
     options = {**stack.dtype_argument(getattr(torch, request.dtype)), "output_loading_info": True}
     model, info = stack.auto_class(directory, request.trust_remote_code).from_pretrained(
         directory, trust_remote_code=request.trust_remote_code, **options
@@ -76,7 +80,16 @@ def _from_pretrained(directory: Path, request: Request, record: dict[str, Any]) 
     record["missing"], record["unexpected"] = sorted(info["missing_keys"]), sorted(info["unexpected_keys"])
     record["mismatched"] = sorted(str(key) for key in info.get("mismatched_keys", ()))
     record["model_class"] = type(model).__name__
+    _make_towers_anew(model, request, record)
     return model
+
+
+def _make_towers_anew(model: Any, request: Request, record: dict[str, Any]) -> None:
+    """What a loader does after from_pretrained with the towers that the configuration names directories for."""
+    if request.towers and hasattr(model, "config"):
+        beside = entries(Path(request.directory) / CONFIG)  # of a save that is laid over its base, the save's own
+        settings = {**model.config.to_dict(), **beside, **request.settings}
+        record["towers"] = use_own_towers(model, [Tower(**tower) for tower in request.towers], settings)
 
 
 def _by_own_loader(directory: Path, request: Request, record: dict[str, Any]) -> Any:

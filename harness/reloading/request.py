@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -12,8 +12,9 @@ class Request:
     """What to load and what to try on it. `stream` is where the record goes; the rest is as a run left it.
 
     `base` is what a save of a part of the model is laid over; `parts` are the files laid over a directory that training
-    starts from, with their kinds; `modules` is where code files may be copied;
-    `loader` and `processor_loader` name functions of the user's own, for what Auto classes cannot load.
+    starts from, with their kinds; `towers` are those that may be made anew from directories of their own, `settings` is
+    what the configuration should say of them; `modules` is where code files may be copied; `loader` and
+    `processor_loader` name functions of the user's own, for what Auto classes cannot load.
     """
 
     directory: str
@@ -27,6 +28,8 @@ class Request:
     what: str = "full"
     base: str = ""
     parts: Sequence[dict[str, str]] = ()
+    towers: Sequence[dict[str, Any]] = ()
+    settings: dict[str, str] = field(default_factory=dict)
     tokenizer: bool = True
     processor: bool = True
     trust_remote_code: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from harness.checkpoint.towers import Tower
 from harness.families.family import Handles
 from harness.families.llava.dimensions import FEATURE_LAYER, Dimensions
 from harness.families.promises import Tables
@@ -47,6 +48,16 @@ HANDLES = Handles(
         "lm_head": "lm_head",
     },
     in_projector_file={"connector": ("multi_modal_projector",)},
+    towers=(
+        Tower(
+            component="vision",
+            setting="mm_vision_tower",
+            kept="unfreeze_mm_vision_tower",
+            module=r"(?:model\.)?vision_tower$",
+            file="model.safetensors",
+            renames=((r"^(?:vision_model\.)?", "vision_model."),),
+        ),
+    ),
 )
 
 

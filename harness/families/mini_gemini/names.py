@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from harness.checkpoint.towers import Tower
 from harness.families.family import Handles
 from harness.families.mini_gemini.dimensions import SELECT_LAYER, Dimensions, Kind
 from harness.families.promises import Tables
@@ -73,6 +74,24 @@ HANDLES = Handles(
         "vision": ("vision_tower",),
         "vision_aux": ("vision_tower_aux",),
     },
+    towers=(
+        Tower(
+            component="vision",
+            setting="mm_vision_tower",
+            kept="optimize_vision_tower",
+            module=r"model\.vision_tower\.vision_tower$",
+            file="model.safetensors",
+            renames=((r"^(?:vision_model\.)?", "vision_model."),),
+        ),
+        Tower(
+            component="vision_aux",
+            setting="mm_vision_tower_aux",
+            kept="optimize_vision_tower_aux",
+            module=r"model\.vision_tower_aux$",
+            file="open_clip_pytorch_model.bin",
+            renames=((r"^vision_stem\.", "visual.trunk.stem."), (r"^vision_stages\.", "visual.trunk.stages.")),
+        ),
+    ),
 )
 
 

@@ -1,0 +1,46 @@
+"""Layer 3, making side. What a run starts with beside its base directory: towers and parts of earlier stages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.checkpoint.overlay import lay_over, part_tensors
+from harness.checkpoint.towers import use_own_towers
+from harness.recipe import Recipe
+from harness.seams import Moment, Seam, Seams
+
+if TYPE_CHECKING:
+    from harness.families import Family
+
+
+def own_towers(model: Any, recipe: Recipe, family: Family, settings: dict[str, str]) -> list[dict[str, Any]]:
+    """Towers made anew from directories of their own, as trainers do, which write into the configuration where from,
+    and that the checkpoint's own weights are to be kept once they have trained."""
+    if not family.handles.towers:
+        return []
+    model.config.update(settings)
+    made = use_own_towers(model, family.handles.towers)
+    tuned = {part.component for part in recipe.tune}
+    named = {tower["setting"] for tower in made}
+    kept = [tower.kept for tower in family.handles.towers if tower.setting in named and tower.component in tuned]
+    model.config.update(dict.fromkeys(kept, True))
+    return made
+
+
+def lay_parts_over(model: Any, parts: Sequence[dict[str, str]], base: Path, seams: Seams) -> None:
+    """What earlier stages have left, as their trainers load it: by name, and whatever has no place is not said."""
+    for part in parts:
+        if part["kind"] != "adapter":
+            file = Path(part["file"])
+            tensors = seams.alter(Seam.PART, part_tensors(file), Moment(model=model, base=base))
+            lay_over(model, tensors, file.name)
+
+
+def with_parts(inventory: dict[str, Any], family: Family) -> dict[str, Any] | None:
+    """The tensors of the base directory, those that other files are laid over in their place."""
+    if not (parts := inventory.get("parts")):
+        return inventory.get("tensors")
+    laid_over = {family.naming.canonical(key): prints for part in parts for key, prints in part.items()}
+    return {**inventory["tensors"], **laid_over}
