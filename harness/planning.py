@@ -39,16 +39,22 @@ def family_plan(name: str, size: str, question: Question | None = None) -> dict[
     a small model may have fewer layers than a mode trains."""
     chosen = family(name)
     modes = {mode: Recipe(family=name, **settings) for mode, settings in chosen.modes().items()}
-    allowed = {mode: recipe for mode, recipe in modes.items() if _allowed(chosen, recipe, size)}
+    allowed = {mode: recipe for mode, recipe in modes.items() if not _too_small(chosen, recipe, size)}
     return _plan(chosen, size, allowed, question)
 
 
-def _allowed(chosen: Family, recipe: Recipe, size: str) -> bool:
+def _too_small(chosen: Family, recipe: Recipe, size: str) -> bool:
+    """Whether it is the size that forbids the recipe: what is refused of a full model too, such as the mix of its data,
+    is no matter of a plan."""
+    return _refused(chosen, recipe, size) and not _refused(chosen, recipe, "full")
+
+
+def _refused(chosen: Family, recipe: Recipe, size: str) -> bool:
     try:
         chosen.intent(recipe.model_copy(update={"size": size}))
     except Refused:
-        return False
-    return True
+        return True
+    return False
 
 
 def suite_plan(path: Path, size: str, question: Question | None = None) -> list[dict[str, Any]]:
@@ -63,8 +69,8 @@ def _plan(chosen: Family, size: str, modes: dict[str, Recipe], question: Questio
     stack.quiet()
     with _unfilled():
         model = chosen.meta_model(size)
-        text = text_of(chosen, model)
-        tuned = {mode: _tuned(chosen, model, recipe, text) for mode, recipe in modes.items()}
+    text = text_of(chosen, model)
+    tuned = {mode: _tuned(chosen, model, recipe, text) for mode, recipe in modes.items()}
     counts: Counter[str] = Counter()
     for path, parameter in model.named_parameters():
         counts[components_of(chosen, path)] += parameter.numel()
@@ -109,9 +115,13 @@ def _tuned(chosen: Family, model: nn.Module, recipe: Recipe, text: Any) -> Count
 
     from harness.tuning import tune
 
+    if recipe.peft:
+        twin = _twin(model)
+        with _unfilled(), torch.device("meta"):
+            twin = tune(twin, recipe, chosen, Seams())
+        return Counts.of(twin, text)
     trained = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
-    with torch.device("meta"):  # what peft adds would else be made and filled
-        counts = Counts.of(tune(_twin(model) if recipe.peft else model, recipe, chosen, Seams()), text)
+    counts = Counts.of(tune(model, recipe, chosen, Seams()), text)
     for parameter, requires_grad in trained:  # what comes frozen is kept so: the next mode must not take it for that
         parameter.requires_grad_(requires_grad)
     return counts

@@ -45,6 +45,10 @@ def minicpm() -> dict[str, Counts]:
     return {mode: Counts(found["trained"], found["frozen"], LARGEST, TEXT) for mode, found in planned.items()}
 
 
+def test_a_plan_has_every_way_of_tuning_whatever_their_data(minicpm: dict[str, Counts]) -> None:
+    assert set(minicpm) == set(family("minicpm-llama3-v-2.5").modes())
+
+
 def test_a_model_shows_its_sizes_and_its_largest_layer() -> None:
     chosen = family("minicpm-llama3-v-2.5")
     model = chosen.meta_model("full")
