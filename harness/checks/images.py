@@ -33,3 +33,11 @@ def pixels_matter(intent: Intent, trace: Trace) -> Iterator[Finding]:
             where="the image path of the trained model",
             cause="image features do not reach the language model, or the connector gives the same for every picture",
         )
+    for name, difference in probe.get("further", {}).items():
+        if float(difference) == 0:
+            yield PixelsIgnored(
+                expected=f"logits that change with the picture that is given as {name}",
+                seen="bit-equal logits for it and its negative",
+                where=f"the way of {name} through the trained model",
+                cause="what the further tower makes of it is dropped, or the same for every picture",
+            )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,35 @@ def stochastic_depth_left_on(model: Any, moment: Moment) -> None:
 
 
 @fault(
+    Seam.AFTER_BUILD,
+    caught_by="pixels_matter",
+    finding="PixelsIgnored",
+    size="one module's output",
+    applies=_freezes_the_second,
+)
+def finer_features_zeroed(model: Any, moment: Moment) -> None:
+    """The second tower gives nothing: patches mine the same wherever they look."""
+    model.model.vision_tower_aux.register_forward_hook(lambda _module, _inputs, output: output * 0)
+
+
+@fault(
+    Seam.BASE_WRITTEN,
+    caught_by="base_directory_sound",
+    finding="BaseBroken",
+    size="one number",
+    applies=_has_two_towers,
+)
+def clip_of_another_size_in_the_base(base: Path, moment: Moment) -> None:
+    """The base says that its CLIP takes larger pictures than its weights have positions for."""
+
+    def enlarge(settings: dict[str, Any]) -> None:
+        settings["vision_config"]["image_size"] *= 2
+        settings["image_size_aux"] *= 2
+
+    _edit(base / "config.json", enlarge)
+
+
+@fault(
     Seam.AFTER_TUNING,
     caught_by="trainable_parameters_moved",
     finding="NoGradient",
@@ -84,11 +114,18 @@ def second_tower_run_without_gradient(model: Any, moment: Moment) -> None:
 )
 def class_chosen_by_the_directory_s_name(directory: Path, moment: Moment) -> None:
     """What is saved is of the class that scripts read from a directory's name: Llama's, if it has no known word."""
-    file = directory / "config.json"
+
+    def name_llama(settings: dict[str, Any]) -> None:
+        settings["model_type"] = "mini_gemini"
+        settings["auto_map"] = {
+            "AutoConfig": "configuration_mini_gemini.MGMConfig",
+            "AutoModelForCausalLM": "modeling_mini_gemini.MGMLlamaForCausalLM",
+        }
+
+    _edit(directory / "config.json", name_llama)
+
+
+def _edit(file: Path, change: Callable[[dict[str, Any]], None]) -> None:
     settings = json.loads(file.read_text(encoding="utf-8"))
-    settings["model_type"] = "mini_gemini"
-    settings["auto_map"] = {
-        "AutoConfig": "configuration_mini_gemini.MGMConfig",
-        "AutoModelForCausalLM": "modeling_mini_gemini.MGMLlamaForCausalLM",
-    }
+    change(settings)
     file.write_text(json.dumps(settings), encoding="utf-8")

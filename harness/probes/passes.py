@@ -75,18 +75,26 @@ def outputs(probed: Probed) -> tuple[dict[str, Any], Arrays]:
 
 @probe
 def other_pixels(probed: Probed) -> tuple[dict[str, Any], Arrays]:
-    """Logits on the image batch as it is, and with its pixels negated: a model that looks cannot give the same."""
+    """Logits on the image batch as it is, and with its pixels negated: a model that looks cannot give the same.
+
+    Where pictures come more than once, for a further tower, each of these inputs is negated by itself too.
+    """
     batch = probed.batches.get("image")
     if batch is None:
         return {"images": False}, {}
     seen = trained_logits(probed)["image"]
-    negated = mapped(batch["pixel_values"], torch.neg)
-    other = logits_of(probed, {**batch, "pixel_values": negated})
-    difference = (seen - other).abs().amax()
+    inputs = [name for name in batch if name.startswith("pixel_values") and name != "pixel_values"]
+
+    def difference(name: str) -> float:
+        other = logits_of(probed, {**batch, name: mapped(batch[name], torch.neg)})
+        return float((seen - other).abs().amax())
+
+    further = {"further": {name: difference(name) for name in inputs}} if inputs else {}
     return {
         "images": True,
-        "largest_difference": float(difference),
+        "largest_difference": difference("pixel_values"),
         "largest_logit": float(seen.abs().amax()),
+        **further,
     }, {}
 
 

@@ -64,6 +64,11 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
     ],
     "pixels_matter": [
         ("PixelsIgnored", "equal", lambda e: e.probe("other_pixels").update(largest_difference=0.0)),
+        (
+            "PixelsIgnored",
+            "of a second tower",
+            lambda e: e.probe("other_pixels").update(further={"pixel_values_aux": 0.0, "pixel_values_more": 0.1}),
+        ),
     ],
     "labels_say_the_answers": [
         ("LearnedTextDiffers", "another text", lambda e: text(e, "decoded", "first", "other")),
@@ -130,7 +135,10 @@ SILENT: dict[str, list[tuple[str, Alteration]]] = {
         ("none given to the model", lambda e: e.one("forward").pop("labels")),
         ("an evaluation", lambda e: e.one("forward").update(training=False, labels=0)),
     ],
-    "pixels_matter": [("the least difference", lambda e: e.probe("other_pixels").update(largest_difference=1e-30))],
+    "pixels_matter": [
+        ("the least difference", lambda e: e.probe("other_pixels").update(largest_difference=1e-30)),
+        ("a second tower's", lambda e: e.probe("other_pixels").update(further={"pixel_values_aux": 1e-30})),
+    ],
     "labels_say_the_answers": [
         ("seen by the loss", seen_by_the_loss),
         ("samples in another order", shuffled),
