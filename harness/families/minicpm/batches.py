@@ -38,8 +38,10 @@ class MiniCPMBatches:
 
         images = decoded_images(sample)
         marked = self.pieces_of(sample)
-        inputs = processor(text=["".join(piece.text for piece in marked)], images=images or None, return_tensors="pt")
-        pieces = list(_expanded(marked, images, processor))
+        numbers = _numbers(images, processor.image_processor)
+        text = "".join(piece.text for piece in marked)
+        inputs = processor(text=[text], images=images or None, numbers=numbers, return_tensors="pt")
+        pieces = list(_expanded(marked, images, numbers, processor))
         if self.template.piecewise:
             ids, own = _each_piece(pieces, processor.tokenizer)
         else:
@@ -105,10 +107,23 @@ def shifted(labels: Sequence[int], turn_end: int) -> list[int]:
     return [*(turn_end if ended else then for ended, then in over), IGNORED_LABEL]
 
 
-def _expanded(pieces: list[Piece], images: list[Image.Image], processor: Any) -> Iterator[Piece]:
+def _numbers(images: list[Image.Image], image_processor: Any) -> list[int | None]:
+    """The numbers of pictures in training: of those alone that are cut, where the model numbers pictures at all."""
+    numbers: list[int | None] = []
+    counted = 0
+    for image in images:
+        cut = image_processor.use_image_id and image_processor.grid(image.size) is not None
+        numbers.append(counted if cut else None)
+        counted += cut
+    return numbers
+
+
+def _expanded(
+    pieces: list[Piece], images: list[Image.Image], numbers: list[int | None], processor: Any
+) -> Iterator[Piece]:
     """The pieces with what stands for each picture in place of its mark."""
     at = 0
     for piece in pieces:
-        shown = piece.text.count(tokens.PICTURE)
-        yield Piece(processor.expanded(piece.text, images[at : at + shown]), piece.supervised)
-        at += shown
+        shown = slice(at, at + piece.text.count(tokens.PICTURE))
+        yield Piece(processor.expanded(piece.text, images[shown], numbers[shown]), piece.supervised)
+        at = shown.stop

@@ -57,4 +57,5 @@ def _prompts_before_a_dict(recipe: Recipe) -> None:
 
 
 OF_ONE_DICT = (_regularisation_of_no_loss, _prompts_before_a_dict)
+OF_2_6 = (_checkpointing_over_frozen_embeddings, *OF_ONE_DICT)
 OF_2_5 = (_text_beside_pictures, _checkpointing_over_frozen_embeddings, *OF_ONE_DICT)

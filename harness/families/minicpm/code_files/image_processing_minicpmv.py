@@ -27,6 +27,8 @@ class MiniCPMVImageProcessor(BaseImageProcessor):
     """Cuts pictures, normalises the slices, and says what stands for a picture in the prompt."""
 
     model_input_names = ["pixel_values"]  # noqa: RUF012
+    use_image_id = False
+    im_id_start, im_id_end = "<image_id>", "</image_id>"
 
     def __init__(
         self,
@@ -122,11 +124,18 @@ class MiniCPMVImageProcessor(BaseImageProcessor):
         patches = pixels.reshape(channels, height // side, side, width // side, side).transpose(0, 2, 1, 3, 4)
         return np.ascontiguousarray(patches.reshape(channels, side, -1))
 
-    def get_slice_image_placeholder(self, size: Size) -> str:
-        """What stands in the prompt for a picture of that size: its queries, and those of its parts in their grid."""
-        one = f"{self.im_start}{self.unk * self.image_feature_size}{self.im_end}"
+    def get_slice_image_placeholder(self, size: Size, number: int | None = None) -> str:
+        """What stands in the prompt for a picture of that size: its queries, and those of its parts in their grid.
+
+        From 2.6 on a picture may have a number before it, and parts have tokens of their own.
+        """
+        features = self.unk * self.image_feature_size
+        one = f"{self.im_start}{features}{self.im_end}"
+        numbered = one if number is None else f"{self.im_id_start}{number}{self.im_id_end}{one}"
         grid = self.grid(size)
         if grid is None:
-            return one
+            return numbered
         columns, rows = grid
-        return one + self.slice_start + "\n".join([one * columns] * rows) + self.slice_end
+        if self.version >= 2.6:
+            return numbered + "\n".join([f"{self.slice_start}{features}{self.slice_end}" * columns] * rows)
+        return numbered + self.slice_start + "\n".join([one * columns] * rows) + self.slice_end

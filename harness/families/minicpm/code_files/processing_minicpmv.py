@@ -26,6 +26,7 @@ class MiniCPMVProcessor(ProcessorMixin):
         self,
         text: str | Sequence[str],
         images: Image.Image | Sequence[Image.Image] | None = None,
+        numbers: Sequence[int | None] | None = None,
         **kwargs: Any,
     ) -> BatchFeature:
         """The inputs of one prompt, in which every mark stands for the next picture."""
@@ -33,7 +34,7 @@ class MiniCPMVProcessor(ProcessorMixin):
         pictures = [images] if isinstance(images, Image.Image) else list(images or [])
         if len(texts) != 1:
             raise ValueError(f"{len(texts)} prompts were given: this processor takes one at a time")
-        ids = self.tokenizer(self.expanded(texts[0], pictures), return_tensors="pt")["input_ids"]
+        ids = self.tokenizer(self.expanded(texts[0], pictures, numbers), return_tensors="pt")["input_ids"]
         data: dict[str, Any] = {
             "input_ids": ids,
             "attention_mask": torch.ones_like(ids),
@@ -47,18 +48,28 @@ class MiniCPMVProcessor(ProcessorMixin):
             data |= {"pixel_values": [seen["pixel_values"]], "tgt_sizes": [seen["tgt_sizes"]]}
         return BatchFeature(data=data)
 
-    def expanded(self, text: str, images: Sequence[Image.Image]) -> str:
-        """The text with what stands for each picture in place of its mark."""
+    def expanded(self, text: str, images: Sequence[Image.Image], numbers: Sequence[int | None] | None = None) -> str:
+        """The text with what stands for each picture in place of its mark; where pictures have numbers, from 0."""
         first, *others = text.split(MARK)
         if len(others) != len(images):
             raise ValueError(f"{len(others)} marks {MARK} in the prompt, and {len(images)} images")
-        places = (self.image_processor.get_slice_image_placeholder(image.size) for image in images)
+        if numbers is None:
+            numbers = range(len(images)) if self.image_processor.use_image_id else [None] * len(images)
+        put = self.image_processor.get_slice_image_placeholder
+        places = (put(image.size, number) for image, number in zip(images, numbers, strict=True))
         return first + "".join(place + after for place, after in zip(places, others, strict=True))
 
     def image_bound(self, ids: torch.Tensor) -> torch.Tensor:
-        """Where the features of each slice go: from after its start token to before its end token."""
-        starts = torch.where(ids == self.tokenizer.im_start_id)[0] + 1
-        ends = torch.where(ids == self.tokenizer.im_end_id)[0]
+        """Where the features of each slice go: from after its start token to before its end token.
+
+        From 2.6 on parts stand between tokens of their own; before, those stand around all parts together.
+        """
+        starting, ending = [self.tokenizer.im_start_id], [self.tokenizer.im_end_id]
+        if self.image_processor.version >= 2.6:
+            starting.append(self.tokenizer.slice_start_id)
+            ending.append(self.tokenizer.slice_end_id)
+        starts = torch.where(torch.isin(ids, torch.tensor(starting)))[0] + 1
+        ends = torch.where(torch.isin(ids, torch.tensor(ending)))[0]
         if len(starts) != len(ends):
             raise ValueError(f"{len(starts)} image start tokens and {len(ends)} image end tokens in the prompt")
         return torch.stack([starts, ends], dim=1)
