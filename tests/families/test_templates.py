@@ -105,9 +105,7 @@ def test_without_a_name_a_family_has_its_own() -> None:
     [
         pytest.param(recipe(template="v9"), "data.template v9: no template has that name; .* takes v1,", id="unknown"),
         pytest.param(recipe(template="gemma"), "gemma: its tokenizer is not made for it; .* takes v1,", id="another's"),
-        pytest.param(
-            recipe("minicpm-llama3-v-2.5", template="llama_3", mix=["image"]), "has one template, its own", id="none"
-        ),
+        pytest.param(recipe("omnilmm-12b", template="llama_3", mix=["image"]), "has one template, its own", id="none"),
         pytest.param(
             recipe(template="plain", mix=["image", "text"]), "data.template plain and data.mix with text", id="captions"
         ),

@@ -18,6 +18,7 @@ from harness.families.minicpm import modes, names, processing, refusals, tokens
 from harness.families.minicpm.batches import MiniCPMBatches
 from harness.families.minicpm.configuration import configuration
 from harness.families.minicpm.dimensions import PUBLISHED, TINY
+from harness.families.minicpm.templates import LLAMA3
 from harness.families.promises import Tables, intent_from
 from harness.families.supervision import IGNORED_LABEL
 from harness.intent import Intent
@@ -51,9 +52,15 @@ class MiniCPM(FedConversations):
     naming: ClassVar[Naming] = Naming((), names.COMPONENTS)
     handles: ClassVar[Handles] = names.HANDLES
     fed_by: ClassVar[Batches] = MiniCPMBatches()
+    llm_type: ClassVar[str] = LLAMA3.name
     tiny: ClassVar[Any] = TINY
     model_code: ClassVar[str] = "harness.families.minicpm.code_files.modeling_minicpmv"
     rules: ClassVar[tuple[Callable[[Recipe], None], ...]] = refusals.OF_2_5
+
+    def speaking(self, recipe: Recipe) -> MiniCPM:
+        """The family itself, where the recipe names the script's llm_type for it."""
+        refusals.refuse_another_llm_type(recipe, self.llm_type)
+        return self
 
     def dimensions(self, size: str) -> Any:
         return self.full if size == "full" else self.tiny

@@ -8,6 +8,19 @@ from __future__ import annotations
 from harness.recipe import Recipe
 from harness.refusal import Refused
 
+LLM_TYPES = ("llama3", "qwen", "minicpm")  # all that the script knows; it takes any other word for the last of them
+
+
+def refuse_another_llm_type(recipe: Recipe, own: str) -> None:
+    """The script chooses a conversation's form by llm_type and says nothing where it does not know the word."""
+    given = recipe.data.template
+    if given in (None, own):
+        return
+    what = f"data.template {given}: {recipe.family} was trained with {own}"
+    if given not in LLM_TYPES:
+        what += f", and the script takes a word that it does not know for {LLM_TYPES[-1]}"
+    raise Refused(what, do=f"set data.template: {own}, or leave it out")
+
 
 def _text_beside_pictures(recipe: Recipe) -> None:
     """The model stacks the target sizes of a batch: a text sample has a list where the others have a tensor."""

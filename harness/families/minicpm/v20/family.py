@@ -34,6 +34,7 @@ class MiniCPM20(MiniCPM):
     text_beside_images: bool = True
     handles: ClassVar[Handles] = names.HANDLES
     fed_by: ClassVar[Batches] = MiniCPMBatches(MINICPM)
+    llm_type: ClassVar[str] = MINICPM.name
     tiny: ClassVar[Any] = TINY
     model_code: ClassVar[str] = "harness.families.minicpm.v20.code_files.modeling_minicpmv"
     rules: ClassVar[tuple[Callable[[Recipe], None], ...]] = refusals.OF_ONE_DICT

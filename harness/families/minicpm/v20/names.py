@@ -23,5 +23,6 @@ def tables(d: Dimensions) -> Tables:
         fixed=FIXED,
         model_class=names.MODEL_CLASS,
         processor_class=names.PROCESSOR_CLASS,
+        single_tokens=("</s>",),  # of the script's marks for the speakers the tokenizer makes several
         padding=("right",),  # its language model is given no attention mask: what stands on the left is attended to
     )

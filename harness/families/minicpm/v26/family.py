@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,6 +15,7 @@ from harness.families.minicpm.templates import QWEN
 from harness.families.minicpm.v26 import processing, tokens
 from harness.families.minicpm.v26.configuration import configuration
 from harness.families.minicpm.v26.dimensions import PUBLISHED, TINY
+from harness.families.promises import Tables
 from harness.recipe import Recipe
 
 
@@ -32,12 +33,16 @@ class MiniCPM26(MiniCPM):
     )
     text_beside_images: bool = True
     fed_by: ClassVar[Batches] = MiniCPMBatches(QWEN)
+    llm_type: ClassVar[str] = QWEN.name
     tiny: ClassVar[Any] = TINY
     model_code: ClassVar[str] = "harness.families.minicpm.v26.code_files.modeling_minicpmv"
     rules: ClassVar[tuple[Callable[[Recipe], None], ...]] = refusals.OF_2_6
 
     def configuration(self, d: Any) -> Any:
         return configuration(d)
+
+    def tables(self, d: Any) -> Tables:
+        return replace(super().tables(d), single_tokens=(tokens.OPEN, tokens.CLOSE))
 
     def special_ids(self) -> dict[str, Any]:
         ids = tokens.ids(TINY)

@@ -24,7 +24,7 @@ _HEADERS = ("user\n", "assistant\n", "system\n")
 
 def code_files() -> list[Path]:
     """The files that are copied into a directory."""
-    own = [path for path in CODE.glob("*.py") if path.name != "__init__.py"]
+    own = [path for path in CODE.glob("*.py") if path.name not in ("__init__.py", *SHARED)]
     return sorted([*own, *(earlier.CODE / name for name in SHARED)], key=lambda path: path.name)
 
 
