@@ -31,8 +31,8 @@ def counts() -> str:
     from harness.faults import FAULTS
 
     return (
-        f"{len(list(CHECKS))} checks, proven to catch {len(FAULTS.values())} injected faults, each as small as the promise"
-        " that it breaks."
+        f"{len(list(CHECKS))} checks, proven to catch {len(FAULTS.values())} injected faults, each as small as the"
+        " promise that it breaks."
     )
 
 

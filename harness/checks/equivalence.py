@@ -44,6 +44,10 @@ class CheckpointingMatters(Finding):
     """Steps with recomputed forwards that are not those with kept ones."""
 
 
+class PrecisionMatters(Finding):
+    """Steps computed in 16 bits that are not those computed in fp32, by more than rounding explains."""
+
+
 @dataclass(frozen=True)
 class AgreesWith(Need):
     """The recipe promises to agree with another way of making it: only then is that run worth its time."""
@@ -61,6 +65,10 @@ def _in_one_batch(recipe: Recipe) -> dict[str, Any]:
 
 def _without_checkpointing(recipe: Recipe) -> dict[str, Any]:
     return {"checkpointing": False, **_ALONE}
+
+
+def _in_fp32(recipe: Recipe) -> dict[str, Any]:
+    return {"precision": "fp32", "loss_scaler": {}, **_ALONE}
 
 
 @check(
@@ -107,10 +115,29 @@ def checkpointing_changes_nothing(intent: Intent, trace: Trace, without_checkpoi
         )
 
 
-def _parted(trace: Trace, partner: Trace, differing: Collection[str], other: str) -> Iterator[tuple[str, str, str]]:
+@check(
+    "steps computed in 16 bits are those computed in fp32, as far as rounding explains",
+    source="transformers #33401: a head computed in 16 bits; losses that are near, and gradients that are not",
+    needs=[Closed, Parameters, Steps(1), AgreesWith(other="fp32"), Partner(name="in_fp32", changes=_in_fp32)],
+)
+def precision_changes_little(intent: Intent, trace: Trace, in_fp32: Trace) -> Iterator[Finding]:
+    scaled = bool(trace.of("scaler"))  # then backward starts from another multiple of the loss
+    fields = (*OF_STEPS, "loss", *(() if scaled else ("value of backward",)))
+    for expected, seen, where in _parted(trace, in_fp32, ("precision", "loss_scaler"), "fp32", fields):
+        yield PrecisionMatters(
+            expected=expected,
+            seen=seen,
+            where=where,
+            cause="something is computed in fewer bits than autocast would, or overflows in 16",
+        )
+
+
+def _parted(
+    trace: Trace, partner: Trace, differing: Collection[str], other: str, fields: Collection[str] = OF_STEPS
+) -> Iterator[tuple[str, str, str]]:
     """Expected, seen and where of the first point at which the two part ways, if they do."""
     tolerances = across_stacks(trace, partner)
-    found = compare(trace, partner, tolerances, fields=OF_STEPS, may_differ=(*differing, *_MEANT), by_step=True)
+    found = compare(trace, partner, tolerances, fields=fields, may_differ=(*differing, *_MEANT), by_step=True)
     if found.reasons:
         yield f"the run over {other} to be of the same experiment", "; ".join(found.reasons), "the two runs"
     elif found.first:

@@ -56,6 +56,25 @@ def one_layer_recomputed_otherwise(batch: Any, moment: Moment) -> None:
     layer.times_computed = 0
 
 
+@fault(
+    Seam.BATCH,
+    caught_by="precision_changes_little",
+    finding="PrecisionMatters",
+    size="one layer",
+    applies=lambda recipe: "fp32" in recipe.agrees_with,
+)
+def one_layer_given_eight_bits(batch: Any, moment: Moment) -> None:
+    """Under autocast one layer is given its input rounded to eight bits."""
+    import torch
+
+    def rounded(_module: Any, inputs: Any) -> Any:
+        low = torch.is_autocast_enabled("cpu")
+        return (inputs[0].to(torch.float8_e5m2).to(inputs[0].dtype), *inputs[1:]) if low else None
+
+    if (moment.step, moment.micro) == (0, 0):
+        _first_layer_that_trains(moment.model).mlp.register_forward_pre_hook(rounded)
+
+
 def _first_layer_that_trains(model: Any) -> Any:
     """What is frozen below everything that trains is not computed a second time."""
     layers = (module for path, module in model.named_modules() if _LAYER.match(path))

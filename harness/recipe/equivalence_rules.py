@@ -30,6 +30,23 @@ def agrees_with_one_batch(recipe: Recipe) -> tuple[str, str] | None:
 
 
 @rule
+def agrees_with_fp32(recipe: Recipe) -> tuple[str, str] | None:
+    if "fp32" not in recipe.agrees_with:
+        return None
+    if recipe.precision not in ("bf16", "fp16"):
+        return (
+            f"agrees_with fp32, and precision {recipe.precision}: that is for 16 bits computed over fp32 weights",
+            "set precision: bf16 or fp16, or leave it out",
+        )
+    if recipe.scaler_enabled and recipe.loss_scaler.init_scale is None:
+        return (
+            "agrees_with fp32, and a loss_scaler that overflows on purpose: the step that it skips is one less",
+            "set loss_scaler.init_scale: 65536",
+        )
+    return None
+
+
+@rule
 def agrees_with_no_checkpointing(recipe: Recipe) -> tuple[str, str] | None:
     if "no-checkpointing" in recipe.agrees_with and not recipe.checkpointing:
         return "agrees_with no-checkpointing, and checkpointing is off", "set checkpointing: true, or leave it out"

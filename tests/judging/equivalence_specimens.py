@@ -10,7 +10,7 @@ from tests.judging.steps_specimens import declared
 
 Evidence = Any
 Alteration = Callable[[Evidence], object]
-PARTNERS = {"one-batch": "in_one_batch", "no-checkpointing": "without_checkpointing"}
+PARTNERS = {"one-batch": "in_one_batch", "no-checkpointing": "without_checkpointing", "fp32": "in_fp32"}
 
 
 def agrees(other: str, *alterations: Alteration) -> Alteration:
@@ -78,6 +78,10 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
         ("AccumulationMatters", "a step less", agrees("one-batch", without_last_step)),
         ("AccumulationMatters", "other data", agrees("one-batch", other_data)),
     ],
+    "precision_changes_little": [
+        ("PrecisionMatters", "gradients twice as large", agrees("fp32", clipped(2.0))),
+        ("PrecisionMatters", "a loss that is off", agrees("fp32", lambda e: e.one("forward", -1).update(loss=2.25))),
+    ],
     "checkpointing_changes_nothing": [
         ("CheckpointingMatters", "gradients twice as large", agrees("no-checkpointing", clipped(2.0))),
         ("CheckpointingMatters", "one gradient", agrees("no-checkpointing", one_gradient_twice_as_large)),
@@ -90,8 +94,10 @@ SILENT: dict[str, list[tuple[str, Alteration]]] = {
         ("gradients within rounding", agrees("one-batch", clipped(1.00001))),
     ],
     "checkpointing_changes_nothing": [("the same", agrees("no-checkpointing"))],
+    "precision_changes_little": [("a hundredth of the gradients", agrees("fp32", clipped(1.01)))],
 }
 SETTINGS: dict[str, Alteration] = {
     "accumulation_equals_one_batch": agrees("one-batch"),
     "checkpointing_changes_nothing": agrees("no-checkpointing"),
+    "precision_changes_little": agrees("fp32"),
 }

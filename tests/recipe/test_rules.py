@@ -43,6 +43,10 @@ BROKEN: dict[str, tuple[dict[str, Any], tuple[str, str]]] = {
         {"tune": "vision", "agrees_with": "one-batch", "optimizer": {"accumulation": 2}},
         ("agrees_with one-batch", "optimizer.loss_average"),
     ),
+    "agrees_with_fp32": (
+        {"tune": "vision", "agrees_with": "fp32"},
+        ("agrees_with fp32", "precision fp32"),
+    ),
     "agrees_with_no_checkpointing": (
         {"tune": "vision", "agrees_with": ["no-checkpointing"]},
         ("agrees_with no-checkpointing", "checkpointing is off"),
@@ -99,6 +103,7 @@ MENDED: dict[str, dict[str, Any]] = {
         "agrees_with": "one-batch",
         "optimizer": {"accumulation": 2, "loss_average": "token"},
     },
+    "agrees_with_fp32": {"tune": "vision", "agrees_with": "fp32", "precision": "bf16"},
     "agrees_with_no_checkpointing": {"tune": "vision", "agrees_with": ["no-checkpointing"], "checkpointing": True},
     "one_adapter": {"adapter": {"method": "ia3"}},
     "lora_is_lora": {"adapter": {"method": "ia3"}},
@@ -216,6 +221,13 @@ def test_ranks_come_down_within_the_steps(
 
     assert (broken is None) is (refusal is None)
     assert broken is None or str(refusal) in broken.what
+
+
+def test_agreement_with_fp32_takes_no_scaler_that_overflows_on_purpose() -> None:
+    settings = {"family": "llava-1.5-7b", "tune": "vision", "agrees_with": "fp32", "precision": "fp16"}
+    with pytest.raises(ValidationError, match="overflows on purpose"):
+        Recipe.model_validate(settings)
+    assert Recipe.model_validate({**settings, "loss_scaler": {"init_scale": 65536}}).scaler_enabled
 
 
 def test_agreement_with_one_batch_needs_several_micro_batches() -> None:
