@@ -92,7 +92,8 @@ class Paths:
     """One name for a parameter's path in memory and its key in the file, where peft leaves its own parts out."""
 
     def __init__(self, trace: Trace) -> None:
-        adapters = trace.model["adapters"].values() if trace.model else ()
+        assert trace.model is not None
+        adapters = trace.model["adapters"].values()
         labels = {label for facts in adapters for values in facts.values() for label in values} or {"default"}
         own = "|".join(re.escape(label) for label in sorted(labels))
         self._left_out = re.compile(rf"\.(?:base_layer|modules_to_save|{own})(?=\.|$)")

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save_file
 
+from tests.judging.adapter_specimens import filed
 from tests.judging.precision_specimens import all_give, asks, gives, goes_by
+from tests.judging.rank_specimens import adalora
 from tests.judging.saved_specimens import grown, tensor, tied, trained, whole
 
 Evidence = Any
@@ -56,6 +58,25 @@ def in_both_components(e: Evidence) -> None:
     """An adapter that reaches the tower and the language model, and changes nothing."""
     e.put("parameters", "role", "vision.layers.0.q_proj.weight", "adapter")
     e.probe("adapter_disabled")["effect"].update(image=0.0)
+
+
+def labelled(e: Evidence) -> None:
+    """The adapter has a name of its own."""
+    record = e.one("parameters")
+    record["path"] = [path.replace(".default", ".mine") for path in record["path"]]
+    for facts in e.one("model")["adapters"].values():
+        facts.update({name: {"mine": values["default"]} for name, values in facts.items()})
+
+
+def key_in_file(e: Evidence, key: str, becomes: str) -> None:
+    e.saved["tensors"][becomes] = e.saved["tensors"].pop(key)
+
+
+def shared_with_a_later_layer(e: Evidence) -> None:
+    """A factor of two layers, which is saved under the name of the second."""
+    later = f"{BASE}language.layers.9.q_proj.lora_A"
+    e.one("parameters")["ties"] = {f"{Q0}.lora_A.default.weight": [f"{later}.default.weight"]}
+    key_in_file(e, f"{Q0}.lora_A.weight", f"{later}.weight")
 
 
 SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
@@ -112,6 +133,7 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
             processor_gone(e, "processor.json"), e.stream.pop(0))),
     ],
     "saved_directory_complete": [
+        ("FileMissing", "what no base has", lambda e: e.saved["roles"].pop("adapter weights")),
         ("DirectoryNotListed", "for a reason", lambda e: (
             e.reloaded.update(inventory_error="OSError: m"), e.stream.pop(0))),
     ],
@@ -138,7 +160,11 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
 }  # fmt: skip
 
 SILENT: dict[str, list[tuple[str, Alteration]]] = {
+    "base_weights_arrived": [
+        ("a table that has grown", grown(lambda e: e.put("parameters", "fingerprint", CONNECTOR, "other"))),
+    ],
     "adapters_where_intended": [("on the module that is a component", beside_a_base_layer)],
+    "adapter_ranks_allocated": [("a single one in use", adalora([0.0, 1.0], [0.0, 0.0]))],
     "adapter_numbers_as_asked": [
         ("a pattern that begins where the base model does", lambda e: (
             adapter(e, rank_pattern={r"^language.layers.1.q_proj": 8}),
@@ -169,6 +195,14 @@ SILENT: dict[str, list[tuple[str, Alteration]]] = {
         ("no tokenizer is promised", lambda e: (
             e.intent["save"].update(tokenizer=False),
             [e.saved["roles"].pop(role) for role in ("tokenizer", "chat template")])),
+    ],
+    "adapter_file_holds_adapter_only": [
+        ("an adapter of another name", filed(labelled)),
+        ("two adapters", filed(lambda e: e.one("model")["adapters"][Q0]["r"].update(other=4))),
+        ("no layer that knows its adapter", filed(lambda e: e.one("model").update(adapters={}))),
+        ("a factor that two layers share", filed(shared_with_a_later_layer)),
+        ("a name without what it ends in", filed(lambda e: key_in_file(
+            e, f"{Q0}.lora_A.weight", f"{Q0}.lora_A"))),
     ],
     "saved_tensors_as_trained": [
         ("the second name of a shared tensor", whole(tied, lambda e: e.saved["tensors"].pop(FC))),

@@ -224,6 +224,11 @@ BLOCKED: list[tuple[str, str, Callable[[Evidence], object]]] = [
         lambda e: e.intent["adapter"].update(method="adalora", rank_budget=1),
     ),
     (
+        "the adapter that is continued was not listed",
+        "adapter_continues_as_saved",
+        lambda e: e.intent["adapter"].update(continued=True),
+    ),
+    (
         "probe other_pixels failed: RuntimeError: m",
         "pixels_matter",
         lambda e: e.probe("other_pixels").update(error="RuntimeError: m"),
@@ -235,8 +240,9 @@ def test_columns_that_do_not_fit_together_are_no_silent_pass(evidence: Evidence)
     evidence.one("final")["buffers"].pop()
     evidence.one("forward")["layers"]["gives"].pop()
     evidence.one("data")["samples"].pop()
+    evidence.one("forward")["samples"][0] = "of nobody"
 
-    for name in ("frozen_buffers_unchanged", "layers_compute_as_asked", "samples_whole"):
+    for name in ("frozen_buffers_unchanged", "layers_compute_as_asked", "samples_whole", "samples_in_order"):
         with pytest.raises(ValueError, match="zip"):
             evidence.judged(name)
 
