@@ -63,6 +63,7 @@ class SaveIntent(Frozen):
 
     what: SaveKind = "full"
     at_least_shards: int = 1
+    pickled: bool = Field(default=False, description="a whole model's weights are in torch's own format")
     model_class: str | None = None
     processor_class: str | None = None
     tokenizer: bool = Field(default=False, description="the tokenizer is there, with the processor or by itself")

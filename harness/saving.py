@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from harness.checkpoint.files import NATIVE, PROJECTOR, TRAINABLES, TRAINED
 from harness.checkpoint.json_files import CONFIG
 from harness.checkpoint.repair import repair
+from harness.checkpoint.shards import to_bin
 from harness.recipe import Recipe
 from harness.seams import Moment, Seam, Seams
 
@@ -35,6 +36,8 @@ def save(loaded: Loaded, model: Any, recipe: Recipe, handles: Handles, directory
         _save_projector(loaded, handles, directory)
     else:
         model.save_pretrained(directory, **seams.alter(Seam.SAVE_OPTIONS, save_options(model, recipe), moment))
+    if recipe.save.format == "bin":
+        to_bin(directory)
     if recipe.save.beside_adapter:
         _save_beside_adapter(loaded, model, directory / recipe.save.beside_adapter)
     if recipe.save.processor:

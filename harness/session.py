@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.checkpoint.files import refuse_missing_part
+from harness.checkpoint.json_files import CONFIG, entries
 from harness.checkpoint.problems import checkpoint_problems
 from harness.checks import CHECKS, Check
 from harness.checks.judging import judge, switched_off
@@ -148,6 +149,10 @@ def _check_start(recipe: Recipe, where: str) -> None:
     """Refuse a directory of the user's own that is damaged, and a part that is not there."""
     base, parts = base_and_parts(recipe)
     if isinstance(base, str) and base != "fresh":
+        config = entries(Path(base) / CONFIG)
+        if not recipe.loaders and not config.get("model_type") and "AutoConfig" not in (config.get("auto_map") or ()):
+            what = f"{Path(base).absolute() / CONFIG} has no model_type: no library can tell which class it is of"
+            raise Refused(what, where=where, do="look at the path; is it the directory of the whole model?")
         for problem in checkpoint_problems(Path(base)):
             raise Refused(problem, where=where)
     for part in parts:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.checkpoint.code_files import code_files
+from harness.checkpoint.native import native_files
 from harness.checkpoint.pickles import is_pickled
 from harness.checkpoint.problems import checkpoint_problems
 from harness.checkpoint.roles import roles
@@ -62,7 +63,7 @@ def problem_lines(directory: Path) -> list[str]:
 def fingerprints_by_dtype(directory: Path) -> dict[str, dict[str, str]]:
     """Each key's fingerprint under every dtype it may be loaded in. Needs torch and safetensors."""
     found: dict[str, dict[str, str]] = {}
-    for path in weight_files(directory):
+    for path in weight_files(directory) or native_files(directory):
         found |= part_fingerprints(path)
     return found
 

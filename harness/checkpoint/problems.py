@@ -9,13 +9,12 @@ from harness.checkpoint.code_files import code_files
 from harness.checkpoint.files import TRAINED
 from harness.checkpoint.json_files import ADAPTER_CONFIG, CONFIG, damaged_json
 from harness.checkpoint.native import native_files, native_tensors
+from harness.checkpoint.shards import INDEXES, absent_shards, shards_without_index
 from harness.checkpoint.tensors import files_with_weights, weight_files
 from harness.refusal import Refused
 from harness.trace.arrays import read_header, tensors_of
 from harness.trace.json_text import parsed
 
-INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
-"""In the order in which transformers looks for them."""
 _STATE_DICTS = (".pth", ".pt", ".ckpt")  # of training loops that write no configuration; .bin is transformers' own
 _AGAIN = "save the model again"
 _SHOWN = 3
@@ -46,14 +45,19 @@ def unreadable(directory: Path) -> Iterator[str]:
     if not held and not damaged:
         yield _line(directory, "no weights (no .safetensors file, and no state dict of torch)")
     yield from _held_twice(directory, held)
-    yield from _of_index(directory, held)
+    if not damaged:
+        yield from _without_index(directory)
+    for index in INDEXES:
+        yield from _of_index(directory, index, held)
 
 
 def promised(directory: Path) -> dict[str, str] | None:
     """Each key that an index says is there, and the shard it should be in; None without an index."""
     index = next((directory / name for name in INDEXES if (directory / name).exists()), None)
-    if index is None:
-        return None
+    return None if index is None else _weight_map(index)
+
+
+def _weight_map(index: Path) -> dict[str, str]:
     try:
         weight_map = parsed(index.read_bytes())["weight_map"]
         if all(isinstance(shard, str) for shard in weight_map.values()):
@@ -94,15 +98,30 @@ def _held_twice(directory: Path, held: Held) -> Iterator[str]:
         seen |= keys
 
 
-def _of_index(directory: Path, held: Held) -> Iterator[str]:
+def _without_index(directory: Path) -> Iterator[str]:
+    """Shards that no index names: from_pretrained finds none of them."""
+    do = "write it from the shards' own keys: harness inspect DIRECTORY --repair"
+    for index, shards in shards_without_index(directory).items():
+        if absent := absent_shards(shards):
+            yield _line(directory, f"{some(absent)} missing, by the names of the other shards")
+        else:
+            yield _line(directory, f"{len(shards)} shards and no index ({index}): from_pretrained finds none", do)
+
+
+def _of_index(directory: Path, index: str, held: Held) -> Iterator[str]:
+    if not (directory / index).exists():
+        return
     try:
-        places = promised(directory) or {}
+        places = _weight_map(directory / index)
     except Refused as problem:
         yield str(problem)
         return
     there = {path.name for path in (*weight_files(directory), *native_files(directory))}
     if absent := set(places.values()) - there:
-        yield _line(directory, f"the index names {some(absent)}, and there is no such file")
+        of_another = bool(there) and not there & set(places.values())
+        beside = f", but {some(there)}: {index} is of another save" if of_another else ""
+        do = f"remove {index}" if of_another else _AGAIN
+        yield _line(directory, f"the index names {some(absent)}, and there is no such file{beside}", do)
     missing = {key for key, file in places.items() if file in held and key not in held[file]}
     elsewhere = missing & set().union(*held.values())
     if lost := missing - elsewhere:

@@ -11,7 +11,9 @@ from typing import Any
 from harness.checkpoint.code_files import code_files
 from harness.checkpoint.json_files import CONFIG, entries
 from harness.checkpoint.missing import PREPROCESSING, kind_of
+from harness.checkpoint.problems import keys_of
 from harness.checkpoint.roles import CODE, GENERATION, SPECIAL_TOKENS, TOKENIZER, TOKENIZER_CONFIGURATION, roles
+from harness.checkpoint.shards import absent_shards, shards_without_index, write_index
 from harness.refusal import Refused
 
 _OF_THE_TOKENIZER = (TOKENIZER, TOKENIZER_CONFIGURATION, SPECIAL_TOKENS)
@@ -30,6 +32,16 @@ def repair(directory: Path, base: Path) -> list[str]:
             break
         copied += new
     return sorted(copied)
+
+
+def repair_index(directory: Path) -> list[str]:
+    """Write the index of shards that have none, from what each of them holds. Returns the names written."""
+    written = []
+    for index, shards in shards_without_index(directory).items() if directory.is_dir() else ():
+        if not absent_shards(shards):
+            write_index(directory, index, {shard: keys_of(directory / shard) for shard in shards})
+            written.append(index)
+    return written
 
 
 def obstacle(role: str, directory: Path, base: Path) -> str:

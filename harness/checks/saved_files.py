@@ -92,7 +92,8 @@ def nothing_pickled(intent: Intent, trace: Trace) -> Iterator[Finding]:
     if trace.inventory is None:
         yield _not_listed(trace)
         return
-    known = {*trace.inventory["roles"].get("trainer", ()), *_pickles_asked_for(intent)}
+    weights = trace.inventory["roles"].get("weights", ()) if intent.save.pickled else ()
+    known = {*trace.inventory["roles"].get("trainer", ()), *weights, *_pickles_asked_for(intent)}
     pickled = [name for name, facts in trace.inventory["files"].items() if facts.get("pickled")]
     if asked_for := [name for name in pickled if name not in known]:
         yield Pickled(

@@ -51,13 +51,18 @@ class Seen:
 def inspect(
     checkpoint: Annotated[Path, typer.Argument(help="a saved directory", show_default=False)],
     base: Annotated[Path | None, typer.Option(help="the directory that it was trained from")] = None,
-    repair: Annotated[bool, typer.Option("--repair", help="copy what it lacks from the base; never weights")] = False,
+    repair: Annotated[
+        bool,
+        typer.Option("--repair", help="copy what it lacks from the base; never weights; write an index of its shards"),
+    ] = False,
     as_json: AsJson = False,
 ) -> int:
     """Read a saved directory without loading it: files, tensors, what is wrong with it, what it lacks of its base."""
     from harness.checkpoint.repair import repair as repaired
+    from harness.checkpoint.repair import repair_index
 
-    _refuse(checkpoint, base, repair)
+    indexes = repair_index(checkpoint) if repair else []
+    _refuse(checkpoint, base, repair and not indexes)
     try:
         fit = _fit(checkpoint, base)
         other = [*_of_fit(checkpoint, base, fit), *_of_model(checkpoint, base)]
@@ -69,9 +74,10 @@ def inspect(
         where = str(error.filename or checkpoint)
         raise Refused(f"cannot be read: {error.strerror}", where=where, do="check its permissions") from None
     if as_json:
-        print_json({**_record(checkpoint, seen), "copied": copied})
+        print_json({**_record(checkpoint, seen), "copied": copied, "written": indexes})
     else:
         _print(checkpoint, base, seen, copied)
+        print("".join(f"{name}: written from the shards' own keys\n" for name in indexes), end="")
     return int(bool(seen.findings))
 
 
@@ -81,7 +87,8 @@ def _refuse(checkpoint: Path, base: Path | None, repair: bool) -> None:
     from harness.checkpoint.problems import unreadable
 
     if repair and base is None:
-        raise Refused("--repair copies from a base directory", do="name it with --base DIR")
+        what = "--repair copies from a base directory, and no index of shards is missing"
+        raise Refused(what, do="name the base with --base DIR")
     if base is not None and not base.is_dir():
         raise Refused("no such directory", where=str(base), do="name the base directory with --base")
     if problems := list(unreadable(checkpoint)):

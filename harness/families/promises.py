@@ -175,5 +175,6 @@ def _save(recipe: Recipe, tables: Tables) -> SaveIntent:
         processor_class=tables.processor_class if recipe.saves_processor else None,
         tokenizer=recipe.saves_processor or recipe.save.tokenizer,
         beside_adapter=recipe.save.beside_adapter,
+        pickled=recipe.save.format == "bin",
         holds=_patterns_of(tables.in_projector_file, tables) if recipe.saves == "projector" else (),
     )

@@ -101,6 +101,19 @@ def one_index_entry_astray(directory: Path, moment: Moment) -> None:
     edit(directory / INDEX, astray)
 
 
+@fault(
+    Seam.AFTER_SAVE,
+    caught_by="saved_files_agree",
+    finding="FilesDisagree",
+    size="one file",
+    applies=_saves_shards,
+)
+def index_of_shards_missing(directory: Path, moment: Moment) -> None:
+    """There are shards, and no index that says which tensor is in which."""
+    for index in directory.glob("*.index.json"):
+        index.unlink()
+
+
 @fault(Seam.AFTER_SAVE, caught_by="nothing_pickled", finding="Pickled", size="one file", applies=saves)
 def one_pickle_beside(directory: Path, moment: Moment) -> None:
     """A few tensors more lie beside the weights in a file of torch.save."""

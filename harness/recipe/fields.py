@@ -209,6 +209,9 @@ class Save(Frozen):
     """
 
     what: Literal["auto", SaveKind] = "auto"
+    format: Literal["safetensors", "bin"] = Field(
+        default="safetensors", description="of a whole model's weights: bin is what torch.save writes, as of old"
+    )
     max_shard_size: str = Field(default="auto", pattern=r"^(auto|\d+(\.\d+)?[KMG]i?B)$")
     beside_adapter: BesideAdapter | None = Field(
         default=None, description="the file for what trains in place beside an adapter; without it, peft keeps copies"

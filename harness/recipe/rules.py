@@ -277,6 +277,16 @@ def beside_an_adapter_that_is_saved(recipe: Recipe) -> tuple[str, str] | None:
 
 
 @rule
+def format_of_a_whole_model(recipe: Recipe) -> tuple[str, str] | None:
+    if recipe.save.format != "safetensors" and recipe.saves != "full":
+        return (
+            f"save.format {recipe.save.format} and save.what {recipe.saves}: it is the format of a whole model",
+            "set save.what: full, or leave save.format out",
+        )
+    return None
+
+
+@rule
 def something_lies_beside_the_adapter(recipe: Recipe) -> tuple[str, str] | None:
     if recipe.save.beside_adapter and not recipe.tune:
         return f"save.beside_adapter {recipe.save.beside_adapter} and tune is empty", "name a component in tune"

@@ -297,7 +297,7 @@ def test_nothing_is_copied_from_the_base_of_another_model(call, saved, base) -> 
 
 def test_repairing_needs_a_base_that_is_a_directory_and_another(call, saved, base) -> None:
     assert call("inspect", saved, "--repair").refusal == (
-        "--repair copies from a base directory; name it with --base DIR"
+        "--repair copies from a base directory, and no index of shards is missing; name the base with --base DIR"
     )
     assert "no such directory; name the base directory with --base" in (
         call("inspect", saved, "--base", base / "gone").refusal
@@ -345,3 +345,18 @@ def test_looking_at_safetensors_needs_no_torch(saved, base) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stderr
+
+
+def test_an_index_that_is_missing_is_written_without_any_base(call, saved) -> None:
+    tensors(saved, "model-00001-of-00002.safetensors", {"a": (2,)})
+    tensors(saved, "model-00002-of-00002.safetensors", {"b": (2,)})
+    (saved / "model.safetensors").unlink()
+    index = saved / "model.safetensors.index.json"
+    places = {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}
+
+    refused = call("inspect", saved).refusal
+    ran = call("inspect", saved, "--repair")
+
+    assert "shards and no index (model.safetensors.index.json): from_pretrained finds none" in refused
+    assert "model.safetensors.index.json: written from the shards' own keys" in ran.out
+    assert json.loads(index.read_text())["weight_map"] == places

@@ -9,6 +9,7 @@ Evidence = Any
 Alteration = Callable[[Evidence], object]
 
 BASE = "base_model.model."
+PICKLED = {"pickled": True}
 FACTORS = ("0.q_proj.lora_A", "0.q_proj.lora_B", "1.q_proj.lora_A", "1.q_proj.lora_B")
 
 
@@ -69,6 +70,13 @@ SETTINGS: dict[str, Alteration] = {
 }
 
 SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
+    "nothing_pickled": [
+        ("Pickled", "another than the projector's", lambda e: (
+            e.intent["save"].update(what="projector"), e.saved["files"].update({"b.bin": PICKLED}))),
+        ("Pickled", "beside weights in the older format", lambda e: (
+            e.intent["save"].update(pickled=True), e.saved["roles"].update(weights=["w.bin"]),
+            e.saved["files"].update({"b.bin": PICKLED}))),
+    ],
     "parts_meet_the_model": [
         ("NothingLoaded", "in training", laid_over(lambda e: e.one("load").update(matched=0, unexpected=["a", "b"]))),
         ("NothingLoaded", "an empty file", laid_over(lambda e: e.one("load").update(keys=0, matched=0))),
@@ -91,6 +99,15 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
 }  # fmt: skip
 
 SILENT: dict[str, list[tuple[str, Alteration]]] = {
+    "nothing_pickled": [
+        ("a projector's file", lambda e: (
+            e.intent["save"].update(what="projector"), e.saved["files"].update({"mm_projector.bin": PICKLED}))),
+        ("what trained beside the adapter", lambda e: (
+            e.intent["save"].update(beside_adapter="b.bin"), e.saved["files"].update({"b.bin": PICKLED}))),
+        ("weights in the older format", lambda e: (
+            e.intent["save"].update(pickled=True), e.saved["roles"].update(weights=["w.bin"]),
+            e.saved["files"].update({"w.bin": PICKLED}))),
+    ],
     "parts_meet_the_model": [
         ("strictly", laid_over(lambda e: e.events.insert(0, load(strict=True)))),
         ("nobody said so, and nothing was", lambda e: e.intent.update(parts=None)),
@@ -98,4 +115,4 @@ SILENT: dict[str, list[tuple[str, Alteration]]] = {
     "adapter_continues_as_saved": [
         ("more in the file", continued(lambda e: e.header["adapter"].update(extra={"float32": "?"}))),
     ],
-}
+}  # fmt: skip

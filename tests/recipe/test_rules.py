@@ -93,6 +93,10 @@ BROKEN: dict[str, tuple[dict[str, Any], tuple[str, str]]] = {
         {"tune": "vision", "save": {"beside_adapter": BESIDE}},
         ("save.beside_adapter", "an adapter"),
     ),
+    "format_of_a_whole_model": (
+        {"tune": "vision", "save": {"what": "partial", "format": "bin"}},
+        ("save.format", "save.what"),
+    ),
     "something_lies_beside_the_adapter": ({"lora": LORA, "save": {"beside_adapter": BESIDE}}, ("beside", "tune")),
     "engine_is_installed": ({"tune": "vision", "engine": "abacus"}, ("engine", "abacus")),
 }
@@ -131,6 +135,7 @@ MENDED: dict[str, dict[str, Any]] = {
     "other_save_beside_adapter": {"lora": LORA, "save": {"what": "auto"}},
     "files_from_base_beside_whole_weights": {"tune": "vision", "save": {"files_from_base": True}},
     "tuned_beside_an_adapter_is_one_module": {"tune": "connector", "lora": ON_VISION},
+    "format_of_a_whole_model": {"tune": "vision", "save": {"format": "bin"}},
     "beside_an_adapter_that_is_saved": {"tune": "vision", "lora": LORA, "save": {"beside_adapter": BESIDE}},
     "something_lies_beside_the_adapter": {
         "tune": {"vision": {"last": 1}},

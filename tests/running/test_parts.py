@@ -161,3 +161,18 @@ def test_settings_of_an_earlier_recipe_are_part_of_it() -> None:
 
     assert isinstance(again.start_from.projector, EarlierRecipe)
     assert Recipe.model_validate(again.start_from.projector.settings) == recipe(**PROJECTOR)
+
+
+def test_a_directory_whose_configuration_says_no_model_type_is_refused_by_its_whole_path(tmp_path: Path) -> None:
+    from harness.recipe import read_suite
+    from harness.session import check_buildable
+
+    (tmp_path / "start").mkdir()
+    (tmp_path / "start" / "config.json").write_text("{}")
+    suite = tmp_path / "suite.yaml"
+    suite.write_text(f"family: {FAMILY}\nrecipes: {{r: {{tune: llm, start_from: start}}}}\n")
+
+    with pytest.raises(Refused) as refused:
+        check_buildable(read_suite(suite))
+    assert f"{tmp_path}/start/config.json has no model_type" in str(refused.value)
+    assert "\n" not in str(refused.value)
