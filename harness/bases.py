@@ -16,7 +16,7 @@ from typing import Any
 
 from harness.checkpoint.files import part_path
 from harness.disk import refuse_full_disk
-from harness.families import family
+from harness.families import family_of
 from harness.families.family import has_processor
 from harness.families.promises import WEIGHTS
 from harness.launch import Job, last_lines
@@ -131,7 +131,7 @@ class Bases:
         place.mkdir(parents=True, exist_ok=True)
         neutral = recipe.model_copy(update={"data": Data()})  # the same samples for every recipe
         settings = neutral.model_dump(mode="json", exclude_defaults=True)
-        processor = has_processor(family(recipe.family), recipe)
+        processor = has_processor(family_of(recipe), recipe)
         argument = {"recipe": settings, "base": str(start.directory), "place": str(place), "processor": processor}
         output = place / "output.txt"
         limits = recipe.limits

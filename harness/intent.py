@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
 
 from harness.frozen import Frozen
+from harness.places import NATIVE
 from harness.recipe.components import Component
 from harness.recipe.fields import Equivalence, LossAverage, SaveKind, ScalerRule
 from harness.recipe.values import Regex, RegexPart, valid_regex
@@ -70,6 +71,10 @@ class SaveIntent(Frozen):
     beside_adapter: str | None = Field(
         default=None, description="the file for what trains in place beside an adapter; none: peft keeps copies of it"
     )
+    native_file: str = Field(default=NATIVE, description="the name of the file of a native state dict")
+    half: bool = Field(default=False, description="weights are rounded to fp16 on their way to the file")
+    resume: bool = Field(default=False, description="a file to go on from lies beside the weights")
+    left_out: Patterns = Field(default=(), description="keys that are not meant to be in the file")
     holds: Patterns = Field(default=(), description="keys that a projector's file holds, whether they trained or not")
 
 
@@ -180,6 +185,10 @@ class Intent(Frozen):
     def names_as_trained(self, key: str) -> bool:
         """Whether the parameter of the model itself under this canonical key is meant to train."""
         return _matches(self.trains, key)
+
+    def is_left_out(self, key: str) -> bool:
+        """Whether the parameter under this canonical key is meant not to be saved: it comes from the base."""
+        return _matches(self.save.left_out, key)
 
     def is_held(self, key: str) -> bool:
         """Whether a projector's file is meant to hold the parameter under this canonical key."""

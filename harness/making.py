@@ -176,12 +176,12 @@ def _train(run: Run, family: Family, recorder: Recorder, probes: list[str]) -> N
     with _stage(run, recorder, "train"):
         from harness.engines import engine
 
-        engine(run.recipe.engine)(model, batches, run.recipe, run.seams, _component_of(family), family.loss)
+        trained = engine(run.recipe.engine)(model, batches, run.recipe, run.seams, _component_of(family), family.loss)
     if run.recipe.saves != "nothing":
         with _stage(run, recorder, "save"):
             from harness.saving import save
 
-            save(loaded, model, run.recipe, family.handles, run.saved, run.seams)
+            save(loaded, model, run.recipe, family.handles, run.saved, run.seams, getattr(trained, "optimizer", None))
     with _stage(run, recorder, "probe"):
         recorder.finish()
         if probes or run.reload:

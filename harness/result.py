@@ -45,6 +45,7 @@ class Reason(str, Enum):
     NOTHING_SAVED = "the recipe saves nothing"
     NO_PROCESSOR_SAVED = "the recipe saves no processor"
     NO_TOKENIZER_SAVED = "the recipe saves no tokenizer"
+    NO_RESUME_FILE = "the recipe leaves no file to go on from"
     ADAPTER_SAVED = "what is saved is an adapter"
     NO_TOKENS_ADDED = "the recipe adds no tokens"
     NO_IMAGES = "no sample of the recipe holds an image"

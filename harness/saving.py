@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.checkpoint.files import NATIVE, PROJECTOR, TRAINABLES, TRAINED
+from harness.checkpoint.files import PROJECTOR, RESUME, TRAINABLES, TRAINED
 from harness.checkpoint.json_files import CONFIG
 from harness.checkpoint.repair import repair
 from harness.checkpoint.shards import to_bin
+from harness.places import NATIVE
 from harness.recipe import Recipe
 from harness.seams import Moment, Seam, Seams
 
@@ -24,14 +26,22 @@ if TYPE_CHECKING:
 SHARDS = 3
 
 
-def save(loaded: Loaded, model: Any, recipe: Recipe, handles: Handles, directory: Path, seams: Seams) -> None:
+def save(
+    loaded: Loaded,
+    model: Any,
+    recipe: Recipe,
+    handles: Handles,
+    directory: Path,
+    seams: Seams,
+    optimizer: Any = None,
+) -> None:
     """Write the trained model (or its adapter, or part of it), and what else the recipe names, into the directory."""
     moment = Moment(model=model, base=loaded.directory)
     directory.mkdir(parents=True, exist_ok=True)
     if recipe.saves == "partial":
         _save_trained(model, directory)
     elif recipe.saves == "native":
-        _save_native(model, directory)
+        _save_native(model, recipe, handles, directory, optimizer)
     elif recipe.saves == "projector":
         _save_projector(loaded, handles, directory)
     else:
@@ -57,11 +67,18 @@ def _save_trained(model: nn.Module, directory: Path) -> None:
     write_safetensors(directory / TRAINED, trained, metadata={"format": "pt"})
 
 
-def _save_native(model: nn.Module, directory: Path) -> None:
-    """A state dict as native training loops write it."""
+def _save_native(model: nn.Module, recipe: Recipe, handles: Handles, directory: Path, optimizer: Any) -> None:
+    """A state dict as native training loops write it, and beside it what they go on from."""
     import torch
 
-    torch.save(model.state_dict(), directory / NATIVE)
+    left_out = re.compile(handles.not_in_native or r"(?!)")
+    state = {key: tensor for key, tensor in model.state_dict().items() if not left_out.match(key)}
+    halved = {key: tensor.half() if tensor.is_floating_point() else tensor for key, tensor in state.items()}
+    file = directory / (f"{recipe.save.name}{handles.native_ending}.pth" if recipe.save.name else NATIVE)
+    torch.save(halved if recipe.save.half else state, file)
+    if recipe.save.resume:
+        goes_on = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": recipe.steps}
+        torch.save(goes_on, file.with_name(f"{file.stem}{RESUME}"))
 
 
 def _save_projector(loaded: Loaded, handles: Handles, directory: Path) -> None:

@@ -54,6 +54,7 @@ _BY_NAME: Mapping[str, tuple[str, ...]] = {
         "scheduler*.bin",
         "scaler*.pt",
         "rng_state*.pth",
+        "*_resume.pth",
         "random_states_*.pkl",
         "latest",
         "zero_to_fp32.py",

@@ -59,6 +59,7 @@ MODULES = (
     "saved_tensors",
     "saved_vocabulary",
     "adapter_saved",
+    "resuming",
 )
 
 

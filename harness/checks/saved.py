@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.checks.adapter_form import as_saved
 from harness.checks.adapter_rounding import allowed_in_logits
+from harness.checks.half_saved import come_back
 from harness.checks.needs import Closed, Images, Loaded, Probe, Reload, SavedProcessor
 from harness.checks.registry import check
 from harness.checks.wording import by_component, count, listed
@@ -82,6 +83,8 @@ def saved_directory_loads(intent: Intent, trace: Trace) -> Iterator[Finding]:
         keys = reloaded[what]
         if composed and what == "missing":
             keys = [key for key in keys if _trains(intent, trace.naming.canonical(key))]
+        if what == "missing":
+            keys = [key for key in keys if not intent.is_left_out(trace.naming.canonical(key))]
         if keys:
             yield KeysLost(
                 expected=f"no {what} keys",
@@ -105,7 +108,7 @@ def reloaded_parameters_equal(intent: Intent, trace: Trace) -> Iterator[Finding]
     naming = trace.naming
     back = {naming.canonical(path): value for path, value in reloaded["fingerprints"].items() if _in_use(path)}
     ours = {p.key: p for p in trace.parameters if p.role != "original"}
-    last = {p.index: p.last for p in ours.values()} | as_saved(intent, trace)
+    last = {p.index: p.last for p in ours.values()} | as_saved(intent, trace) | come_back(intent, trace)
     differing = [
         (p.component, key)
         for key, p in ours.items()
@@ -240,6 +243,8 @@ def _equal_outputs(intent: Intent, trace: Trace, batch: str) -> Iterator[Finding
     elif reloaded["outputs"].get(batch) != probe["fingerprint"].get(batch):
         apart, largest, seen = _difference(trace, probe, reloaded, batch)
         allowed = allowed_in_logits(intent.weights, largest) if as_saved(intent, trace) else 0.0
+        if intent.save.half:  # as many units as where everything is computed in fp16
+            allowed = allowed_in_logits("float16", largest)
         if not 0 < apart <= allowed:
             yield OutputsDiffer(
                 expected=f"the same logits within {allowed:.3g}" if allowed else "bit-equal logits",

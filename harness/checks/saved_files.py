@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from harness.checkpoint.files import NATIVE, PROJECTOR
+from harness.checkpoint.files import PROJECTOR
 from harness.checkpoint.missing import missing_roles
 from harness.checks.needs import Base, Closed, Reload
 from harness.checks.registry import check
@@ -107,7 +107,7 @@ def nothing_pickled(intent: Intent, trace: Trace) -> Iterator[Finding]:
 
 def _pickles_asked_for(intent: Intent) -> set[str]:
     """The files of torch.save that the recipe means to leave, as the trainers of its kind do."""
-    of_kind = {"native": NATIVE, "projector": PROJECTOR}.get(intent.save.what)
+    of_kind = {"native": intent.save.native_file, "projector": PROJECTOR}.get(intent.save.what)
     return {name for name in (of_kind, intent.save.beside_adapter) if name}
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from harness.checks.expected import should_train
+from harness.checks.half_saved import in_file
 from harness.checks.needs import Closed, Loaded, Parameters, SavesWeights
 from harness.checks.registry import check
 from harness.checks.wording import by_component, count, listed
@@ -53,7 +54,8 @@ def saved_tensors_as_trained(intent: Intent, trace: Trace) -> Iterator[Finding]:
     wanted = {p.key: p for p in trace.parameters if _should_be_there(intent, p)}
     tied = {name for group in _ties_in_training(trace) for name in group[1:]}
     absent = [(p.component, key) for key, p in wanted.items() if key not in saved and key not in tied]
-    other = [(p.component, key) for key, p in wanted.items() if key in saved and not _same(saved[key], p)]
+    halved = in_file(intent, trace)
+    other = [(p.component, key) for key, p in wanted.items() if key in saved and not _same(saved[key], p, halved)]
     for component, keys in by_component(absent).items():
         yield TensorNotSaved(
             expected=f"{component}: in the save",
@@ -75,6 +77,8 @@ def saved_tensors_as_trained(intent: Intent, trace: Trace) -> Iterator[Finding]:
 
 def _should_be_there(intent: Intent, parameter: Parameter) -> bool:
     """A whole model's parameters all; of a part those that train, and those that its file is for."""
+    if intent.is_left_out(parameter.key):
+        return False
     if intent.save.what not in ("partial", "projector"):
         return True
     return should_train(intent, parameter) or intent.is_held(parameter.key)
@@ -100,7 +104,7 @@ def _frozen(
         (p.component, key)
         for key, p in wanted.items()
         if key in saved and key in base and not should_train(intent, p) and not intent.is_resized(key)
-        if base[key].get(p.dtype) != saved[key]["fingerprint"]
+        if base[key].get("float16" if intent.save.half else p.dtype) != saved[key]["fingerprint"]
     ]
     for component, keys in by_component(altered).items():
         yield FrozenSavedAltered(
@@ -132,7 +136,7 @@ def ties_kept(intent: Intent, trace: Trace) -> Iterator[Finding]:
                 cause="tie_word_embeddings in the configuration, or weights replaced after they were tied",
             )
     saved = saved_by_key(trace)
-    for group in intent.ties:
+    for group in intent.ties if intent.save.what != "native" else ():  # a state dict names it under each of its names
         if len(stored := [key for key in group if key in saved]) > 1:
             yield StoredTwice(expected="a shared tensor stored once", seen=listed(stored), where="the weight files")
 
@@ -155,5 +159,7 @@ def _groups(ties: Mapping[str, list[str]], trace: Trace) -> list[tuple[str, ...]
     return [group for group in named if len(group) > 1 and not added.issuperset(group)]
 
 
-def _same(facts: Mapping[str, Any], parameter: Parameter) -> bool:
-    return bool(facts["fingerprint"] == parameter.last and facts["dtype"] == SAFETENSORS.get(parameter.dtype))
+def _same(facts: Mapping[str, Any], parameter: Parameter, halved: Mapping[int, str]) -> bool:
+    last, dtype = halved.get(parameter.index, parameter.last), parameter.dtype
+    wanted = SAFETENSORS["float16" if parameter.index in halved else dtype]
+    return bool(facts["fingerprint"] == last and facts["dtype"] == wanted)

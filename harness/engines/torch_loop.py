@@ -31,9 +31,11 @@ def train(
     seams: Seams,
     component_of: Callable[[str], str],
     loss_of: Callable[[Any, dict[str, Any]], Any],
-) -> None:
+) -> Loop:
     """Run one optimizer step per entry of `batches`, each a sequence of micro-batches."""
-    Loop(model, recipe, seams, component_of, loss_of).run(batches)
+    loop = Loop(model, recipe, seams, component_of, loss_of)
+    loop.run(batches)
+    return loop
 
 
 class Loop:

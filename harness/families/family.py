@@ -78,6 +78,8 @@ class Handles:
 
     components: dict[str, str]
     layers: dict[str, str]
+    native_ending: str = ""  # what follows the name of a native state dict: its width, and whether it has experts
+    not_in_native: str | None = None  # keys that a native state dict leaves out
     saved_with_adapter: dict[str, str | tuple[str, ...]] = field(default_factory=dict)
     in_projector_file: dict[str, tuple[str, ...]] = field(default_factory=dict)
     towers: tuple[Tower, ...] = ()

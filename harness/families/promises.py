@@ -8,6 +8,7 @@ from typing import Literal
 
 from harness.families.adapter_numbers import numbers_of
 from harness.intent import AdapterIntent, Intent, Mechanisms, Optimization, SaveIntent
+from harness.places import NATIVE
 from harness.recipe import Component, Recipe, Tune
 from harness.recipe.starting import base_and_parts, continued_adapter, own_towers
 from harness.refusal import Refused
@@ -32,6 +33,7 @@ class Tables:
     and `ties` those that share one tensor; `in_projector_file` are the components that a first stage's file of the
     connector holds. `padding` are the sides on which the model can be padded, `single_tokens` what its conversation
     template needs as one token each.
+    `not_in_native` are keys that a native state dict leaves out, `native_ending` what follows its file's name.
     `auxiliary_loss`: the trainer adds what keeps experts evenly loaded, which the model gives beside its loss.
     """
 
@@ -49,6 +51,8 @@ class Tables:
     padding: tuple[Literal["left", "right"], ...] = ("left", "right")
     single_tokens: tuple[str, ...] = ()
     auxiliary_loss: bool = False
+    not_in_native: tuple[str, ...] = ()
+    native_ending: str = ""
 
 
 def intent_from(recipe: Recipe, tables: Tables) -> Intent:
@@ -176,5 +180,9 @@ def _save(recipe: Recipe, tables: Tables) -> SaveIntent:
         tokenizer=recipe.saves_processor or recipe.save.tokenizer,
         beside_adapter=recipe.save.beside_adapter,
         pickled=recipe.save.format == "bin",
+        native_file=f"{recipe.save.name}{tables.native_ending}.pth" if recipe.save.name else NATIVE,
+        half=recipe.save.half,
+        resume=recipe.save.resume,
+        left_out=tables.not_in_native if recipe.saves == "native" else (),
         holds=_patterns_of(tables.in_projector_file, tables) if recipe.saves == "projector" else (),
     )

@@ -32,6 +32,7 @@ MODULES = (
     "saved_files",
     "saved_tensors",
     "adapter_files",
+    "native_files",
     "directories",
     "parts",
     "towers",

@@ -218,6 +218,13 @@ class Save(Frozen):
     )
     processor: bool = True
     tokenizer: bool = Field(default=False, description="the tokenizer by itself, as trainers write it")
+    name: Annotated[str, Field(pattern=r"^[\w-]+$")] | None = Field(
+        default=None, description="of a native state dict: the file is this, the family's own ending and .pth"
+    )
+    half: bool = Field(default=False, description="a native state dict is written in fp16, whatever was trained in")
+    resume: bool = Field(
+        default=False, description="also the file that a native loop goes on from: weights in full, optimizer, step"
+    )
     loader: OwnFunction = Field(
         default=None, description="gives the model of a directory that Auto classes cannot load"
     )

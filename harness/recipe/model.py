@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Discriminator, Field, PositiveInt, Tag, model_validator
 
 from harness.frozen import Frozen
-from harness.recipe import equivalence_rules, method_rules  # noqa: F401 - their rules are registered
+from harness.recipe import equivalence_rules, method_rules, native_rules  # noqa: F401 - their rules are registered
 from harness.recipe.fields import (
     Adapter,
     AddedTokens,

@@ -8,7 +8,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from harness.checkpoint.files import NATIVE, PROJECTOR, TRAINABLES, TRAINED, refuse_missing_part
+from harness.checkpoint.files import PROJECTOR, TRAINABLES, TRAINED, native_path, refuse_missing_part
 from harness.checkpoint.json_files import CONFIG, entries
 from harness.checkpoint.overlay import lay_over, part_tensors
 from harness.checkpoint.towers import Tower, use_own_towers
@@ -134,7 +134,8 @@ def _with_adapter(model: Any, directory: Path, base: Path, record: dict[str, Any
 def _laid_over(model: Any, request: Request, record: dict[str, Any]) -> Any:
     """The base with the saved tensors in place of its own."""
     directory = Path(request.directory)
-    file = directory / {"partial": TRAINED, "native": NATIVE, "projector": PROJECTOR}[request.what]
+    names = {"partial": TRAINED, "projector": PROJECTOR}
+    file = native_path(directory) if request.what == "native" else directory / names[request.what]
     tensors = part_tensors(file)
     part = lay_over(model, tensors, file.name)
     record["parts"].append(part)

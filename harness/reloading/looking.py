@@ -11,6 +11,7 @@ from harness.own_code import named
 from harness.reloading.attempt import attempt
 from harness.reloading.composing import load_model
 from harness.reloading.request import Request
+from harness.reloading.resuming import resume_facts
 from harness.trace.nested import put_together
 from harness.trace.writer import StreamWriter
 
@@ -20,6 +21,8 @@ def look_at(request: Request, record: dict[str, Any], stream: StreamWriter) -> N
     from harness.trace.fingerprint import as_hex, fingerprint
 
     tokenizer = attempt(record, "tokenizer", lambda: _tokenizer(request, record)) if request.tokenizer else None
+    if request.what == "native":
+        record["resume"] = attempt(record, "resume", lambda: resume_facts(Path(request.directory)))
     model = attempt(record, "model", lambda: load_model(request, tokenizer, record))
     if model is not None:
         stack.aligned(model).requires_grad_(False)  # as in probes: torch chooses among products of matrices by it

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,10 +56,14 @@ class MiniMind(FedConversations):
         tables = self._tables(self.full, 0)
         for name, value in (
             ("naming", Naming(tables.renames, tables.components)),
-            ("handles", self.names.handles),
+            ("handles", replace(self.names.handles, native_ending=self._native_ending())),
             ("labels_early", self.made.labels_early),
         ):
             object.__setattr__(self, name, value)
+
+    def _native_ending(self) -> str:
+        """Of the size that trains: the hidden size, and whether there are experts."""
+        return f"_{self.tiny.hidden}{'_moe' if self.tiny.experts else ''}"
 
     @property
     def fed_by(self) -> Batches:
@@ -82,7 +86,8 @@ class MiniMind(FedConversations):
 
     def _tables(self, d: Dimensions, vision_layers: int) -> Tables:
         added = bool(d.experts) and self.made.number > 1  # the first generation computed it and never added it
-        return self.names.tables(d, self.made.model_class, vision_layers, added)
+        tables = self.names.tables(d, self.made.model_class, vision_layers, added)
+        return replace(tables, native_ending=self._native_ending())
 
     def configuration(self, size: str) -> Any:
         return self.made.configuration(self.dimensions(size), self.vision_of(size))

@@ -42,6 +42,11 @@ class Names:
         return f"{plain}{self.embeddings}.weight", f"{self.head}.weight"
 
     @property
+    def not_in_native(self) -> str:
+        """The encoder is made anew from its own directory."""
+        return r"vision_encoder\." if self.vision else ""
+
+    @property
     def handles(self) -> Handles:
         components = {
             "language": rf"{self.prefix}(?:layers|norm)$",
@@ -53,7 +58,9 @@ class Names:
             components |= {"vision": r"vision_encoder$", "connector": r"vision_proj$"}
             layers["vision"] = r"vision_encoder\.(?:vision_model\.)?encoder\.layers$"
             saved["connector"] = "vision_proj"
-        return Handles(components=components, layers=layers, saved_with_adapter=saved)
+        return Handles(
+            components=components, layers=layers, saved_with_adapter=saved, not_in_native=self.not_in_native or None
+        )
 
     def tables(self, d: Dimensions, model_class: str, vision_layers: int, auxiliary_loss: bool) -> Tables:
         """The published facts of a size that an intent is made from."""
@@ -68,6 +75,7 @@ class Names:
             model_class=model_class,
             processor_class=None,
             auxiliary_loss=auxiliary_loss,
+            not_in_native=(self.not_in_native,) if self.vision else (),
             padding=("left", "right") if self.prefix else ("right",),  # before the third, no padding is masked
         )
 
