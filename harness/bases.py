@@ -142,7 +142,7 @@ class Bases:
             _request(place) if made.code == 0 else asdict(_without_inputs(recipe, start.directory, place, processor))
         )
         request.update(inventory=str(place / INVENTORY), parts=start.parts, settings=dict(start.towers))
-        request["towers"] = [asdict(tower) for tower in family(recipe.family).handles.towers]
+        request["towers"] = [asdict(tower) for tower in family_of(recipe).handles.towers]
         if made.code != 0:
             request["encoding_error"] = last_lines(output) or made.description
         job = Job("harness.reloading.jobs:verify_base", request, str(output), limits.seconds, limits.memory_gb)
