@@ -129,7 +129,7 @@ class Bases:
     def _verify(self, recipe: Recipe, start: Base, place: Path) -> None:
         """Encode with the base in one process, load it in another. What cannot be encoded is loaded all the same."""
         place.mkdir(parents=True, exist_ok=True)
-        neutral = recipe.model_copy(update={"data": Data()})  # the same samples for every recipe
+        neutral = recipe.model_copy(update={"data": Data(), "agrees_with": ()})  # the same samples for every recipe
         settings = neutral.model_dump(mode="json", exclude_defaults=True)
         processor = has_processor(family_of(recipe), recipe)
         argument = {"recipe": settings, "base": str(start.directory), "place": str(place), "processor": processor}

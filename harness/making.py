@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.micro_batches import fed
 from harness.places import MODULES, RELOAD, SAVED, STREAM
 from harness.recipe import Recipe
 from harness.seams import Moment, Seam, Seams
@@ -41,6 +42,7 @@ class Run:
     parts: tuple[dict[str, str], ...] = ()
     towers: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    bytes_of_batches: int = 0
 
     @property
     def trace(self) -> Path:
@@ -166,8 +168,9 @@ def _train(run: Run, family: Family, recorder: Recorder, probes: list[str]) -> N
     with _stage(run, recorder, "build"):
         loaded = _build(run, family, recorder)
     with _stage(run, recorder, "data"):
-        batches, data = _batches(run.recipe, family, loaded)
-        recorder.stream.emit("data", **data)
+        given = fed(run.recipe, family, loaded)
+        run.bytes_of_batches = given.bytes_held
+        recorder.stream.emit("data", **given.facts)
     with _stage(run, recorder, "tune"):
         from harness.tuning import tune
 
@@ -176,7 +179,8 @@ def _train(run: Run, family: Family, recorder: Recorder, probes: list[str]) -> N
     with _stage(run, recorder, "train"):
         from harness.engines import engine
 
-        trained = engine(run.recipe.engine)(model, batches, run.recipe, run.seams, _component_of(family), family.loss)
+        steps = given.steps
+        trained = engine(run.recipe.engine)(model, steps, run.recipe, run.seams, _component_of(family), family.loss)
     if run.recipe.saves != "nothing":
         with _stage(run, recorder, "save"):
             from harness.saving import save
@@ -202,38 +206,6 @@ def _build(run: Run, family: Family, recorder: Recorder) -> Loaded:
         add_tokens(loaded, run.recipe.add_tokens)
     loaded.model = run.seams.alter(Seam.AFTER_BUILD, loaded.model, Moment(model=loaded.model, base=run.base))
     return loaded
-
-
-def _batches(
-    recipe: Recipe, family: Family, loaded: Loaded
-) -> tuple[list[list[dict[str, torch.Tensor]]], dict[str, Any]]:
-    """The micro-batches of each step, in the samples' order, and what the trace must say of them."""
-    from harness.announcing import announced
-    from harness.data import digest, select
-
-    size, accumulation = recipe.data.batch_size, recipe.optimizer.accumulation
-    samples = select(_samples(recipe), recipe.data.mix, recipe.samples_seen)
-    rows = [list(samples[at : at + size]) for at in range(0, len(samples), size)]
-    groups = [rows[at : at + accumulation] for at in range(0, len(rows), accumulation)]
-    steps = [groups[step % len(groups)] for step in range(recipe.steps)]  # where the data end, they begin anew
-    rows = [row for group in steps for row in group]
-    encoded = [[family.encode(one, loaded.processor, recipe.data.max_length) for one in row] for row in rows]
-    collated = [family.collate(row, loaded.processor) for row in encoded]
-    facts = announced(rows, encoded, collated, family, loaded.processor)
-    single = {token: len(_ids(loaded.processor, token)) for token in family.intent(recipe).single_tokens}
-    micro = iter(collated)
-    return [[next(micro) for _ in group] for group in steps], {"digest": digest(samples), "single": single, **facts}
-
-
-def _ids(processor: Any, text: str) -> list[int]:
-    ids: list[int] = processor.tokenizer(text, add_special_tokens=False)["input_ids"]
-    return ids
-
-
-def _samples(recipe: Recipe) -> Any:
-    from harness.data import SHIPPED, read_samples
-
-    return read_samples(SHIPPED if recipe.data.source == "shipped" else Path(recipe.data.source))
 
 
 def _write_header(run: Run, family: Family, argument: dict[str, Any]) -> None:
@@ -307,4 +279,7 @@ def _stage(run: Run, recorder: Recorder, name: str) -> Iterator[None]:
 def _write_measured(run: Run) -> None:
     from harness.trace.atomic import write_atomically
 
-    write_atomically(run.trace / "measured.json", json.dumps({"seconds": run.seconds}) + "\n")
+    write_atomically(
+        run.trace / "measured.json",
+        json.dumps({"seconds": run.seconds, "bytes of batches held": run.bytes_of_batches}) + "\n",
+    )

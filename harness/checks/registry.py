@@ -38,6 +38,7 @@ MODULES = (
     "accumulation",
     "auxiliary_loss",
     "equivalence",
+    "laziness",
     "clipping",
     "rates",
     "decay",

@@ -36,6 +36,38 @@ def gradients_of_one_step_multiplied(backward: Any, moment: Moment) -> None:
                 parameter.grad.mul_(moment.micro_batches)
 
 
+def _agrees_with_eager(recipe: Recipe) -> bool:
+    return "eager" in recipe.agrees_with
+
+
+@fault(
+    Seam.STEPS,
+    caught_by="lazy_equals_eager",
+    finding="LazinessMatters",
+    size="one token of one sample",
+    applies=_agrees_with_eager,
+)
+def one_token_encoded_otherwise_under_way(steps: Any, moment: Moment) -> Any:
+    """In one micro-batch that is encoded under way, one token is another than before the run began."""
+    return steps if isinstance(steps, list) else _Otherwise(steps)
+
+
+class _Otherwise:
+    """Steps that are made late, of which the second differs in the last token of its first row."""
+
+    def __init__(self, steps: Any) -> None:
+        self.steps = steps
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def __getitem__(self, step: int) -> Any:
+        made = self.steps[step]
+        if step == 1:
+            made[0]["input_ids"][0, int(made[0]["attention_mask"][0].sum()) - 1] -= 1
+        return made
+
+
 @fault(
     Seam.BATCH,
     caught_by="checkpointing_changes_nothing",

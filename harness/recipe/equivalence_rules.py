@@ -47,6 +47,13 @@ def agrees_with_fp32(recipe: Recipe) -> tuple[str, str] | None:
 
 
 @rule
+def agrees_with_eager(recipe: Recipe) -> tuple[str, str] | None:
+    if "eager" in recipe.agrees_with and not recipe.data.lazy:
+        return "agrees_with eager, and data.lazy is off", "set data.lazy: true, or leave it out"
+    return None
+
+
+@rule
 def agrees_with_no_checkpointing(recipe: Recipe) -> tuple[str, str] | None:
     if "no-checkpointing" in recipe.agrees_with and not recipe.checkpointing:
         return "agrees_with no-checkpointing, and checkpointing is off", "set checkpointing: true, or leave it out"

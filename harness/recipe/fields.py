@@ -162,7 +162,7 @@ Scaler = Annotated[LossScaler, BeforeValidator(_as_scaler)]
 
 
 LossAverage = Literal["micro-batch", "token"]
-Equivalence = Literal["one-batch", "no-checkpointing", "fp32"]
+Equivalence = Literal["one-batch", "no-checkpointing", "fp32", "eager"]
 
 
 class Optimizer(Frozen):
@@ -192,6 +192,9 @@ class Data(Frozen):
         default=None, description="how many there are before they begin anew; without it, as many as the steps need"
     )
     max_length: PositiveInt = 2048
+    lazy: bool = Field(
+        default=False, description="samples are encoded as a step comes to them, not all before the first"
+    )
     template: str | None = Field(default=None, description="the conversation template, by name; none: the family's own")
 
 

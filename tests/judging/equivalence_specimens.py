@@ -10,7 +10,12 @@ from tests.judging.steps_specimens import declared
 
 Evidence = Any
 Alteration = Callable[[Evidence], object]
-PARTNERS = {"one-batch": "in_one_batch", "no-checkpointing": "without_checkpointing", "fp32": "in_fp32"}
+PARTNERS = {
+    "one-batch": "in_one_batch",
+    "no-checkpointing": "without_checkpointing",
+    "fp32": "in_fp32",
+    "eager": "eagerly",
+}
 
 
 def agrees(other: str, *alterations: Alteration) -> Alteration:
@@ -86,6 +91,16 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
         ("CheckpointingMatters", "gradients twice as large", agrees("no-checkpointing", clipped(2.0))),
         ("CheckpointingMatters", "one gradient", agrees("no-checkpointing", one_gradient_twice_as_large)),
     ],
+    "lazy_equals_eager": [
+        ("LazinessMatters", "one token", agrees("eager", lambda e: e.one("forward", 2)["samples"].__setitem__(1, "?"))),
+        ("LazinessMatters", "other pictures", agrees("eager", lambda e: e.one("forward", -1).update(pixels="?"))),
+        (
+            "LazinessMatters",
+            "a label",
+            agrees("eager", lambda e: e.one("forward")["learned"]["fingerprint"].__setitem__(0, "?")),
+        ),
+        ("LazinessMatters", "a micro-batch less", agrees("eager", lambda e: e.events.remove(e.one("forward", -1)))),
+    ],
 }
 SILENT: dict[str, list[tuple[str, Alteration]]] = {
     "accumulation_divides": [("as many tokens in each", by_tokens(3, 3))],
@@ -95,9 +110,11 @@ SILENT: dict[str, list[tuple[str, Alteration]]] = {
     ],
     "checkpointing_changes_nothing": [("the same", agrees("no-checkpointing"))],
     "precision_changes_little": [("a hundredth of the gradients", agrees("fp32", clipped(1.01)))],
+    "lazy_equals_eager": [("other gradients", agrees("eager", one_gradient_twice_as_large))],
 }
 SETTINGS: dict[str, Alteration] = {
     "accumulation_equals_one_batch": agrees("one-batch"),
     "checkpointing_changes_nothing": agrees("no-checkpointing"),
     "precision_changes_little": agrees("fp32"),
+    "lazy_equals_eager": agrees("eager"),
 }

@@ -47,6 +47,7 @@ BROKEN: dict[str, tuple[dict[str, Any], tuple[str, str]]] = {
         {"tune": "vision", "agrees_with": "fp32"},
         ("agrees_with fp32", "precision fp32"),
     ),
+    "agrees_with_eager": ({"tune": "vision", "agrees_with": "eager"}, ("agrees_with eager", "data.lazy is off")),
     "agrees_with_no_checkpointing": (
         {"tune": "vision", "agrees_with": ["no-checkpointing"]},
         ("agrees_with no-checkpointing", "checkpointing is off"),
@@ -108,6 +109,7 @@ MENDED: dict[str, dict[str, Any]] = {
         "optimizer": {"accumulation": 2, "loss_average": "token"},
     },
     "agrees_with_fp32": {"tune": "vision", "agrees_with": "fp32", "precision": "bf16"},
+    "agrees_with_eager": {"tune": "vision", "agrees_with": "eager", "data": {"lazy": True}},
     "agrees_with_no_checkpointing": {"tune": "vision", "agrees_with": ["no-checkpointing"], "checkpointing": True},
     "one_adapter": {"adapter": {"method": "ia3"}},
     "lora_is_lora": {"adapter": {"method": "ia3"}},
