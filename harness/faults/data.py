@@ -104,6 +104,15 @@ def tokenizer_drops_capitals(base: Path, moment: Moment) -> None:
     rules = [one for one in (tokenizer["normalizer"],) if one]
     tokenizer["normalizer"] = {"type": "Sequence", "normalizers": [{"type": "Lowercase"}, *rules]}
     path.write_text(json.dumps(tokenizer), encoding="utf-8")
+    _let_rules_be_read(base / "tokenizer_config.json")
+
+
+def _let_rules_be_read(path: Path) -> None:
+    """In transformers 5 Llama's class makes its rules itself and reads none; the plain class reads them."""
+    settings = json.loads(path.read_text(encoding="utf-8"))
+    if settings.get("tokenizer_class") == "LlamaTokenizer":
+        settings["tokenizer_class"] = "PreTrainedTokenizerFast"
+        path.write_text(json.dumps(settings), encoding="utf-8")
 
 
 @fault(
