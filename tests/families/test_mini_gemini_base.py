@@ -16,12 +16,13 @@ import torch
 from safetensors.torch import load_file
 
 from harness import stack
-from harness.families.mini_gemini.processing import CODE, write_code
+from harness.families.mini_gemini.processing import CODE, PROCESSOR_CODE, model_code, write_code
 from harness.families.weights import filled
 from harness.trace.fingerprint import fingerprint
 
 MEMBERS = {"2b": "Gemma", "7b": "Llama", "8x7b": "Mixtral", "7b-hd": "Llama"}
 TYPES = {"2b": "mini_gemini_gemma", "7b": "mini_gemini", "8x7b": "mini_gemini_mixtral", "7b-hd": "mini_gemini"}
+PROCESSOR = PROCESSOR_CODE.values()
 FILES = tuple(sorted(path.name for path in CODE.glob("*.py") if path.name != "__init__.py"))
 STRANGER = """
 import json, sys
@@ -100,6 +101,20 @@ def test_a_code_file_needs_nothing_of_the_harness(name: str) -> None:
     packages = {module.partition(".")[0] for module in far}
     assert packages <= {"torch", "transformers", "numpy", "PIL", *sys.stdlib_module_names}
     assert near <= {(1, name) for name in FILES}
+
+
+def beside(name: str) -> set[str]:
+    """The code files that one imports by itself."""
+    nodes = ast.walk(ast.parse((CODE / f"{name}.py").read_text()))
+    return {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom) and node.level}
+
+
+@pytest.mark.parametrize("named", sorted({path.split(".")[0] for path in (*model_code("gemma").values(), *PROCESSOR)}))
+def test_a_file_that_is_named_imports_all_that_its_own_files_need(named: str) -> None:
+    """Releases before transformers 5 copy what it imports, and not what that imports in turn."""
+    direct = beside(named)
+
+    assert {further for name in direct for further in beside(name)} <= direct
 
 
 @pytest.mark.parametrize("member", MEMBERS)

@@ -221,7 +221,7 @@ def test_a_size_that_is_no_whole_number_of_cells_is_refused(member: str, mini_ge
     from harness.families.mini_gemini.configuration import configuration
 
     chosen = mini_gemini.family(member)
-    config = configuration(chosen.dimensions("full"), chosen.template.tokens)
+    config = configuration(chosen.dimensions("full"), chosen.template.tokens.ids)
     config.refuse_what_cannot_work()
 
     config.image_size_aux = type(config)().image_size_aux
@@ -235,7 +235,7 @@ def test_a_projector_that_is_no_sequence_is_refused(kind: str, mini_gemini: Any)
     from harness.families.mini_gemini.configuration import configuration
 
     chosen = mini_gemini.family("7b")
-    config = configuration(chosen.dimensions("tiny"), chosen.template.tokens)
+    config = configuration(chosen.dimensions("tiny"), chosen.template.tokens.ids)
     assert type(config)().mm_projector_type == "linear"  # the published default is one of them
     config.mm_projector_type = kind
 

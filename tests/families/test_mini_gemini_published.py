@@ -300,6 +300,13 @@ def test_every_mode_that_tiny_has_layers_for_trains_less_than_all_of_it(member: 
 TOO_DEEP = ("optimize_vision_tower", "optimize_both_towers")  # they train twelve layers of CLIP
 
 
+def test_llama_3_s_tokens_have_their_published_ids() -> None:
+    config = meta("8b", "full").config
+
+    assert (config.bos_token_id, config.eos_token_id) == (128_000, 128_001)
+    assert meta("8b", "tiny").config.bos_token_id == 576
+
+
 def without_numbers(path: str) -> str:
     return re.sub(r"\.\d+(?=\.|$)", ".N", path)
 

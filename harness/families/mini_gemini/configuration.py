@@ -6,18 +6,17 @@ from typing import Any
 
 from harness.families.mini_gemini.dimensions import EXPERTS_OF_A_TOKEN, SELECT_LAYER, Dimensions
 from harness.families.mini_gemini.names import CLASSES
-from harness.families.mini_gemini.tokens import Tokens
+from harness.families.mini_gemini.tokens import Ids
 
 # Weights of the second tower that were trained with stochastic depth keep it in train mode, frozen or not. It is on
 # unless a script turns it off; here it is off, so that what is frozen is the same function at every pass.
 DROP_PATH = False
 
 
-def configuration(d: Dimensions, tokens: Tokens) -> Any:
+def configuration(d: Dimensions, ids: Ids) -> Any:
     """The model's configuration, of the class that the code files define for its language model."""
     from harness.families.mini_gemini.code_files import configuration_mini_gemini as code
 
-    ids = tokens.ids
     return getattr(code, CLASSES[d.kind].configuration)(
         vocab_size=d.vocabulary,
         hidden_size=d.hidden,

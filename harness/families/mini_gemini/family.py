@@ -72,7 +72,7 @@ class MiniGemini(ByTemplate, FedConversations):
         d = self.dimensions(size)
         with torch.device("meta"):
             made = getattr(modeling_mini_gemini, names.CLASSES[d.kind].model)
-            model: nn.Module = made(configuration(d, self.template.tokens))
+            model: nn.Module = made(configuration(d, self.template.tokens.ids_of(size)))
         if d.tied:
             model.tie_weights()  # type: ignore[operator]
         return model
@@ -87,7 +87,7 @@ class MiniGemini(ByTemplate, FedConversations):
         stored_elsewhere = {key for group in names.tables(d).ties for key in group[1:]}
         stored = {key: shape for key, shape in shapes.items() if key not in stored_elsewhere}
         write_sharded(directory, stored, scales=names.scales(d, stored))
-        config = configuration(d, self.template.tokens)
+        config = configuration(d, ids)
         config.architectures = [names.CLASSES[d.kind].model]
         config.auto_map = processing.model_code(d.kind)
         config.save_pretrained(directory)

@@ -5,7 +5,7 @@ Padding is done with the token of the unknown, except over Llama 3, which has no
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from harness.families.tokenizers import byte_level_bpe, byte_level_tokenizer, llama_bpe, llama_tokenizer, shipped_text
@@ -16,7 +16,7 @@ ORDINARY = {"llama": 576, "chatml": 574, "gemma": 573, "llama3": 576}  # so that
 
 @dataclass(frozen=True)
 class Ids:
-    """Of one tokenizer, as published and in its tiny form alike unless said otherwise."""
+    """Of one tokenizer."""
 
     begin: int
     end: int
@@ -25,14 +25,18 @@ class Ids:
 
 @dataclass(frozen=True)
 class Tokens:
-    """The special tokens of one style."""
+    """The special tokens of one style. `ids` are those of its tiny form, and published ones but for `published`."""
 
     style: Style
     begin: str
     end: str
     pad: str
     ids: Ids
-    turns: tuple[str, ...] = field(default=())  # tokens that divide turns, last in the vocabulary
+    turns: tuple[str, ...] = ()  # tokens that divide turns, last in the vocabulary
+    published: Ids | None = None
+
+    def ids_of(self, size: str) -> Ids:
+        return self.published if self.published and size == "full" else self.ids
 
 
 LLAMA = Tokens("llama", "<s>", "</s>", "<unk>", Ids(1, 2, 0))
@@ -46,6 +50,7 @@ LLAMA3 = Tokens(
     "<|reserved_special_token_0|>",
     Ids(ORDINARY["llama3"], ORDINARY["llama3"] + 1, ORDINARY["llama3"] + 2),
     ("<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"),
+    published=Ids(128_000, 128_001, 128_002),
 )
 
 

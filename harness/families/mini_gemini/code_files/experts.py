@@ -31,33 +31,40 @@ class Expert(nn.Module):
 class SparseExperts(nn.Module):
     """Each token goes to the few experts that `gate` gives the highest weight."""
 
-    def __init__(self, config: Any) -> None:
+    def __init__(self, config: Any, tells_logits: bool = False) -> None:
         super().__init__()
+        self.tells_logits = tells_logits
         self.top_k = config.num_experts_per_tok
         self.gate = nn.Linear(config.hidden_size, config.num_local_experts, bias=False)
         self.experts = nn.ModuleList(
             Expert(config.hidden_size, config.intermediate_size) for _ in range(config.num_local_experts)
         )
 
-    def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
+    def forward(self, hidden_states: torch.Tensor) -> Any:
+        """What the experts make of the tokens, and where it is wanted the logits of the gate."""
         tokens = hidden_states.flatten(0, -2)
-        weights, chosen = torch.topk(self.gate(tokens).float().softmax(-1), self.top_k, dim=-1)
+        logits = self.gate(tokens)
+        weights, chosen = torch.topk(logits.float().softmax(-1), self.top_k, dim=-1)
         weights = (weights / weights.sum(-1, keepdim=True)).to(tokens.dtype)
         mixed = torch.zeros_like(tokens)
         for number, expert in enumerate(self.experts):
             rows, places = torch.where(chosen == number)
             added = expert(tokens[rows]) * weights[rows, places, None]
             mixed = mixed.index_add(0, rows, added.to(mixed.dtype))
-        return mixed.view_as(hidden_states)
+        mixed = mixed.view_as(hidden_states)
+        return (mixed, logits) if self.tells_logits else mixed
 
 
 class ExpertsLayer(MixtralDecoderLayer):
-    """A layer of Mixtral with these experts in place of the library's, which it knows as `mlp`."""
+    """A layer of Mixtral with these experts in place of the library's.
+
+    Releases before transformers 5 know them as `block_sparse_moe`, and are told the gate's logits; later ones as `mlp`.
+    """
 
     def __init__(self, config: Any, layer_idx: int) -> None:
         super().__init__(config, layer_idx)
-        del self._modules["mlp"]
-        self.block_sparse_moe = SparseExperts(config)
+        self._modules.pop("mlp", None)
+        self.block_sparse_moe = SparseExperts(config, tells_logits="block_sparse_moe" in self._modules)
 
     @property
     def mlp(self) -> nn.Module:

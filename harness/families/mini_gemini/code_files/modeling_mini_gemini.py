@@ -1,7 +1,8 @@
 """Mini-Gemini: a language model whose pictures are seen twice, coarsely by CLIP and finely by a ConvNeXt.
 
 Each of CLIP's patches asks the finer features of its own place, and what it mines there is added to it. Labels are
-shifted and the loss is computed by the language model.
+shifted and the loss is computed by the language model. This file imports all that its own files need: releases before
+transformers 5 copy those, and not what they import in turn.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from transformers import (
 )
 
 from .configuration_mini_gemini import MGMConfig, MGMGemmaConfig, MGMMixtralConfig
+from .convnext import stages, stem
 from .experts import ExpertsLayer
 from .towers import CLIPVisionTower, OpenCLIPVisionTower
 
@@ -39,7 +41,8 @@ class _Seeing:
         width, width_aux, hidden = config.mm_hidden_size, config.mm_hidden_size_aux, config.hidden_size
         self.vision_tower = CLIPVisionTower(config)
         self.mm_projector = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, hidden))
-        self.vision_tower_aux = OpenCLIPVisionTower(config)
+        channels, rate = config.vision_aux_channels, config.drop_path_rate if config.drop_path else 0.0
+        self.vision_tower_aux = OpenCLIPVisionTower(stem(channels[0]), stages(channels, config.vision_aux_depths, rate))
         self.vlm_uni_query_projector = _normed(width, width)
         self.vlm_uni_aux_projector = _normed(width_aux, width)
         self.vlm_uni_val_projector = _normed(width_aux, width)

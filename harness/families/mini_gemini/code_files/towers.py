@@ -12,7 +12,6 @@ from torch.nn.functional import interpolate
 from transformers import CLIPVisionModel
 
 from .configuration_mini_gemini import _MiniGemini
-from .convnext import stages, stem
 
 
 class _Tower(nn.Module):
@@ -50,11 +49,10 @@ class CLIPVisionTower(_Tower):
 class OpenCLIPVisionTower(_Tower):
     """A ConvNeXt at a higher resolution, the features of all its stages side by side."""
 
-    def __init__(self, config: _MiniGemini) -> None:
+    def __init__(self, stem: nn.Module, stages: nn.Sequential) -> None:
         super().__init__()
-        channels, depths = config.vision_aux_channels, config.vision_aux_depths
-        self.vision_stem = stem(channels[0])
-        self.vision_stages = stages(channels, depths, config.drop_path_rate if config.drop_path else 0.0)
+        self.vision_stem = stem
+        self.vision_stages = stages
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
         """(pictures, width of all stages, side, side), where the side is that of the first stage."""
