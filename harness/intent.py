@@ -71,6 +71,9 @@ class SaveIntent(Frozen):
     beside_adapter: str | None = Field(
         default=None, description="the file for what trains in place beside an adapter; none: peft keeps copies of it"
     )
+    own_format: bool = Field(
+        default=False, description="an adapter is saved as a state dict of its factors, not as peft's"
+    )
     native_file: str = Field(default=NATIVE, description="the name of the file of a native state dict")
     half: bool = Field(default=False, description="weights are rounded to fp16 on their way to the file")
     resume: bool = Field(default=False, description="a file to go on from lies beside the weights")

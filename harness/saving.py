@@ -42,6 +42,8 @@ def save(
         _save_trained(model, directory)
     elif recipe.saves == "native":
         _save_native(model, recipe, handles, directory, optimizer)
+    elif recipe.peft and (own := handles.own_adapters.get(recipe.peft.method)):
+        torch_save(own.tensors(model), directory / own.file)
     elif recipe.saves == "projector":
         _save_projector(loaded, handles, directory)
     else:
@@ -57,6 +59,12 @@ def save(
     if recipe.save.files_from_base:
         repair(directory, loaded.directory)
     seams.alter(Seam.AFTER_SAVE, directory, moment)
+
+
+def torch_save(tensors: Mapping[str, torch.Tensor], file: Path) -> None:
+    import torch
+
+    torch.save(dict(tensors), file)
 
 
 def _save_trained(model: nn.Module, directory: Path) -> None:

@@ -34,7 +34,10 @@ def tune(model: nn.Module, recipe: Recipe, family: Family, seams: Seams, continu
     if recipe.peft:
         parts = recipe.tune if recipe.save.beside_adapter else ()
         in_place = [parameter for part in parts for parameter in parameters_of(model, part, family)]
-        if continued:
+        own = family.handles.own_adapters.get(recipe.peft.method)
+        if own:
+            model = own.attach(model, recipe.peft)
+        elif continued:
             model = _with_saved_adapter(model, continued)
         else:
             options = adapter_options(model, recipe, family)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 # What these add is no change of some layer's weights, so that there is nothing to merge it into.
 PROMPTS = {"prompt_tuning", "multitask_prompt_tuning", "p_tuning", "prefix_tuning", "cpt", "cartridge"}
 WITHOUT_MERGING = PROMPTS | {"adaption_prompt", "poly", "xlora"}
+# What a trainer's own code puts on layers is merged, if ever, by scripts of its own.
+MERGED_ELSEWHERE = {"minimind-lora"}
 # These begin with random values unless their options say otherwise.
 NO_IDENTITY = WITHOUT_MERGING | {"fourierft", "c3a", "vblora"}
 # One of LoRA's two factors is zero, and their product adds exactly nothing.
@@ -25,7 +27,7 @@ REWRITING_INITS = ("pissa", "olora", "corda", "lora_ga", "loftq")
 
 def starts_with_zero(adapter: AdapterIntent) -> bool:
     """Whether what the adapter adds is exactly zero before the first step."""
-    return adapter.method == "lora" and adapter.init in ZERO_INITS
+    return adapter.method in ("lora", *MERGED_ELSEWHERE) and adapter.init in ZERO_INITS
 
 
 def rewrites_base(adapter: AdapterIntent) -> bool:
@@ -81,7 +83,8 @@ class _Identity(Probe):
 @dataclass(frozen=True)
 class _Merging(Need):
     def refusal(self, intent: Intent) -> Reason | None:
-        return Reason.NO_MERGING if intent.adapter and intent.adapter.method in WITHOUT_MERGING else None
+        none = {*WITHOUT_MERGING, *MERGED_ELSEWHERE}
+        return Reason.NO_MERGING if intent.adapter and intent.adapter.method in none else None
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from harness.checks.adapter_form import PROMPT, as_saved, is_left_out, is_prompt
 from harness.checks.adapter_needs import AdapterSaved
 from harness.checks.expected import should_train
+from harness.checks.half_saved import in_file
 from harness.checks.needs import AnAdapter, Closed, Parameters
 from harness.checks.registry import check
 from harness.checks.saved_tensors import SAFETENSORS
@@ -66,8 +67,10 @@ def adapter_file_holds_adapter_only(intent: Intent, trace: Trace) -> Iterator[Fi
             do="save_pretrained(directory, save_embedding_layers=True)",
             severity=Severity.WARNING,
         )
-    parts = as_saved(intent, trace)
-    differing = [key for name, (key, facts) in tensors.items() if name in known and _differs(known[name], parts, facts)]
+    parts, half = {**as_saved(intent, trace), **in_file(intent, trace)}, intent.save.half
+    differing = [
+        key for name, (key, facts) in tensors.items() if name in known and _differs(known[name], parts, facts, half)
+    ]
     if differing:
         yield AdapterTensorDiffers(
             expected="every tensor as training left it",
@@ -134,6 +137,10 @@ def _is_drawn(intent: Intent, name: str) -> bool:
     return any(part.startswith(f"{intent.adapter.method}_") for part in name.split("."))
 
 
-def _differs(parameter: Parameter, parts: dict[int, str | None], facts: dict[str, Any]) -> bool:
+def _differs(parameter: Parameter, parts: dict[int, str | None], facts: dict[str, Any], half: bool) -> bool:
     last = parts.get(parameter.index, parameter.last)
-    return facts["dtype"] != SAFETENSORS.get(parameter.dtype) or last not in (None, facts["fingerprint"])
+    dtype = SAFETENSORS.get("float16" if half else parameter.dtype)
+    return facts["dtype"] != dtype or last not in (
+        None,
+        facts["fingerprint"],
+    )

@@ -34,7 +34,8 @@ class Tree:
             inside = owner is not None and path != owner and not path.startswith(f"{owner}.base_layer")
             if inside or ".original_module" in path or path.endswith(".modules_to_save"):
                 continue
-            if path not in adapted and unwrapped(path):
+            # A trainer's own LoRA leaves the layer what it was, and puts its factors into it.
+            if (path not in adapted or kind in LINEAR) and unwrapped(path):
                 modules[unwrapped(path)] = kind
         return cls(modules, frozenset(unwrapped(path) for path in adapted))
 

@@ -35,5 +35,7 @@ def _prints(intent: Intent, trace: Trace, dtype: npt.DTypeLike, name: str) -> di
     if not intent.save.half:
         return {}
     values = last_values(trace)
+    of_adapter = intent.save.what == "adapter"
     halved = (p for p in trace.parameters if f"last/{p.index}" in values and not intent.is_left_out(p.key))
+    halved = (p for p in halved if p.role == "adapter" or not of_adapter)
     return {p.index: fingerprint(values[f"last/{p.index}"].astype(np.float16).astype(dtype), name) for p in halved}

@@ -107,11 +107,13 @@ def nothing_pickled(intent: Intent, trace: Trace) -> Iterator[Finding]:
 
 def _pickles_asked_for(intent: Intent) -> set[str]:
     """The files of torch.save that the recipe means to leave, as the trainers of its kind do."""
-    of_kind = {"native": intent.save.native_file, "projector": PROJECTOR}.get(intent.save.what)
+    of_kind = {"native": intent.save.native_file, "projector": PROJECTOR}.get(_kind(intent))
     return {name for name in (of_kind, intent.save.beside_adapter) if name}
 
 
 def _kind(intent: Intent) -> str:
+    if intent.save.own_format:
+        return "native"
     return "adapter and trainables" if intent.save.beside_adapter else intent.save.what
 
 

@@ -28,6 +28,7 @@ _NUMBERS: dict[str, Callable[[Options], dict[str, Any]]] = {
     "adalora": _adalora,
     "loha": _scaled,
     "lokr": _scaled,
+    "minimind-lora": lambda options: {"r": options.get("rank", 16)},
     "vera": lambda options: {"r": options.get("r", 256)},
     "oft": lambda options: {"oft_block_size": options["oft_block_size"]} if options.get("oft_block_size") else {},
     "boft": lambda options: {"boft_block_size": options["boft_block_size"]} if options.get("boft_block_size") else {},

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import entry_points
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from harness.checkpoint.towers import Tower
 from harness.intent import Intent
 from harness.own_code import named
-from harness.recipe import Component, Recipe
+from harness.recipe import Adapter, Component, Recipe
 from harness.recipe.fields import Save
 from harness.recipe.starting import own_towers
 from harness.refusal import Refused
@@ -68,6 +69,15 @@ class Loaded:
 
 
 @dataclass(frozen=True)
+class OwnAdapter:
+    """An adapter that a family's own code puts on a model, beside those of peft, and what is saved of it."""
+
+    attach: Callable[[Any, Adapter], Any]
+    tensors: Callable[[Any], dict[str, Any]]
+    file: str
+
+
+@dataclass(frozen=True)
 class Handles:
     """The native names by which fine-tuning code reaches the parts of a model, as regular expressions on module paths.
 
@@ -78,6 +88,7 @@ class Handles:
 
     components: dict[str, str]
     layers: dict[str, str]
+    own_adapters: dict[str, OwnAdapter] = field(default_factory=dict)  # by the method's name
     native_ending: str = ""  # what follows the name of a native state dict: its width, and whether it has experts
     not_in_native: str | None = None  # keys that a native state dict leaves out
     saved_with_adapter: dict[str, str | tuple[str, ...]] = field(default_factory=dict)

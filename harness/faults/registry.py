@@ -32,6 +32,7 @@ MODULES = (
     "saved_files",
     "saved_tensors",
     "adapter_files",
+    "own_adapters",
     "native_files",
     "directories",
     "parts",

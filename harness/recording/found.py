@@ -141,7 +141,13 @@ def _roles(modules: list[tuple[str, nn.Module]]) -> set[str]:
 
 def is_adapted(module: nn.Module) -> bool:
     """Whether the module is a layer of the model with an adapter around it (seen by its shape, not by asking peft)."""
-    return ".tuners." in type(module).__module__ and hasattr(module, "base_layer")
+    return (".tuners." in type(module).__module__ and hasattr(module, "base_layer")) or _factors(module) is not None
+
+
+def _factors(module: nn.Module) -> Any:
+    """The factors that a trainer's own LoRA has put into a linear layer whose forward it has replaced."""
+    own = module._modules.get("lora") if isinstance(module, nn.Linear) else None
+    return own if own is not None and {"A", "B"} <= set(own._modules) else None
 
 
 def _role(path: str, adapted: set[str]) -> str:
@@ -150,7 +156,8 @@ def _role(path: str, adapted: set[str]) -> str:
     if ".original_module." in path:
         return "original"
     owners = [prefix for prefix in _prefixes(path) if prefix in adapted]
-    if owners and not path[len(owners[-1]) + 1 :].startswith("base_layer."):
+    inside = path[len(owners[-1]) + 1 :] if owners else ""
+    if owners and not inside.startswith("base_layer.") and inside not in ("weight", "bias"):
         return "adapter"
     return "base"
 
@@ -164,6 +171,8 @@ def adapter_facts(module: nn.Module) -> dict[str, Any] | None:
     """Rank, alpha, scaling, dropout of each adapter on a layer, read from the layer; None where there is none."""
     if not is_adapted(module):
         return None
+    if (factors := _factors(module)) is not None:
+        return {"r": {"default": int(factors.A.weight.shape[0])}}
     facts: dict[str, Any] = {}
     for attribute in ("r", "lora_alpha", "scaling", "use_dora", "oft_block_size", "boft_block_size"):
         value = getattr(module, attribute, None)

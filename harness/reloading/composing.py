@@ -49,11 +49,21 @@ def _composed(request: Request, tokenizer: Any, record: dict[str, Any]) -> Any:
             _with_part(model, part, record)
         return model
     adapter = request.what == "adapter"
-    base = _base_of_adapter(directory) if adapter else Path(request.base)
+    peft_s = adapter and not (request.trust_remote_code and native_path(directory).is_file())
+    base = _base_of_adapter(directory) if peft_s else Path(request.base)
     model = _from_pretrained(base, request, record)
     if tokenizer is not None and len(tokenizer) > model.get_input_embeddings().weight.shape[0]:
         model.resize_token_embeddings(len(tokenizer))
+    if adapter and not peft_s:
+        return _with_own_adapter(model, native_path(directory), base)
     return _with_adapter(model, directory, base, record) if adapter else _laid_over(model, request, record)
+
+
+def _with_own_adapter(model: Any, file: Path, base: Path) -> Any:
+    """The base with an adapter of its trainer's own, by the code that lies in the base's directory."""
+    from transformers.dynamic_module_utils import get_class_from_dynamic_module
+
+    return get_class_from_dynamic_module("model_lora.load_lora", str(base))(model, file)
 
 
 def _with_part(model: Any, part: dict[str, str], record: dict[str, Any]) -> None:

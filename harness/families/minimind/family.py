@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.families.family import Handles, Loaded
 from harness.families.fed import Batches, FedConversations
-from harness.families.minimind import modes, processing, refusals
+from harness.families.minimind import modes, native_lora, processing, refusals
 from harness.families.minimind.batches import ChatBatches
 from harness.families.minimind.dimensions import Dimensions, Vision
 from harness.families.minimind.generations import Generation
@@ -56,10 +56,15 @@ class MiniMind(FedConversations):
         tables = self._tables(self.full, 0)
         for name, value in (
             ("naming", Naming(tables.renames, tables.components)),
-            ("handles", replace(self.names.handles, native_ending=self._native_ending())),
+            ("handles", self._handles()),
             ("labels_early", self.made.labels_early),
         ):
             object.__setattr__(self, name, value)
+
+    def _handles(self) -> Handles:
+        ending = self._native_ending()
+        own = {native_lora.METHOD: native_lora.adapter(f"lora{ending}.pth")}
+        return replace(self.names.handles, native_ending=ending, own_adapters=own)
 
     def _native_ending(self) -> str:
         """Of the size that trains: the hidden size, and whether there are experts."""
@@ -123,7 +128,7 @@ class MiniMind(FedConversations):
         config.auto_map = dict(self.made.auto_map)
         config.save_pretrained(directory)
         GenerationConfig(bos_token_id=1, eos_token_id=2, pad_token_id=0, use_cache=False).save_pretrained(directory)
-        processing.write_code(directory, self.made.code)
+        processing.write_code(directory, (*self.made.code, native_lora.CODE))
         tokenizer = processing.tokenizer(self.made.chat, self.tiny.vocabulary)
         seeing = self.vision_of("tiny")
         images = processing.image_processor(seeing) if seeing else None
@@ -157,13 +162,15 @@ class MiniMind(FedConversations):
 
     def intent(self, recipe: Recipe) -> Intent:
         refusals.refuse(recipe, self.made.number, self.dimensions(recipe.size), bool(self.vision))
-        return intent_from(recipe, self.tables(recipe.size))
+        intent = intent_from(recipe, self.tables(recipe.size))
+        file = self.handles.own_adapters[native_lora.METHOD].file
+        return native_lora.promised(intent, self.dimensions(recipe.size), self.names, file)
 
     def modes(self) -> dict[str, dict[str, Any]]:
         if self.vision:
             return modes.of_pictures(self.full.layers)
-        attention = ("wq", "wk") if self.made.number < 3 else ("q_proj", "k_proj")
-        found = modes.of_text(self.names.square, attention)
+        queries, outputs, keys, _ = self.names.projections
+        found = modes.of_text((queries, outputs), (queries, keys))
         if self.made.number == 1 and self.full.experts:
             return {name: {**settings, "precision": "fp16"} for name, settings in found.items()}
         return found

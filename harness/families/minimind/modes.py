@@ -16,6 +16,7 @@ def of_text(square: tuple[str, str], attention: tuple[str, str]) -> Modes:
         "full": {**TEXT, "tune": ["all"]},
         "lora-qk": {**TEXT, "lora": {"rank": 8, "alpha": 16, "targets": list(attention)}},
         "lora-squares": {**TEXT, "lora": {"rank": 16, "alpha": 16, "targets": list(square)}},
+        "native-lora": {**TEXT, "adapter": {"method": "minimind-lora", "options": {"rank": 16}}},
     }
 
 

@@ -19,7 +19,7 @@ class Names:
     prefix: str
     embeddings: str
     head: str
-    square: tuple[str, str]  # the projections whose inputs are as many as their outputs
+    projections: tuple[str, str, str, str]  # of queries, outputs, keys and values
     vision: bool = False
 
     @property
@@ -82,6 +82,6 @@ class Names:
 
 # The tower's own wrapper is there in some releases of the library and not in others.
 RENAMES = ((r"^vision_encoder\.(?!vision_model\.)", "vision_encoder.vision_model."),)
-EARLY = Names("", "tok_embeddings", "output", ("wq", "wo"))
-LATE = Names(r"model\.", "embed_tokens", "lm_head", ("q_proj", "o_proj"))
-SEEING = Names(r"model\.", "embed_tokens", "lm_head", ("q_proj", "o_proj"), vision=True)
+EARLY = Names("", "tok_embeddings", "output", ("wq", "wo", "wk", "wv"))
+LATE = Names(r"model\.", "embed_tokens", "lm_head", ("q_proj", "o_proj", "k_proj", "v_proj"))
+SEEING = Names(r"model\.", "embed_tokens", "lm_head", ("q_proj", "o_proj", "k_proj", "v_proj"), vision=True)
