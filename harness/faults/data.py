@@ -123,10 +123,10 @@ def _let_rules_be_read(path: Path) -> None:
 )
 def one_template_token_of_another_name(base: Path, moment: Moment) -> None:
     """The base's tokenizer has another name for one token that conversations are written with, as another model's has:
-    the end of an answer in LLaVA, of a header in MiniCPM-V."""
+    the end of an answer in LLaVA, of a turn over Gemma, of a header in MiniCPM-V."""
     for path in base.glob("*token*.json"):
         text = path.read_text(encoding="utf-8")
-        for token in ("</s>", "<|end_header_id|>"):
+        for token in ("</s>", "<|end_header_id|>", "<end_of_turn>"):
             text = text.replace(json.dumps(token), json.dumps(f"<other>{token}"))
         path.write_text(text, encoding="utf-8")
 

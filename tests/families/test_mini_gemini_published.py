@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import replace
 from functools import cache
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -160,6 +161,14 @@ def test_high_resolution_adds_pixels_and_no_parameter(member: str) -> None:
     assert low.dimensions("full").image_tokens == 576
     assert high.dimensions("full").image_tokens == 2880
     assert low.dimensions("full").cells == high.dimensions("full").cells == 64
+
+
+@pytest.mark.parametrize(("side", "cells"), [(768, 64), (672, 49)])
+def test_other_sizes_of_pictures_give_other_numbers_of_cells(side: int, cells: int) -> None:
+    low = replace(PUBLISHED["7b"], image_aux=side)
+
+    assert low.cells == low.in_high_resolution().cells == cells
+    assert low.in_high_resolution().image_aux == 2 * side
 
 
 ATTENTION = tuple(f"self_attn.{name}_proj.weight" for name in "qkvo")

@@ -12,6 +12,7 @@ from harness.families.mini_gemini.refusals import refuse_several
 from harness.families.mini_gemini.templates import Template
 from harness.families.supervision import IGNORED_LABEL, Answer, Piece, labels_for
 from harness.families.templates import Template as Shared
+from harness.refusal import Refused
 
 if TYPE_CHECKING:
     import torch
@@ -81,7 +82,10 @@ def _labels(pieces: list[Piece], ids: list[int], processor: Any, sample_id: str)
         kept = len(processor.ids_of(text, first=number == 0))
         learned = labels_for(part, own, processor.tokenizer, sample_id)
         if own[len(own) - kept :] != ids[len(labels) : len(labels) + kept]:
-            raise AssertionError(f"sample {sample_id}: the processor has other ids for a part of the prompt")
+            raise Refused(
+                f"sample {sample_id}: the processor and the tokenizer disagree about its tokens",
+                do="check the processor's count of image tokens and the tokenizer's special tokens",
+            )
         labels += learned[len(learned) - kept :]
     return labels
 
