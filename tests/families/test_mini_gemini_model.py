@@ -183,7 +183,7 @@ def test_a_gradient_reaches_exactly_what_the_intent_says(member: str, mini_gemin
 
 
 @pytest.mark.parametrize("member", ["7b", "7b-hd"])
-def test_text_alone_comes_with_a_black_picture_and_gradients_that_are_exactly_zero(
+def test_text_alone_comes_with_a_picture_of_zeros_and_gradients_that_are_exactly_zero(
     member: str, mini_gemini: Any
 ) -> None:
     batch = mini_gemini.batch(member, "text", "text")
@@ -305,7 +305,7 @@ def test_each_token_goes_to_two_experts_of_which_none_is_idle(mini_gemini: Any) 
 @pytest.mark.parametrize("member", MEMBERS)
 @torch.no_grad()
 def test_text_needs_no_picture(member: str, mini_gemini: Any) -> None:
-    """What a black picture adds to text is nothing, in evaluation as in training."""
+    """What a picture of zeros adds to text is nothing, in evaluation as in training."""
     model = mini_gemini.loaded(member).model
     arguments = mini_gemini.family(member).arguments(mini_gemini.batch(member, "text"))
     arguments.pop("labels")

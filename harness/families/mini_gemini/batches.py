@@ -33,7 +33,7 @@ class TemplateBatches:
         return self.template.answers(sample)
 
     def encode(self, sample: Sample, processor: Any, max_length: int, /) -> dict[str, Any]:
-        """One sample as model inputs; see Family.encode. One without a picture comes with a black one."""
+        """One sample as model inputs; see Family.encode. One without a picture comes with one of zeros."""
         import torch
 
         images = decoded_images(sample)

@@ -110,17 +110,17 @@ class _Speaking:
         **kwargs: Any,
     ) -> torch.Tensor:
         """New ids alone."""
-        embedded = self.get_input_embeddings()(inputs) if images is None else None
-        if embedded is None:
-            embedded = self.with_pictures(inputs, images, images_aux)
-        ids: torch.Tensor = super().generate(inputs_embeds=embedded, **kwargs)  # type: ignore[misc]
+        embeddings = self.get_input_embeddings()(inputs) if images is None else None
+        if images is not None:
+            embeddings = self.with_pictures(inputs, images, images_aux)
+        ids: torch.Tensor = super().generate(inputs_embeds=embeddings, **kwargs)  # type: ignore[misc]
         return ids
 
     def with_pictures(self: Any, ids: torch.Tensor, images: torch.Tensor, images_aux: torch.Tensor) -> torch.Tensor:
         """The embeddings of the ids, features in the places held for them.
 
-        A row without such places comes with one picture all the same, a black one, of which nothing is taken: in
-        training its features are computed, so that gradients are zeros, not None.
+        A row without such places comes with a picture of zeros all the same, of which nothing is taken: in training its
+        features are computed, so that gradients are zeros, not None.
         """
         held = ids == IMAGE_TOKEN_INDEX
         embedded: torch.Tensor = self.get_input_embeddings()(ids.masked_fill(held, 0))

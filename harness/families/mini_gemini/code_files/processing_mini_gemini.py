@@ -17,7 +17,7 @@ class MGMProcessor(ProcessorMixin):
     """An image processor and a tokenizer. One prompt at a time.
 
     The text is cut at the marks, each part is encoded by itself, and a picture's place is held by as many ids of no
-    token as it will have features. A prompt without a picture comes with a black one.
+    token as it will have features. A prompt without a picture comes with one of zeros.
     """
 
     attributes = ["image_processor", "tokenizer"]  # noqa: RUF012
