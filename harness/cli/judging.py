@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 def check(
     trace: Annotated[Path, typer.Argument(help="a trace directory", show_default=False)],
-    intent: Annotated[Path | None, typer.Option(help="judge against this intent file (YAML) instead")] = None,
+    intent: Annotated[
+        str | None, typer.Option(metavar="FILE[::NAME]", help="judge against this intent file (YAML) instead")
+    ] = None,
     partners: Annotated[
         list[str] | None,
         typer.Option("--with", metavar="NAME=TRACE", help="another run, for checks that compare runs; may be repeated"),
@@ -58,22 +60,11 @@ def _partners_of(pairs: Sequence[str]) -> dict[str, Path]:
     return partners
 
 
-def _intent_of(header: dict[str, Any], trace: Path, file: Path | None) -> Intent:
+def _intent_of(header: dict[str, Any], trace: Path, given: str | None) -> Intent:
     """The intent in a file, or the one that the trace was recorded with."""
-    from pydantic import ValidationError
+    from harness.cli.intents import intent_at, intent_from
 
-    from harness.intent import Intent
-    from harness.recipe.suite import refusal_of
-    from harness.recipe.yaml_file import read_yaml
-
-    where = str(file or trace / "header.json")
-    value = read_yaml(file, "intent") if file else header.get("intent")
-    if not isinstance(value, dict):
-        raise Refused("there is no intent", where=where, do="give one with --intent FILE")
-    try:
-        return Intent.model_validate(value)
-    except ValidationError as error:
-        raise refusal_of(error, where) from None
+    return intent_at(given) if given else intent_from(header.get("intent"), str(trace / "header.json"))
 
 
 def report(
