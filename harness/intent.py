@@ -121,11 +121,11 @@ class Mechanisms(Frozen):
 class Optimization(Frozen):
     """How parameters are meant to be moved. The rate rises linearly over the warm-up steps, each of which is below
     the full rate and above zero; from the first step after them it is constant, or falls to zero at the end, in a line
-    or as half a cosine. Biases and norms have no weight decay."""
+    or as half a cosine, or as half a cosine to a tenth. Biases and norms have no weight decay."""
 
     learning_rate: PositiveFloat
     component_rates: dict[Component, PositiveFloat] = Field(default_factory=dict)
-    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    schedule: Literal["constant", "linear", "cosine", "cosine-to-tenth"] = "constant"
     warmup_steps: NonNegativeInt = 0
     weight_decay: float = 0.0
 

@@ -54,6 +54,7 @@ class Moment:
     model: Any = None
     optimizer: Any = None
     schedule: Any = None
+    precision: str = "fp32"
     base: Path | None = None
 
 

@@ -71,6 +71,8 @@ def expected_rate(asked: Optimization, component: str, effective: int, steps: in
         return full * max(0, remaining) / after_warmup
     if asked.schedule == "cosine":
         return full * (1 - math.cos(math.pi * min(after_warmup, max(0, remaining)) / after_warmup)) / 2
+    if asked.schedule == "cosine-to-tenth":
+        return full * (0.55 - 0.45 * math.cos(math.pi * min(after_warmup, max(0, remaining)) / after_warmup))
     return full
 
 

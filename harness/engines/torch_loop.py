@@ -53,7 +53,7 @@ class Loop:
         self.loss_of = loss_of
         self.recipe = recipe
         self.seams = seams
-        self.moment = Moment(model=model)
+        self.moment = Moment(model=model, precision=recipe.precision)
         groups = parameter_groups(model, recipe.optimizer, component_of)
         groups = seams.alter(Seam.OPTIMIZER_GROUPS, groups, self.moment)
         self.optimizer = torch.optim.AdamW(groups, betas=recipe.optimizer.betas, eps=recipe.optimizer.eps)

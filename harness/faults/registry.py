@@ -32,6 +32,7 @@ MODULES = (
     "saved_files",
     "saved_tensors",
     "adapter_files",
+    "minimind",
     "own_adapters",
     "native_files",
     "directories",

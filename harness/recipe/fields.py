@@ -173,7 +173,7 @@ class Optimizer(Frozen):
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     betas: tuple[Fraction, Fraction] = (0.9, 0.999)
     eps: PositiveFloat = Field(default=1e-8, description="AdamW's; below 6e-8 it is zero in pure fp16")
-    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    schedule: Literal["constant", "linear", "cosine", "cosine-to-tenth"] = "constant"
     warmup_steps: Annotated[int, Field(ge=0)] = 0
     clip_norm: PositiveFloat | None = 1.0
     accumulation: PositiveInt = 1

@@ -21,6 +21,7 @@ HALF_OF_ROOT_2 = 2**0.5 / 2
         ("linear", 1, [1 / 2, 1, 2 / 3, 1 / 3]),
         ("cosine", 0, [1, (1 + HALF_OF_ROOT_2) / 2, 1 / 2, (1 - HALF_OF_ROOT_2) / 2]),
         ("cosine", 2, [1 / 3, 2 / 3, 1, 1 / 2]),
+        ("cosine-to-tenth", 0, [1, 0.55 + 0.45 * HALF_OF_ROOT_2, 0.55, 0.55 - 0.45 * HALF_OF_ROOT_2]),
     ],
 )
 def test_the_rate_of_each_step_is_as_the_schedule_says(schedule: str, warmup: int, factors: list[float]) -> None:
@@ -32,7 +33,7 @@ def test_the_rate_of_each_step_is_as_the_schedule_says(schedule: str, warmup: in
     assert [engine(step) for step in range(4)] == pytest.approx(factors, rel=1e-12)
 
 
-@pytest.mark.parametrize("schedule", ["constant", "linear", "cosine"])
+@pytest.mark.parametrize("schedule", ["constant", "linear", "cosine", "cosine-to-tenth"])
 @pytest.mark.parametrize(("steps", "warmup"), [(steps, warmup) for steps in (1, 2, 4) for warmup in range(steps)])
 def test_the_rate_is_the_engines_own_to_the_end_and_beyond(schedule: str, warmup: int, steps: int) -> None:
     asked = {"learning_rate": 0.5, "schedule": schedule, "warmup_steps": warmup}
