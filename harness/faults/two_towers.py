@@ -125,6 +125,20 @@ def class_chosen_by_the_directory_s_name(directory: Path, moment: Moment) -> Non
     _edit(directory / "config.json", name_llama)
 
 
+@fault(
+    Seam.AFTER_SAVE,
+    caught_by="saved_directory_loads",
+    finding="KeysLost",
+    size="one call",
+    applies=lambda recipe: _has_two_towers(recipe) and saves_whole(recipe),
+)
+def towers_and_blocks_left_for_later(directory: Path, moment: Moment) -> None:
+    """The saved code leaves towers and blocks for a loader to make, and what is saved of them is "not used"."""
+    file = directory / "modeling_mini_gemini.py"
+    code = file.read_text(encoding="utf-8")
+    file.write_text(code.replace("        self._add_vision(config)\n", ""), encoding="utf-8")
+
+
 def _edit(file: Path, change: Callable[[dict[str, Any]], None]) -> None:
     settings = json.loads(file.read_text(encoding="utf-8"))
     change(settings)
