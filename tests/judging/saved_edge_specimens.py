@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save_file
 
+from harness.checkpoint.files import PROJECTOR
 from tests.judging.adapter_specimens import filed
 from tests.judging.precision_specimens import all_give, asks, gives, goes_by
 from tests.judging.rank_specimens import adalora
@@ -60,6 +61,20 @@ def in_both_components(e: Evidence) -> None:
     e.probe("adapter_disabled")["effect"].update(image=0.0)
 
 
+def projector(*alterations: Alteration) -> Alteration:
+    """Of a run that saves a projector's file, which is for the tower's norm too."""
+
+    def alter(e: Evidence) -> None:
+        e.saves("partial")
+        e.intent["save"].update(what="projector", holds=["vision\\.norm"])
+        last = e.one("final")["fingerprint"][e.index(VISION)]
+        e.saved["tensors"][VISION] = {"file": "a", "dtype": "F32", "shape": [2, 2], "fingerprint": last}
+        for alteration in alterations:
+            alteration(e)
+
+    return alter
+
+
 def labelled(e: Evidence) -> None:
     """The adapter has a name of its own."""
     record = e.one("parameters")
@@ -106,6 +121,7 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
             [event.pop("dtypes") for run in e.partners.values() for event in run if event["kind"] == "forward"])),
     ],
     "pictures_in_order": [
+        ("PicturesDiffer", "fewer of them than samples", lambda e: e.events.remove(e.one("forward", LAST))),
         ("PicturesDiffer", "more of them than samples", lambda e: e.events.insert(
             e.events.index(e.one("forward", LAST)), dict(e.one("forward", LAST)))),
         ("PicturesDiffer", "at two micro-batches", lambda e: [
@@ -133,11 +149,14 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
             processor_gone(e, "processor.json"), e.stream.pop(0))),
     ],
     "saved_directory_complete": [
+        ("FileMissing", "what trained beside the adapter", lambda e: (
+            e.intent["save"].update(beside_adapter="non_lora_trainables.bin"))),
         ("FileMissing", "what no base has", lambda e: e.saved["roles"].pop("adapter weights")),
         ("DirectoryNotListed", "for a reason", lambda e: (
             e.reloaded.update(inventory_error="OSError: m"), e.stream.pop(0))),
     ],
     "saved_tensors_as_trained": [
+        ("TensorNotSaved", "what a projector's file is for", projector(lambda e: e.saved["tensors"].pop(VISION))),
         ("TensorUnasked", "a buffer of another model", whole(
             lambda e: e.saved["tensors"].update({"stray": {**tensor(e, FC)}}),
             lambda e: e.events.append({**e.one("buffers"), "model": "n", "path": ["stray"]}))),
@@ -184,6 +203,8 @@ SILENT: dict[str, list[tuple[str, Alteration]]] = {
     "saved_directory_loads": [
         ("what was not trained of a partial save", trained(
             lambda e: e.reloaded.update(missing=["vision.norm.weight"]))),
+        ("what was not trained, beside a projector's file", projector(
+            lambda e: e.reloaded.update(missing=["vision.layers.0.q_proj.weight"]))),
         ("nothing is said of an adapter", lambda e: e.reloaded.pop("adapter_warnings")),
     ],
     "reloaded_parameters_equal": [
@@ -196,6 +217,9 @@ SILENT: dict[str, list[tuple[str, Alteration]]] = {
             e.intent["save"].update(tokenizer=False),
             [e.saved["roles"].pop(role) for role in ("tokenizer", "chat template")])),
     ],
+    "nothing_pickled": [
+        ("a projector's file", projector(lambda e: e.saved["files"].update({PROJECTOR: {"pickled": True}}))),
+    ],
     "adapter_file_holds_adapter_only": [
         ("an adapter of another name", filed(labelled)),
         ("two adapters", filed(lambda e: e.one("model")["adapters"][Q0]["r"].update(other=4))),
@@ -205,6 +229,11 @@ SILENT: dict[str, list[tuple[str, Alteration]]] = {
             e, f"{Q0}.lora_A.weight", f"{Q0}.lora_A"))),
     ],
     "saved_tensors_as_trained": [
+        ("a projector's file of what trains and what it is for", projector()),
+        ("a frozen table that has grown", whole(
+            lambda e: e.intent.update(resized=["vision\\.norm"]),
+            lambda e: e.put("final", "fingerprint", VISION, "grown"),
+            lambda e: tensor(e, VISION).update(fingerprint="grown"))),
         ("the second name of a shared tensor", whole(tied, lambda e: e.saved["tensors"].pop(FC))),
     ],
     "ties_kept": [
