@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import nox
@@ -71,6 +72,20 @@ def bench(session: nox.Session) -> None:
     """Measure what the project promises, write benchmarks/results.json, and fail where a bound is missed."""
     _install(session, "train,dev")
     session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session
+def mutation(session: nox.Session) -> None:
+    """Change the judging side in thousands of small ways, see which of them no test notices, write docs/mutation.md.
+
+    Takes a quarter of an hour. Arguments name mutants to try again, by pattern: `harness.checks.saved*`.
+    """
+    _install(session, "train,dev")
+    session.install("-c", CONSTRAINTS, "mutmut")
+    if not session.posargs:
+        shutil.rmtree(HERE / "mutants", ignore_errors=True)
+    session.run("python", "-m", "tests.mutation", "run", "--max-children", _workers(), *session.posargs)
+    session.run("python", "docs/mutation.py")
 
 
 @nox.session

@@ -106,7 +106,7 @@ def saved_directory_loads(intent: Intent, trace: Trace) -> Iterator[Finding]:
 def reloaded_parameters_equal(intent: Intent, trace: Trace) -> Iterator[Finding]:
     reloaded = _reloaded(trace)
     naming = trace.naming
-    back = {naming.canonical(path): value for path, value in reloaded["fingerprints"].items() if _in_use(path)}
+    back = {naming.canonical(path): value for path, value in reloaded["fingerprints"].items()}
     ours = {p.key: p for p in trace.parameters if p.role != "original"}
     last = {p.index: p.last for p in ours.values()} | as_saved(intent, trace) | come_back(intent, trace)
     differing = [
@@ -227,11 +227,6 @@ def _mistaken(intent: Intent, warning: str) -> bool:
     """Since peft #3588, rank patterns are held against LoRA's rule: AdaLoRA's, keyed by parameter, are said to
     be ignored, and are followed all the same. Whether they were is seen parameter by parameter."""
     return intent.adapter is not None and intent.adapter.method == "adalora" and "rank_pattern" in warning
-
-
-def _in_use(path: str) -> bool:
-    """Whether a loaded parameter is one that computes: not the original of a module whose copy was trained."""
-    return ".original_module." not in path
 
 
 def _equal_outputs(intent: Intent, trace: Trace, batch: str) -> Iterator[Finding]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from harness.checks.data_needs import LabelRows
@@ -63,7 +63,7 @@ def labels_say_the_answers(intent: Intent, trace: Trace) -> Iterator[Finding]:
     for kind in dict.fromkeys(type(finding) for finding in found):
         first, *others = [finding for finding in found if type(finding) is kind]
         more = f", and so in {count(len(others), 'more row')}" if others else ""
-        yield kind(first.expected, first.seen + more, first.where, first.cause, first.do)
+        yield replace(first, seen=first.seen + more)
 
 
 def _of_text(data: dict[str, Any]) -> Iterator[Finding]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from tests.judging.data_specimens import labels, text
 from tests.judging.steps_specimens import RATE, norms, rates, repeated, short_last_group, steps
 
 Evidence = Any
@@ -93,6 +94,9 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
             {"kind": "failure", "stage": "save", "error": "E", "message": "m", "do": "free some space"})),
     ],
     "run.mechanism_active": [
+        ("MechanismIdle", "a group of two where the data end", lambda e: e.intent["mechanisms"].update(epoch=3)),
+        ("MechanismIdle", "a micro-batch too few at two steps", lambda e: [
+            e.events.remove(e.one("backward", at)) for at in (5, 3)]),
         ("MechanismIdle", "an adapter, and no model that is known", lambda e: e.drop("model")),
     ],
     "accumulation_divides": [
@@ -123,6 +127,21 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
             e.put("parameters", "dtype", B0, "bfloat16"), e.put("parameters", "rms", B0, 1024.0))),
         ("DidNotMove", "in a precision whose last place is not known", lambda e: (
             e.stays(CONNECTOR), e.put("parameters", "dtype", CONNECTOR, "float8_e4m3fn"))),
+    ],
+    "updates_not_lost_to_rounding": [
+        ("UpdateLostToRounding", "and a last step of rate zero", lambda e: (
+            e.stays(CONNECTOR), rates(e, RATE, RATE, 0.0))),
+        ("UpdateLostToRounding", "in a second group that never moved it", lambda e: (
+            e.stays(CONNECTOR),
+            e.one("optimizer")["groups"].append({"parameters": [["m", e.index(CONNECTOR)]], "lr": RATE}))),
+    ],
+    "labels_say_the_answers": [
+        ("LearnedTextDiffers", "of two samples more", lambda e: [
+            text(e, "decoded", "first", "other", at=at) for at in (1, 2, 3)]),
+        ("LearnedTextDiffers", "of one sample more", lambda e: [
+            text(e, "decoded", "first", "other", at=at) for at in (1, 2)]),
+        ("ExtraLabels", "in one row more", lambda e: [labels(e, [3, 7], [9, 10], row=row) for row in (0, 1)]),
+        ("ExtraLabels", "in two rows more", lambda e: [labels(e, [3, 7], [9, 10], at=at) for at in (1, 2, 3)]),
     ],
     "losses_finite": [
         ("LossNotFinite", "two", lambda e: [one.update(loss=NAN) for one in e.all("forward")[-2:]]),
@@ -177,6 +196,7 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
 SILENT: dict[str, list[tuple[str, Alteration]]] = {
     "run.completed": [("nobody says how the process ended", lambda e: e.outcome.clear())],
     "run.mechanism_active": [
+        ("one micro-batch where the data end", short_last_group),
         ("nothing saved, in one file", lambda e: (
             e.intent["save"].update(what="nothing"), e.saved["tensors"].pop("extra.b"))),
         ("a directory that was not listed", lambda e: e.stream.pop(0)),
@@ -210,7 +230,14 @@ SILENT: dict[str, list[tuple[str, Alteration]]] = {
             e.stays(CONNECTOR), e.put("parameters", "dtype", CONNECTOR, "bfloat16"),
             e.put("parameters", "rms", CONNECTOR, 4.0))),
     ],
+    "labels_say_the_answers": [
+        ("a row more, of a sample that nobody announced", lambda e: (
+            e.one("forward")["samples"].append("of nobody"),
+            e.one("forward")["learned"]["fingerprint"].append("labels"),
+            e.one("forward")["learned"]["stretches"].append([[1, 9]]))),
+    ],
     "updates_not_lost_to_rounding": [
+        ("held, and never moved by any group", lambda e: (e.stays(CONNECTOR), group_of(e, CONNECTOR))),
         ("without any gradient, which is another check's word", lambda e: (
             e.stays(CONNECTOR), no_gradient(e, CONNECTOR))),
     ],

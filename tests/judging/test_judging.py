@@ -225,6 +225,16 @@ BLOCKED: list[tuple[str, str, Callable[[Evidence], object]]] = [
         lambda e: e.intent["adapter"].update(method="adalora", rank_budget=1),
     ),
     (
+        "no model met an optimizer",
+        "parts_meet_the_model",
+        lambda e: (e.intent.update(parts=["projector"]), e.drop("parameters")),
+    ),
+    (
+        "no file was laid over the model",
+        "parts_meet_the_model",
+        lambda e: e.intent.update(parts=["projector"]),
+    ),
+    (
         "the adapter that is continued was not listed",
         "adapter_continues_as_saved",
         lambda e: e.intent["adapter"].update(continued=True),
