@@ -191,7 +191,8 @@ def one_layer_in_fp32(model: Any, moment: Moment) -> None:
 )
 def one_norm_in_bf16(model: Any, moment: Moment) -> None:
     """What one norm gives is rounded to bf16."""
-    norm = next(module for module in model.modules() if "Norm" in type(module).__name__)
+    norms = ((path, module) for path, module in model.named_modules() if "Norm" in type(module).__name__)
+    norm = next(module for path, module in norms if not path.endswith(("q_norm", "k_norm")))  # those are given 16 bits
     norm.register_forward_hook(lambda _module, _inputs, output: output.bfloat16())
 
 

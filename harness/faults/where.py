@@ -32,7 +32,7 @@ def tunes_something(recipe: Recipe) -> bool:
 def tunes_tower_and_more(recipe: Recipe) -> bool:
     """Whether the whole vision tower trains, and something else beside it, without an adapter."""
     whole = {tune.component for tune in recipe.tune if not (tune.last or tune.named)}
-    return not recipe.peft and "vision" in whole and len(whole) > 1
+    return not recipe.peft and "vision" in whole and len(whole) > 1 and has_tower(recipe)
 
 
 def has_tower(recipe: Recipe) -> bool:
