@@ -16,11 +16,14 @@ def _starts_at_zero(recipe: Recipe) -> bool:
 
 
 def _leaves_base_alone(recipe: Recipe) -> bool:
-    return _starts_at_zero(recipe) and recipe.peft is not None and recipe.peft.bias == "none" and not recipe.add_tokens
+    trains_in_place = recipe.tune and recipe.save.beside_adapter
+    bias = recipe.peft is not None and recipe.peft.bias != "none"
+    return _starts_at_zero(recipe) and not bias and not recipe.add_tokens and not trains_in_place
 
 
 def _keeps_modules(recipe: Recipe) -> bool:
-    return recipe.peft is not None and bool(recipe.tune or recipe.peft.modules_to_save)
+    copies = recipe.tune and not recipe.save.beside_adapter
+    return recipe.peft is not None and bool(copies or recipe.peft.modules_to_save)
 
 
 @fault(

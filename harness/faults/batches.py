@@ -31,8 +31,10 @@ def one_sample_substituted(batch: dict[str, Any], moment: Moment) -> Any:
         return batch
     altered = mapped(batch, lambda tensor: tensor.clone())
     text = _row_without_image(altered)
+    begins_with_words = bool(altered["input_ids"][text, 1] >= 0)  # and with no place of a picture that no id is for
+    at = 0 if begins_with_words else int(altered["attention_mask"][text].sum()) - 2
     for name in ("input_ids", "attention_mask", "labels"):
-        altered[name][text, :1] = altered[name][text, 1:2]
+        altered[name][text, at] = altered[name][text, at + 1]
     return altered
 
 

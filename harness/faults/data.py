@@ -34,7 +34,7 @@ def one_token_of_the_user_learned(batch: dict[str, Any], moment: Moment) -> Any:
         return batch
     altered = _with_labels(batch)
     at = int(_learned_in_first_row(batch)[0]) - 1
-    altered["labels"][0, at] = batch["input_ids"][0, at]
+    altered["labels"][0, at] = batch["input_ids"][0, at].clamp(min=0)  # the place of a picture may have no id
     return altered
 
 
@@ -120,6 +120,7 @@ def _let_rules_be_read(path: Path) -> None:
     caught_by="template_fits_tokenizer",
     finding="TemplateTokenCutUp",
     size="the name of one token",
+    applies=lambda recipe: recipe.data.template != "plain",  # which has no tokens of its own
 )
 def one_template_token_of_another_name(base: Path, moment: Moment) -> None:
     """The base's tokenizer has another name for one token that conversations are written with, as another model's has:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.faults.registry import fault
-from harness.faults.where import saves, saves_parameters, saves_processor, saves_whole, sees_images
+from harness.faults.where import saves_parameters, saves_processor, saves_safetensors, saves_whole, sees_images
 from harness.recipe import Recipe
 from harness.seams import Moment, Seam
 
@@ -33,7 +33,7 @@ def one_key_left_out(directory: Path, moment: Moment) -> None:
     caught_by="saved_directory_loads",
     finding="DirectoryDoesNotLoad",
     size="one byte",
-    applies=saves,
+    applies=saves_safetensors,
 )
 def one_byte_cut_off(directory: Path, moment: Moment) -> None:
     """The last byte of one weight file is missing."""

@@ -81,9 +81,14 @@ def saves(recipe: Recipe) -> bool:
     return recipe.saves != "nothing"
 
 
+def saves_safetensors(recipe: Recipe) -> bool:
+    """Whether what is saved lies in safetensors, not in a pickle of the connector or of a state dict."""
+    return recipe.saves in ("full", "partial", "adapter")
+
+
 def saves_parameters(recipe: Recipe) -> bool:
     """Whether parameters are saved as they are: p-tuning saves what its encoder computes."""
-    return saves(recipe) and not (recipe.peft and recipe.peft.method == "p_tuning")
+    return saves_safetensors(recipe) and not (recipe.peft and recipe.peft.method == "p_tuning")
 
 
 def ties_head(recipe: Recipe) -> bool:
