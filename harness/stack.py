@@ -91,6 +91,38 @@ def pil_image_processor(name: str) -> Any:
     return getattr(transformers, f"{name}Pil", None) or getattr(transformers, name)
 
 
+def processor_of_pictures(name: str, image_processor: Any, tokenizer: Any, chat_template: str | None = None) -> Any:
+    """A processor that takes videos too, for pictures alone: its part for videos needs torchvision, and only says here
+    what the processor asks it about slices. Without torchvision the library knows no class that it could be of."""
+    import transformers
+    from transformers.video_processing_utils import BaseVideoProcessor
+
+    kind = getattr(transformers, name)
+
+    def checked(self: Any, part: str, argument: Any) -> Any:
+        return (
+            type(argument) if part == "video_processor" else kind.check_argument_for_proper_class(self, part, argument)
+        )
+
+    alone = type(name, (kind,), {"check_argument_for_proper_class": checked, "__module__": kind.__module__})
+    videos = BaseVideoProcessor(slice_mode=image_processor.slice_mode, downsample_mode=image_processor.downsample_mode)
+    return alone(image_processor, videos, tokenizer, chat_template=chat_template)
+
+
+def pictures_alone(directory: Path) -> Any:
+    """The processor of a directory; where torchvision is missing, without its part for videos."""
+    import json
+
+    from transformers import AutoImageProcessor, AutoProcessor, AutoTokenizer
+
+    if has("torchvision"):
+        return AutoProcessor.from_pretrained(directory)
+    name = json.loads((Path(directory) / "processor_config.json").read_text(encoding="utf-8"))["processor_class"]
+    tokenizer = AutoTokenizer.from_pretrained(directory)
+    images = AutoImageProcessor.from_pretrained(directory)
+    return processor_of_pictures(name, images, tokenizer, tokenizer.chat_template)
+
+
 def grad_scaler(device: str, **options: Any) -> Any:
     """A gradient scaler for a device type; torch.amp.GradScaler came with torch 2.3."""
     import torch

@@ -38,6 +38,8 @@ SHIPPED = {
     "minicpm-llama3-v-2.5": "harness.families.minicpm:MINICPM_LLAMA3_V_2_5",
     "minicpm-v-2": "harness.families.minicpm.v20:MINICPM_V_2",
     "minicpm-v-2.6": "harness.families.minicpm.v26:MINICPM_V_2_6",
+    "minicpm-v-4.6": "harness.families.minicpm.v4:MINICPM_V_4_6",
+    "minicpm-v-4.7": "harness.families.minicpm.v4:MINICPM_V_4_7",
     **{
         f"mini-gemini-{member.lower()}{end}": f"{_MINI_GEMINI}_{member}{end.upper().replace('-', '_')}"
         for member in ("2B", "7B", "8B", "13B", "8X7B", "34B")

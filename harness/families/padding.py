@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 # What stands in padding, by name; a processor's pad token stands in the ids.
-FILLED = {"attention_mask": 0, "position_ids": 0}
+FILLED = {"attention_mask": 0, "position_ids": 0, "mm_token_type_ids": 0}
 
 
 def padded(batch: dict[str, Any], side: str, count: int, pad_token: int) -> dict[str, Any]:

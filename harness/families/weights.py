@@ -19,12 +19,12 @@ BASE_SHARDS = 4
 _UNIT = 2.0**-53
 
 
-def filled(key: str, shape: Iterable[int], scale: float = 1.0) -> torch.Tensor:
+def filled(key: str, shape: Iterable[int], centre: float | None = None) -> torch.Tensor:
     """The float32 tensor of a canonical key.
 
-    Matrices are uniform with the variance of a variance-preserving initialisation (1 / fan-in), scales (vectors named
-    weight or gamma) lie around `scale`, biases around zero. The bits come from splitmix64 of the element's index,
-    seeded by the key.
+    Matrices are uniform with the variance of a variance-preserving initialisation (1 / fan-in); vectors lie around
+    `centre`, without one scales (named weight or gamma) around one and biases around zero. The bits come from
+    splitmix64 of the element's index, seeded by the key.
     """
     import torch
 
@@ -39,10 +39,9 @@ def filled(key: str, shape: Iterable[int], scale: float = 1.0) -> torch.Tensor:
     uniform = ((bits >> 11) & ((1 << 53) - 1)).to(torch.float64) * (2 * _UNIT) - 1
     if len(shape) >= 2:
         values = uniform * (3.0 / (count // shape[0])) ** 0.5
-    elif key.endswith(("weight", "gamma")):
-        values = scale + 0.05 * uniform
     else:
-        values = 0.05 * uniform
+        around = centre if centre is not None else float(key.endswith(("weight", "gamma")))
+        values = around + 0.05 * uniform
     tensor: torch.Tensor = values.to(torch.float32).reshape(shape)
     return tensor
 
@@ -55,7 +54,7 @@ def write_sharded(
 ) -> None:
     """Write filled tensors under their canonical keys into safetensors shards with an index, as published ones are.
 
-    `scales` names keys of scales that lie around another number than one: there are norms that add one themselves.
+    `scales` names vectors that lie around another number than usual: there are norms that add one themselves.
     """
     from harness.trace.atomic import write_atomically
     from harness.trace.writer import write_safetensors
@@ -64,7 +63,7 @@ def write_sharded(
     sizes = [0] * shards
     for key, shape in sorted(shapes.items()):
         smallest = sizes.index(min(sizes))
-        groups[smallest][key] = filled(key, shape, (scales or {}).get(key, 1.0))
+        groups[smallest][key] = filled(key, shape, (scales or {}).get(key))
         sizes[smallest] += groups[smallest][key].numel()
     weight_map = {}
     for number, tensors in enumerate(groups, start=1):

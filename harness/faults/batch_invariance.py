@@ -15,13 +15,19 @@ SHARE = 1e-2
 
 
 def _is_given_a_mask(recipe: Recipe) -> bool:
-    """MiniCPM-V gives its language model no attention mask to begin with."""
+    """MiniCPM-V gave its language model no attention mask to begin with, until the library had it."""
     return not is_minicpm(recipe)
 
 
 def _cuts_pictures(recipe: Recipe) -> bool:
-    """Whether pictures of many sizes share a batch, their patches padded to the longest."""
+    """Whether code files write the places of a picture's features, so many for each of its parts."""
     return is_minicpm(recipe) and sees_images(recipe)
+
+
+def _masks_patches(recipe: Recipe) -> bool:
+    """Whether the tower is told by a mask which patches only fill a batch: 2.0 looks at pictures one by one, and 2.6 is
+    told their sizes."""
+    return recipe.family == "minicpm-llama3-v-2.5" and sees_images(recipe)
 
 
 def _language_model(model: Any) -> Any:
@@ -78,7 +84,7 @@ def one_layer_sees_the_batch(model: Any, moment: Moment) -> None:
     caught_by="batch_composition_harmless",
     finding="CompanyMatters",
     size="one argument",
-    applies=_cuts_pictures,
+    applies=_masks_patches,
 )
 def padding_of_patches_seen(model: Any, moment: Moment) -> None:
     """The tower takes the patches that pad a picture to the longest of its batch for patches of the picture."""

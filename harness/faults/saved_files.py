@@ -62,7 +62,7 @@ def one_saved_element_differs(directory: Path, moment: Moment) -> None:
 )
 def one_saved_vision_element_differs(directory: Path, moment: Moment) -> None:
     """One element of the saved patch embedding is another number."""
-    _change_tensor(directory, "patch_embedding")
+    _change_tensor(directory, "patch_embed")
 
 
 @fault(

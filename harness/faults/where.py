@@ -63,7 +63,8 @@ def saves_processor(recipe: Recipe) -> bool:
 
 
 def is_minicpm(recipe: Recipe) -> bool:
-    return recipe.family.startswith("minicpm")
+    """Whether it is a MiniCPM-V that comes as code files: the library's own is fed as others are."""
+    return recipe.family.startswith("minicpm") and ships_code(recipe)
 
 
 def ships_code(recipe: Recipe) -> bool:

@@ -13,6 +13,7 @@ from torch import nn
 
 from harness.probes.passes import Arrays, Feeding, Probed, logits_of, probe, trained_logits
 from harness.trace.naming import unwrapped
+from harness.trace.nested import tensors_in
 
 
 @probe
@@ -93,7 +94,9 @@ def _overheard(model: nn.Module, fed: Feeding) -> Iterator[tuple[list[torch.Tens
         given.append(kwargs["inputs_embeds"].clone())
 
     hooks = [
-        model.get_submodule(_path(model, fed.connector)).register_forward_hook(lambda _m, _args, out: made.append(out)),
+        model.get_submodule(_path(model, fed.connector)).register_forward_hook(
+            lambda _m, _args, out: made.extend(tensors_in(out))
+        ),
         model.get_submodule(_path(model, fed.layers).rpartition(".")[0]).register_forward_pre_hook(
             hear, with_kwargs=True
         ),
