@@ -39,6 +39,7 @@ class Reason(str, Enum):
     ADAPTER_CONTINUED = "the adapter begins as an earlier run has saved it"
     ADAPTER_NEW = "the adapter is a new one, and continues none"
     NOTHING_LAID_OVER = "training starts from one directory, and nothing is laid over it"
+    NO_CONFIGURATION_SAVED = "the recipe saves no configuration: the base's is the one in force"
     NO_OWN_TOWER = "no tower is made anew from a directory of its own"
     NOTHING_KEPT = "the recipe trains no module beside its adapter"
     NO_ADAPTER_SAVED = "the recipe does not save its adapter by itself"

@@ -25,6 +25,7 @@ MODULES = (
     "loading",
     "loads",
     "towers",
+    "settings",
     "trainable_set",
     "frozen",
     "movement",

@@ -38,6 +38,7 @@ MODULES = (
     "directories",
     "parts",
     "towers",
+    "settings",
     "processes",
     "mechanisms",
 )

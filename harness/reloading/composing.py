@@ -96,7 +96,7 @@ def _from_pretrained(directory: Path, request: Request, record: dict[str, Any]) 
 
 def _make_towers_anew(model: Any, request: Request, record: dict[str, Any]) -> None:
     """What a loader does after from_pretrained with the towers that the configuration names directories for."""
-    if request.towers and hasattr(model, "config"):
+    if request.towers:  # of families whose models have the libraries' own configuration
         beside = entries(Path(request.directory) / CONFIG)  # of a save that is laid over its base, the save's own
         settings = {**model.config.to_dict(), **beside, **request.settings}
         record["towers"] = use_own_towers(model, [Tower(**tower) for tower in request.towers], settings)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from harness.checkpoint.json_files import CONFIG, entries
 from harness.own_code import named
 from harness.reloading.attempt import attempt
 from harness.reloading.composing import load_model
@@ -28,6 +30,7 @@ def look_at(request: Request, record: dict[str, Any], stream: StreamWriter) -> N
         stack.aligned(model).requires_grad_(False)  # as in probes: torch chooses among products of matrices by it
         record["fingerprints"] = {path: as_hex(fingerprint(p)) for path, p in model.named_parameters()}
         record["ties"] = _ties(model)
+        record["settings"] = _settings(model, request)
         attempt(record, "outputs", lambda: _outputs(model, request, record, stream))
         attempt(record, "vocabulary", lambda: _vocabulary(model, tokenizer, record))
     if request.processor:
@@ -57,6 +60,21 @@ def _ties(model: Any) -> dict[str, list[str]]:
             ties.setdefault(first[id(parameter)], []).append(path)
         first.setdefault(id(parameter), path)
     return ties
+
+
+def _settings(model: Any, request: Request) -> dict[str, Any]:
+    """Each entry of the configuration in force by its dotted name: what lies beside a part of a model goes first."""
+    to_dict = getattr(getattr(model, "config", None), "to_dict", dict)
+    own: dict[str, Any] = to_dict()
+    return dict(sorted(_flat({**own, **entries(Path(request.directory) / CONFIG)})))
+
+
+def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict) and value:
+        for key, item in value.items():
+            yield from _flat(item, f"{name}.{key}".lstrip("."))
+    else:
+        yield name, value if isinstance(value, (str, int, float, bool, list, type(None))) else str(value)
 
 
 def _outputs(model: Any, request: Request, record: dict[str, Any], stream: StreamWriter) -> None:

@@ -56,6 +56,7 @@ NOT_APPLICABLE: list[tuple[Reason, str, Callable[[dict[str, Any]], object]]] = [
     (Reason.ADAPTER_NEW, "adapter_continues_as_saved", lambda i: None),
     (Reason.NO_ADAPTER, "adapter_continues_as_saved", lambda i: i.update(adapter=None)),
     (Reason.NOTHING_LAID_OVER, "parts_meet_the_model", lambda i: i.update(parts=[])),
+    (Reason.NO_CONFIGURATION_SAVED, "settings_kept", lambda i: None),
     (Reason.NO_OWN_TOWER, "unused_weights_expected", lambda i: i.update(own_towers=[])),
     (Reason.TRAINED_IN_PLACE, "kept_modules", lambda i: i["save"].update(beside_adapter="f.bin")),
     (Reason.TRAINED_IN_PLACE, "adapter_disabled_is_base", lambda i: i["save"].update(beside_adapter="f.bin")),

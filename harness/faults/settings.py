@@ -1,0 +1,30 @@
+"""Faults in the settings that a run goes on with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.faults.registry import fault
+from harness.faults.where import saves_whole
+from harness.seams import Moment, Seam
+
+OTHERS = {
+    "vision_feature_layer": -1,
+    "mm_vision_select_layer": -1,
+    "initializer_range": 0.5,
+    "max_position_embeddings": 4095,
+}
+"""By setting, what it falls back to: the first that a configuration has."""
+
+
+@fault(
+    Seam.AFTER_BUILD,
+    caught_by="settings_kept",
+    finding="SettingChanged",
+    size="one setting",
+    applies=saves_whole,
+)
+def one_setting_falls_back_to_a_default(model: Any, moment: Moment) -> None:
+    """A trainer that is not told of a setting writes its own default over the checkpoint's."""
+    name = next(name for name in OTHERS if hasattr(model.config, name))
+    setattr(model.config, name, OTHERS[name])
