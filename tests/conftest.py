@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+# Code files of model directories are run from here. transformers reads the setting once, and a process that has run
+# code from one place runs none from another.
+_MODULES = tempfile.TemporaryDirectory(prefix="harness-tests-modules-")
+os.environ["HF_MODULES_CACHE"] = _MODULES.name
 os.environ.update(HF_HUB_OFFLINE="1", OMP_NUM_THREADS="1", TOKENIZERS_PARALLELISM="false")
 
 ROOT = Path(__file__).parent.parent

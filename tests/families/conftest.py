@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,17 +34,13 @@ def loaded(llava: Any, base: Path) -> Any:
 
 
 @pytest.fixture(scope="session")
-def minicpm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """The family, whose code files are run from a cache of these tests' own."""
-    from transformers import dynamic_module_utils
-
+def minicpm() -> Any:
+    """The family, whose code comes in its directories."""
     from harness import stack
     from harness.families import family
 
     stack.quiet()
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(dynamic_module_utils, "HF_MODULES_CACHE", str(tmp_path_factory.mktemp("modules")))
-        yield family("minicpm-llama3-v-2.5")
+    return family("minicpm-llama3-v-2.5")
 
 
 @pytest.fixture(scope="session")
@@ -63,17 +58,13 @@ def minicpm_loaded(minicpm: Any, minicpm_base: Path) -> Any:
 
 
 @pytest.fixture(scope="session")
-def mini_gemini(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def mini_gemini(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Mini-Gemini's families and their tiny directories."""
-    from transformers import dynamic_module_utils
-
     from harness import stack
     from tests.families.mini_gemini_bases import MiniGeminis
 
     stack.quiet()
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(dynamic_module_utils, "HF_MODULES_CACHE", str(tmp_path_factory.mktemp("mini_gemini_modules")))
-        yield MiniGeminis(tmp_path_factory.mktemp("mini_gemini"))
+    return MiniGeminis(tmp_path_factory.mktemp("mini_gemini"))
 
 
 @pytest.fixture(scope="session")
@@ -84,17 +75,13 @@ def of_each_kind() -> dict[str, Sample]:
 
 
 @pytest.fixture(scope="session")
-def omnilmm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """The family, whose code files are run from a cache of these tests' own."""
-    from transformers import dynamic_module_utils
-
+def omnilmm() -> Any:
+    """The family, whose code comes in its directories."""
     from harness import stack
     from harness.families import family
 
     stack.quiet()
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(dynamic_module_utils, "HF_MODULES_CACHE", str(tmp_path_factory.mktemp("modules")))
-        yield family("omnilmm-12b")
+    return family("omnilmm-12b")
 
 
 @pytest.fixture(scope="session")

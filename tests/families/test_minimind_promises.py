@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -72,21 +71,8 @@ def test_the_auxiliary_loss_is_promised_where_the_trainer_adds_it(name: str, add
     assert family(name).intent(recipe(name, precision="fp16")).mechanisms.auxiliary_loss == added
 
 
-@pytest.fixture(scope="module")
-def modules(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Code files are run from a cache of these tests' own, one for all families: a process has one alone."""
-    from transformers import dynamic_module_utils
-
-    from harness import stack
-
-    stack.quiet()
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(dynamic_module_utils, "HF_MODULES_CACHE", str(tmp_path_factory.mktemp("modules")))
-        yield
-
-
 @pytest.fixture(scope="module", params=FAMILIES)
-def loaded(request: pytest.FixtureRequest, modules: None, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
     import torch
 
     found = family(request.param)
