@@ -120,12 +120,15 @@ class Mechanisms(Frozen):
 
 class Optimization(Frozen):
     """How parameters are meant to be moved. The rate rises linearly over the warm-up steps, each of which is below
-    the full rate and above zero; from the first step after them it is constant, or falls to zero at the end, in a line
-    or as half a cosine, or as half a cosine to a tenth. Biases and norms have no weight decay."""
+    the full rate and above zero; from the first step after them it is constant, or falls to the floor, a part of the
+    rate, at the end, in a line or as half a cosine. `rate_factors` are for keys with the name in them. Biases and norms
+    have no weight decay."""
 
     learning_rate: PositiveFloat
     component_rates: dict[Component, PositiveFloat] = Field(default_factory=dict)
-    schedule: Literal["constant", "linear", "cosine", "cosine-to-tenth"] = "constant"
+    rate_factors: dict[RegexPart, PositiveFloat] = Field(default_factory=dict)
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    floor: float = Field(default=0.0, ge=0, lt=1)
     warmup_steps: NonNegativeInt = 0
     weight_decay: float = 0.0
 

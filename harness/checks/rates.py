@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -60,19 +61,19 @@ def learning_rates_as_declared(intent: Intent, trace: Trace) -> Iterator[Finding
         )
 
 
-def expected_rate(asked: Optimization, component: str, effective: int, steps: int) -> float:
-    """The rate of a component after so many effective steps, of a run of `steps`."""
+def expected_rate(asked: Optimization, component: str, effective: int, steps: int, key: str = "") -> float:
+    """The rate of a component, or of a key in it, after so many effective steps, of a run of `steps`."""
     full = {str(name): rate for name, rate in asked.component_rates.items()}.get(component, asked.learning_rate)
+    full *= next((factor for name, factor in asked.rate_factors.items() if re.search(name, key)), 1.0)
     if effective < asked.warmup_steps:
         return full * (effective + 1) / (asked.warmup_steps + 1)
     remaining = steps - effective
     after_warmup = max(1, steps - asked.warmup_steps)
     if asked.schedule == "linear":
-        return full * max(0, remaining) / after_warmup
+        return full * (asked.floor + (1 - asked.floor) * max(0, remaining) / after_warmup)
     if asked.schedule == "cosine":
-        return full * (1 - math.cos(math.pi * min(after_warmup, max(0, remaining)) / after_warmup)) / 2
-    if asked.schedule == "cosine-to-tenth":
-        return full * (0.55 - 0.45 * math.cos(math.pi * min(after_warmup, max(0, remaining)) / after_warmup))
+        fallen = (1 - math.cos(math.pi * min(after_warmup, max(0, remaining)) / after_warmup)) / 2
+        return full * (asked.floor + (1 - asked.floor) * fallen)
     return full
 
 
@@ -86,7 +87,7 @@ def _off(asked: Optimization, steps: int, trace: Trace) -> Iterator[_Off]:
             for optimizer, group in places.get(parameter.index, ()):
                 if optimizer != event["optimizer"] or group >= len(event["lr"]):
                     continue
-                expected = expected_rate(asked, parameter.component, done, steps)
+                expected = expected_rate(asked, parameter.component, done, steps, parameter.key)
                 seen = float(event["lr"][group])
                 if not abs(seen - expected) <= NINE_DIGITS * expected:
                     yield _Off(parameter, event["step"], done, expected, seen)
@@ -96,7 +97,7 @@ def _off(asked: Optimization, steps: int, trace: Trace) -> Iterator[_Off]:
 def _cause(asked: Optimization, steps: int, off: _Off) -> str:
     """Whether the rate is that of the step before or after."""
     for shift, cause in ((1, "stepped before the optimizer, or twice"), (-1, "not stepped at the step before")):
-        other = expected_rate(asked, off.parameter.component, off.effective + shift, steps)
+        other = expected_rate(asked, off.parameter.component, off.effective + shift, steps, off.parameter.key)
         if other != off.expected and off.effective + shift >= 0 and abs(off.seen - other) <= NINE_DIGITS * other:
             return f"the schedule was {cause}"
     return "another rate was given to the optimizer's group, or the schedule works on other steps"

@@ -164,6 +164,8 @@ def _optimization(recipe: Recipe) -> Optimization:
     return Optimization(
         learning_rate=asked.learning_rate,
         component_rates=asked.component_rates,
+        rate_factors=asked.rate_factors,
+        floor=asked.floor,
         schedule=asked.schedule,
         warmup_steps=asked.warmup_steps,
         weight_decay=asked.weight_decay,

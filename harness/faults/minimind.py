@@ -24,7 +24,7 @@ def _goes_by_rule(recipe: Recipe) -> bool:
 
 
 def _falls_to_a_tenth(recipe: Recipe) -> bool:
-    return recipe.optimizer.schedule == "cosine-to-tenth"
+    return recipe.optimizer.schedule == "cosine" and recipe.optimizer.floor == 0.1
 
 
 def _sees(recipe: Recipe) -> bool:

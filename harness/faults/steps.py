@@ -227,3 +227,20 @@ def rate_of_zero(groups: Any, moment: Moment) -> None:
     """The learning rate is zero in every group."""
     for group in groups:
         group["lr"] = 0.0
+
+
+def _has_factors(recipe: Recipe) -> bool:
+    return bool(recipe.optimizer.rate_factors)
+
+
+@fault(
+    Seam.OPTIMIZER_GROUPS,
+    caught_by="learning_rates_as_declared",
+    finding="WrongRate",
+    size="one factor",
+    applies=_has_factors,
+)
+def factor_of_a_name_forgotten(groups: Any, moment: Moment) -> None:
+    """What should have several times the rate has the rate of all others."""
+    for group in groups:
+        group["lr"] = min(one["lr"] for one in groups)

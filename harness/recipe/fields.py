@@ -166,14 +166,18 @@ Equivalence = Literal["one-batch", "no-checkpointing", "fp32", "eager"]
 
 
 class Optimizer(Frozen):
-    """AdamW with one rate, rates per component, and a schedule."""
+    """AdamW with one rate, rates per component or factors by name, and a schedule."""
 
     learning_rate: PositiveFloat = 1e-3
     component_rates: dict[Component, PositiveFloat] = Field(default_factory=dict)
+    rate_factors: dict[RegexPart, PositiveFloat] = Field(
+        default_factory=dict, description="parts of names, and how many times the rate their parameters have"
+    )
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     betas: tuple[Fraction, Fraction] = (0.9, 0.999)
     eps: PositiveFloat = Field(default=1e-8, description="AdamW's; below 6e-8 it is zero in pure fp16")
-    schedule: Literal["constant", "linear", "cosine", "cosine-to-tenth"] = "constant"
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    floor: Fraction = Field(default=0.0, description="the part of the rate that the schedule falls to")
     warmup_steps: Annotated[int, Field(ge=0)] = 0
     clip_norm: PositiveFloat | None = 1.0
     accumulation: PositiveInt = 1

@@ -162,6 +162,9 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
         ("WrongRate", "the first step at the full rate", steps(lambda e: rates(e, RATE, RATE / 2, RATE), **WARM)),
         ("WrongRate", "one step early", steps(lambda e: rates(e, RATE / 2, RATE, RATE / 2), **WARM)),
         ("WrongRate", "a component's own", steps(component_rates={"connector": 2 * RATE})),
+        ("WrongRate", "a name's factor", steps(rate_factors={"lora_A": 2.0})),
+        ("WrongRate", "beneath the floor", steps(
+            lambda e: rates(e, RATE, RATE, 2 * RATE / 3), schedule="linear", floor=0.1)),
         ("WrongRate", "no number", steps(lambda e: rates(e, RATE, RATE, math.nan))),
     ],
     "weight_decay_as_declared": [
@@ -211,6 +214,8 @@ SILENT: dict[str, list[tuple[str, Alteration]]] = {
         ("not finite", steps(lambda e: e.put("gradients", "norm", A0, "nan"))),
     ],
     "learning_rates_as_declared": [
+        ("a floor", steps(lambda e: rates(e, RATE, RATE, 0.7 * RATE), schedule="linear", floor=0.1)),
+        ("a factor for another name", steps(rate_factors={"nowhere": 2.0})),
         ("what nine digits hide", steps(lambda e: rates(e, RATE, RATE, RATE * (1 + 0.99 * RATE_ALLOWED)))),
         ("warm-up, and a skipped step", steps(lambda e: rates(e, RATE / 2, RATE / 2, RATE), **WARM)),
         ("a component that does not train", steps(component_rates={"vision": 2 * RATE})),

@@ -35,6 +35,14 @@ BROKEN: dict[str, tuple[dict[str, Any], tuple[str, str]]] = {
         {"tune": "vision", "steps": 3, "optimizer": {"warmup_steps": 3}},
         ("optimizer.warmup_steps", "steps"),
     ),
+    "floor_of_a_falling_schedule": (
+        {"tune": "vision", "optimizer": {"floor": 0.1}},
+        ("optimizer.floor 0.1", "optimizer.schedule constant"),
+    ),
+    "rates_by_component_or_by_name": (
+        {"tune": "vision", "optimizer": {"component_rates": {"vision": 1.0}, "rate_factors": {"norm": 2}}},
+        ("optimizer.component_rates", "optimizer.rate_factors"),
+    ),
     "rates_of_components_that_train": (
         {"tune": "vision", "optimizer": {"component_rates": {"connector": 1.0}}},
         ("optimizer.component_rates", "connector"),
@@ -122,6 +130,8 @@ MENDED: dict[str, dict[str, Any]] = {
     "scaler_by_rule_or_by_word": {"tune": "vision", "loss_scaler": {"rule": "fp16"}},
     "adapter_saved_without_adapter": {"lora": LORA, "save": {"what": "adapter"}},
     "warmup_within_steps": {"tune": "vision", "steps": 3, "optimizer": {"warmup_steps": 2}},
+    "floor_of_a_falling_schedule": {"tune": "vision", "optimizer": {"floor": 0.1, "schedule": "cosine"}},
+    "rates_by_component_or_by_name": {"tune": "vision", "optimizer": {"rate_factors": {"norm": 2}}},
     "rates_of_components_that_train": {"lora": LORA, "optimizer": {"component_rates": {"language": 1.0}}},
     "full_size_is_planned_only": {"tune": "vision", "size": "tiny"},
     "options_of_lora_need_lora": {"adapter": {"method": "LoRA", "dora": True, "rank": 4}},
