@@ -103,7 +103,7 @@ def checkpoint(tmp_path: Path) -> Path:
     """A saved directory of one tensor in one shard, whole."""
     directory = tmp_path / "checkpoint"
     directory.mkdir()
-    (directory / "config.json").write_text("{}")
+    (directory / "config.json").write_text('{"model_type": "llava"}')
     header = json.dumps({"w": {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}}).encode()
     (directory / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(16))
     (directory / "model.safetensors.index.json").write_text('{"weight_map": {"w": "model.safetensors"}}')

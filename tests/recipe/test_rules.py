@@ -35,6 +35,10 @@ BROKEN: dict[str, tuple[dict[str, Any], tuple[str, str]]] = {
         {"tune": "vision", "steps": 3, "optimizer": {"warmup_steps": 3}},
         ("optimizer.warmup_steps", "steps"),
     ),
+    "settings_of_native_saves": (
+        {"tune": "vision", "save": {"half": True, "resume": True}},
+        ("save.half, save.resume", "save.what full"),
+    ),
     "floor_of_a_falling_schedule": (
         {"tune": "vision", "optimizer": {"floor": 0.1}},
         ("optimizer.floor 0.1", "optimizer.schedule constant"),
@@ -130,6 +134,7 @@ MENDED: dict[str, dict[str, Any]] = {
     "scaler_by_rule_or_by_word": {"tune": "vision", "loss_scaler": {"rule": "fp16"}},
     "adapter_saved_without_adapter": {"lora": LORA, "save": {"what": "adapter"}},
     "warmup_within_steps": {"tune": "vision", "steps": 3, "optimizer": {"warmup_steps": 2}},
+    "settings_of_native_saves": {"tune": "vision", "save": {"what": "native", "half": True, "resume": True}},
     "floor_of_a_falling_schedule": {"tune": "vision", "optimizer": {"floor": 0.1, "schedule": "cosine"}},
     "rates_by_component_or_by_name": {"tune": "vision", "optimizer": {"rate_factors": {"norm": 2}}},
     "rates_of_components_that_train": {"lora": LORA, "optimizer": {"component_rates": {"language": 1.0}}},
