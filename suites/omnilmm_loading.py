@@ -8,10 +8,11 @@ from typing import Any
 
 
 def load(directory: Path) -> Any:
-    """The model of a directory, with the ids that its tokenizer has for image tokens."""
+    """The model of a directory, its image tokens set, and the keys that loading missed or did not know."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    model = AutoModelForCausalLM.from_pretrained(directory, trust_remote_code=True)
+    options = {"trust_remote_code": True, "output_loading_info": True}
+    model, info = AutoModelForCausalLM.from_pretrained(directory, **options)
     tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=True)
     model.initialize_vision_tokenizer(model.config.mm_use_im_start_end, tokenizer)
-    return model
+    return model, info

@@ -55,8 +55,8 @@ def accumulation_divides(intent: Intent, trace: Trace) -> Iterator[Finding]:
             expected=f"a share of {expected:.6g} of the step's loss",
             seen=f"{value:.6g}{factor}, at {len(wrong)} of {len(shares)} micro-batches",
             where=f"step {event['step']}, micro-batch {event['micro']}",
-            cause="the loss is not divided by the number of micro-batches of its step, or twice, or counts by another"
-            " measure than its tokens",
+            cause="the loss is not divided by the number of micro-batches of its step, or twice, counts by another"
+            " measure than its tokens, or is that of a step with fewer micro-batches than asked for",
         )
 
 

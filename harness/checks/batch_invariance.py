@@ -75,7 +75,7 @@ def batch_composition_harmless(intent: Intent, trace: Trace) -> Iterator[Finding
                 seen=f"logits off by {apart:.3g} (the largest is {largest:.3g})",
                 where=f"the {name} sample in a batch of {listed(probe['names'])}",
                 cause="something is normalised over the batch, padding of the longest sample or picture is seen, or"
-                " pictures are given to other samples than their own",
+                " pictures are given to other samples than their own, or lose a dimension where there is one alone",
             )
 
 

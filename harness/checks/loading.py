@@ -17,6 +17,16 @@ if TYPE_CHECKING:
     from harness.trace.reader import Parameter, Trace
 
 
+INCOMPLETE = "an incomplete or altered download, or an earlier stage that did not save all its files"
+OTHER = "code, configuration and weights are of different models, sizes or revisions"
+CAUSES = {
+    "its weights": f"{INCOMPLETE}; or weights of another size under this model's name",
+    "its weights and configuration": f"{OTHER}, or the path is another directory's",
+    "the model's forward and generate": f"{OTHER}, or something that loading alone does not set",
+}
+"""Why a base is broken, by the part of it that is."""
+
+
 class WeightsNotLoaded(Finding):
     """Parameters that do not hold what the base directory has under their key."""
 
@@ -36,7 +46,7 @@ def base_directory_sound(intent: Intent, trace: Trace) -> Iterator[Finding]:
             expected=flaw.expected,
             seen=flaw.seen,
             where=f"the base directory: {flaw.where}",
-            cause="an incomplete or altered download, or an earlier stage that did not save all its files",
+            cause=CAUSES.get(flaw.where, INCOMPLETE),
             do="harness inspect DIRECTORY; get it anew, or complete it from the model it came from",
         )
 
@@ -60,7 +70,8 @@ def base_weights_arrived(intent: Intent, trace: Trace) -> Iterator[Finding]:
                 expected=f"{count(len(own), 'parameter')} as in the base directory",
                 seen=f"{len(keys)} {seen}",
                 where=listed(keys),
-                cause="the loader skipped keys that it did not recognise",
+                cause="the loader skipped keys that it did not recognise, as strict=False does, or the values were "
+                "overwritten between loading and training",
                 do="load with strict=True, or compare the checkpoint's key names with the model's",
             )
 

@@ -76,6 +76,7 @@ def _accumulation(intent: Intent, trace: Trace) -> Iterator[Finding]:
             expected=f"backward passes of that step: {wanted(step)}",
             seen=f"{number} at step {step}" + (f", and {len(wrong) - 1} more such steps" if len(wrong) > 1 else ""),
             where="the training loop",
+            cause="steps are counted from one where the condition expects nought, or are made at another interval",
         )
 
 

@@ -22,6 +22,15 @@ if TYPE_CHECKING:
 OUTPUTS = Probe(probe="outputs")
 
 
+ANOTHER = "saved from another class or under other key names, or the configuration has another size than its weights"
+WHY_LOST = {
+    "missing": f"{ANOTHER}; or a shard lacks tensors",
+    "unexpected": f"{ANOTHER}; or its class makes their modules later, or only where a path says so",
+    "mismatched": ANOTHER,
+}
+"""Why keys are lost, by what becomes of them."""
+
+
 class DirectoryDoesNotLoad(Finding):
     """A saved directory that a fresh process cannot load."""
 
@@ -90,12 +99,17 @@ def saved_directory_loads(intent: Intent, trace: Trace) -> Iterator[Finding]:
                 expected=f"no {what} keys",
                 seen=count(len(keys), f"{what} key"),
                 where=listed(keys),
-                cause="the directory was saved from another class, or a shard lacks tensors",
+                cause=WHY_LOST[what],
             )
     if warnings := [said for said in reloaded.get("adapter_warnings", ()) if not _mistaken(intent, said)]:
         yield KeysLost(expected="every adapter key loaded", seen=warnings[0], where="the adapter's file")
     if intent.save.model_class and reloaded["model_class"] != intent.save.model_class:
-        yield OtherClass(expected=intent.save.model_class, seen=reloaded["model_class"], where="config.json")
+        yield OtherClass(
+            expected=intent.save.model_class,
+            seen=reloaded["model_class"],
+            where="config.json",
+            cause="the configuration is another model's: the class was chosen by a path, or the file was copied",
+        )
 
 
 @check(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
 from harness.checkpoint.files import PROJECTOR
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 PROCESSING = ("processor", "image processor")
 OF_TOKENIZER = ("tokenizer", "tokenizer configuration", "special tokens")
 OF_PROCESSOR = (*PROCESSING, "chat template")
+
+
+TOKENIZER_INSTEAD = "the trainer saved the tokenizer, not the processor"
+NO_SAVE = "nothing was saved: the loop saves at an interval of steps that the run does not come to"
 
 
 class FileMissing(Finding):
@@ -52,12 +56,11 @@ def saved_directory_complete(intent: Intent, trace: Trace) -> Iterator[Finding]:
         yield _not_listed(trace)
         return
     for role in _promised(intent, missing_roles(trace.header["base_roles"], saved["roles"], _kind(intent))):
-        fell_back = role in PROCESSING and "tokenizer" in saved["roles"]
         yield FileMissing(
             expected=_expected(role, trace.header["base_roles"]),
             seen="no file that plays this role",
             where="the saved directory",
-            cause="the trainer saved the tokenizer, not the processor" if fell_back else "the trainer did not write it",
+            cause=_why_missing(role, saved["roles"]),
             do="processor.save_pretrained(directory), or: harness inspect DIRECTORY --base BASE --repair",
         )
     if missing := saved["code"]["missing"]:
@@ -117,11 +120,18 @@ def _kind(intent: Intent) -> str:
     return "adapter and trainables" if intent.save.beside_adapter else intent.save.what
 
 
+def _why_missing(role: str, saved: Collection[str]) -> str:
+    if role in PROCESSING and "tokenizer" in saved:
+        return TOKENIZER_INSTEAD
+    return NO_SAVE if role.endswith("weights") else "the trainer did not write it"
+
+
 def _not_listed(trace: Trace) -> Finding:
     return DirectoryNotListed(
         expected="a directory whose files can be listed",
         seen=(trace.reloaded or {}).get("inventory_error", "no inventory"),
         where="the saved directory",
+        cause=NO_SAVE,
     )
 
 

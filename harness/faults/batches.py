@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from harness.faults.registry import fault
-from harness.faults.where import has_tower, sees_images
+from harness.faults.where import PATCHES, has_tower, sees_images
 from harness.recipe import Recipe
 from harness.seams import Moment, Seam
-
-PATCHES = ("patch_embedding", "patch_embed.proj")  # what towers call their first layer
 
 
 def _has_rows(recipe: Recipe) -> bool:

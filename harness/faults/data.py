@@ -95,7 +95,6 @@ def one_label_exchanged(batch: dict[str, Any], moment: Moment) -> Any:
     caught_by="labels_say_the_answers",
     finding="LearnedTextDiffers",
     size="one rule of the tokenizer",
-    applies=lambda recipe: not recipe.family.startswith("omnilmm"),  # its tokenizer's class makes the rules anew
 )
 def tokenizer_drops_capitals(base: Path, moment: Moment) -> None:
     """The base's tokenizer makes every letter small: the model is asked to learn another text than the answers."""

@@ -193,7 +193,7 @@ def one_added_token_lost(directory: Path, moment: Moment) -> None:
     caught_by="saved_directory_loads",
     finding="WrongBase",
     size="one path",
-    applies=by_expression,
+    applies=lambda recipe: by_expression(recipe) and not recipe.save.loader,
 )
 def adapter_names_another_base(directory: Path, moment: Moment) -> None:
     """The adapter's configuration names a plain Llama as its base."""

@@ -19,7 +19,6 @@ from harness.faults.where import (
 from harness.recipe import Recipe
 from harness.seams import Moment, Seam
 
-
 NO_BUFFERS = ("minicpm-v-2", "minicpm-v-4.6", "minicpm-v-4.7")  # of these neither tower nor connector has one
 
 

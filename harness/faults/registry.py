@@ -36,6 +36,7 @@ MODULES = (
     "own_adapters",
     "native_files",
     "directories",
+    "other_models",
     "parts",
     "towers",
     "settings",

@@ -6,13 +6,20 @@ from pathlib import Path
 from typing import Any
 
 from harness.faults.registry import fault
-from harness.faults.where import saves_parameters, saves_processor, saves_safetensors, saves_whole, sees_images
+from harness.faults.where import (
+    has_tower,
+    saves_parameters,
+    saves_processor,
+    saves_safetensors,
+    saves_whole,
+    sees_images,
+)
 from harness.recipe import Recipe
 from harness.seams import Moment, Seam
 
 
 def _saves_whole_with_images(recipe: Recipe) -> bool:
-    return saves_whole(recipe) and sees_images(recipe)
+    return saves_whole(recipe) and sees_images(recipe) and has_tower(recipe)
 
 
 @fault(

@@ -7,6 +7,7 @@ from typing import Any
 
 from harness.faults.registry import fault
 from harness.faults.where import (
+    LISTED,
     freezes_something,
     has_adapter,
     hide_tower,
@@ -20,7 +21,7 @@ from harness.seams import Moment, Seam
 
 
 def _saves_whole_with_a_frozen_part(recipe: Recipe) -> bool:
-    return saves_whole(recipe) and freezes_something(recipe)
+    return saves_whole(recipe) and freezes_something(recipe) and recipe.family != LISTED
 
 
 def _saves_whole_model_in_fp32(recipe: Recipe) -> bool:

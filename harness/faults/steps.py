@@ -117,6 +117,18 @@ def last_group_dropped(steps: Any, moment: Moment) -> Any:
 
 
 @fault(
+    Seam.STEPS,
+    caught_by="run.mechanism_active",
+    finding="MechanismIdle",
+    size="one micro-batch of the first step",
+    applies=lambda recipe: _accumulates(recipe) and recipe.epoch is None,
+)
+def first_group_one_short(steps: Any, moment: Moment) -> Any:
+    """The first step is made one micro-batch early, as by a count that begins at one and not at nought."""
+    return [steps[0][:-1], *steps[1:]]
+
+
+@fault(
     Seam.CLIP,
     caught_by="clipping_effective",
     finding="NormAboveLimit",

@@ -8,6 +8,11 @@ from harness.families import family
 from harness.families.family import has_processor, reads_pictures
 from harness.recipe import COMPONENTS, Recipe
 
+LISTED = "omnilmm-12b-no-tune-clip"
+"""The family whose tower lies in a Python list, where neither torch nor a check sees it."""
+PATCHES = ("patch_embedding", "patch_embed.proj")
+"""What towers call their first layer."""
+
 
 def freezes_something(recipe: Recipe) -> bool:
     """Whether at least the vision tower stays frozen: it has parameters and buffers of its own."""
@@ -38,7 +43,7 @@ def tunes_tower_and_more(recipe: Recipe) -> bool:
 def has_tower(recipe: Recipe) -> bool:
     """Whether there is a vision tower, and it is a module of the model: OmniLMM's lies in a Python list where tune_clip
     is False."""
-    return recipe.family != "omnilmm-12b-no-tune-clip" and reads_pictures(family(recipe.family))
+    return recipe.family != LISTED and reads_pictures(family(recipe.family))
 
 
 def has_adapter(recipe: Recipe) -> bool:

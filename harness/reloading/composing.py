@@ -103,11 +103,14 @@ def _make_towers_anew(model: Any, request: Request, record: dict[str, Any]) -> N
 
 
 def _by_own_loader(directory: Path, request: Request, record: dict[str, Any]) -> Any:
-    """What the user's own function gives. It knows best which keys it wants: nobody lists what it misses."""
+    """What the user's own function gives: a model, or, as from_pretrained does with output_loading_info, a model and
+    the keys that it missed and did not know. Of a model alone nobody lists them."""
     assert request.loader is not None
     record["loader"] = request.loader
-    model = named(request.loader, "loader")(directory)
-    record["missing"], record["unexpected"], record["mismatched"] = [], [], []
+    made = named(request.loader, "loader")(directory)
+    model, info = made if isinstance(made, tuple) else (made, {})
+    for name in ("missing", "unexpected", "mismatched"):
+        record[name] = sorted(map(str, info.get(f"{name}_keys", ())))
     record["model_class"] = type(model).__name__
     return model
 

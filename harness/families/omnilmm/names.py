@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness.families.family import Handles
+from harness.families.omnilmm import tokens
 from harness.families.omnilmm.dimensions import Dimensions
 from harness.families.promises import Tables
 
@@ -47,4 +48,5 @@ def tables(d: Dimensions) -> Tables:
         fixed=FIXED,
         model_class=MODEL_CLASS,
         processor_class=PROCESSOR_CLASS,
+        single_tokens=(tokens.END, tokens.PATCH, tokens.START, tokens.STOP),  # of the speakers' marks it makes several
     )
