@@ -29,6 +29,7 @@ from harness.reloading.request import Request
 from harness.trace.reader import read_stream
 from harness.workers import Workers, folder_name
 
+MERGED = "merged"
 MakeStage = Callable[[str, Recipe, Path], None]
 
 
@@ -95,13 +96,21 @@ class Bases:
             earlier = saved_by(source)
             place = self.root / _told_apart(f"{name}_{source.recipe}", earlier.model_dump_json())
             self._once(place, lambda: self._make_stage(source.recipe, earlier, place))
-            return (place / SAVED).resolve()
+            return (self._merged(name, earlier, place) if source.merge else place / SAVED).resolve()
         if source != "fresh":
             return Path(source).resolve()
         directory = self.root / folder_name(name)
         argument = {"family": name, "directory": str(directory)}
         self._once(directory, lambda: self._write(name, directory, "make_base", argument))
         return directory.resolve()
+
+    def _merged(self, name: str, earlier: Recipe, place: Path) -> Path:
+        """The whole model that comes of what an earlier recipe started from and the adapter that it has saved."""
+        directory = place / MERGED
+        base = str(self.start_of(earlier).directory)
+        argument = {"family": name, "base": base, "adapter": str(place / SAVED), "directory": str(directory)}
+        self._once(directory, lambda: self._write(name, directory, "make_merged", argument))
+        return directory
 
     def verified(self, recipe: Recipe) -> Base:
         """The recipe's base, after a process that knows no family has loaded it in the recipe's own precision."""

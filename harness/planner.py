@@ -11,9 +11,11 @@ from harness.checks import Check
 from harness.families import check_possible, family_of
 from harness.intent import Intent
 from harness.recipe import Recipe
+from harness.recipe.starting import merges
 from harness.refusal import Refused
 
 MAIN = "main"
+ALIGNMENT = "alignment"  # asked for by no check: what a fusion has come to is told, and nothing is promised of it
 
 
 @dataclass
@@ -50,6 +52,8 @@ def plan(recipe_id: str, recipe: Recipe, checks: Iterable[Check]) -> Plan:
         main.verify = main.verify or check.base
         for partner in check.partners:
             _add_partner(planned, partner.name, with_changes(recipe, partner.changes_of(recipe)))
+    if merges(recipe):
+        main.probes.append(ALIGNMENT)
     main.probes.sort()
     return planned
 

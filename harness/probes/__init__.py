@@ -1,6 +1,6 @@
 """Layer 2, making side. Probes: named extra passes over the trained model, made only if a selected check needs them."""
 
-from harness.probes import adapters, batch_invariance, determinism, merging
+from harness.probes import adapters, alignment, batch_invariance, determinism, merging
 from harness.probes.determinism import frozen_in_train_mode
 from harness.probes.guard import undisturbed
 from harness.probes.passes import PROBES, Feeding, Probed
@@ -10,6 +10,7 @@ __all__ = [
     "Feeding",
     "Probed",
     "adapters",
+    "alignment",
     "batch_invariance",
     "determinism",
     "frozen_in_train_mode",

@@ -36,7 +36,7 @@ def together(probed: Probed) -> tuple[dict[str, Any], Arrays]:
     where the connector hands features out, and where the language model is given its embeddings.
     """
     fed = _feeding(probed)
-    with _overheard(probed.model, fed) as (made, given):
+    with overheard(probed.model, fed) as (made, given):
         logits = logits_of(probed, fed.together)
     apart: dict[str, float] = {}
     single = trained_logits(probed)
@@ -81,7 +81,7 @@ def _feeding(probed: Probed) -> Feeding:
 
 
 @contextlib.contextmanager
-def _overheard(model: nn.Module, fed: Feeding) -> Iterator[tuple[list[torch.Tensor], list[torch.Tensor]]]:
+def overheard(model: nn.Module, fed: Feeding) -> Iterator[tuple[list[torch.Tensor], list[torch.Tensor]]]:
     """What the connector gives, and the embeddings that the language model is given, in a block; nothing of a model
     that has no connector."""
     made: list[torch.Tensor] = []

@@ -242,9 +242,15 @@ class Save(Frozen):
 
 
 class EarlierRecipe(Frozen):
-    """Another recipe of the same suite whose saved directory is where training starts: a stage before this one."""
+    """Another recipe of the same suite whose saved directory is where training starts: a stage before this one.
+
+    Its adapter may be merged into its base first, and what comes of it is a whole model like any other.
+    """
 
     recipe: str
+    merge: Literal["adapter"] | None = Field(
+        default=None, description="adapter: what the recipe has saved is merged into its base before training starts"
+    )
     settings: SkipJsonSchema[Any] = Field(default=None, description="the earlier recipe itself, found when read")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness.recipe.fields import Composed, EarlierRecipe
 from harness.recipe.model import Recipe
-from harness.recipe.starting import continued_adapter, saved_by
+from harness.recipe.starting import base_and_parts, continued_adapter, saved_by
 from harness.refusal import Refused
 
 PARTS = ("projector", "trainables", "adapter")
@@ -34,7 +34,9 @@ def _found(name: str, recipes: Mapping[str, Recipe], path: Path, later: tuple[st
         if earlier.family != recipe.family:
             what = f"start_from: {earlier_name} is of the family {earlier.family}, this recipe of {recipe.family}"
             raise Refused(what, where=where, do="start from a recipe of the same family")
-        return EarlierRecipe(recipe=earlier_name, settings=earlier)
+        if source.merge:
+            _can_be_merged(earlier_name, earlier, where)
+        return EarlierRecipe(recipe=earlier_name, merge=source.merge, settings=earlier)
 
     start = recipe.start_from
     if isinstance(start, EarlierRecipe):
@@ -47,6 +49,16 @@ def _found(name: str, recipes: Mapping[str, Recipe], path: Path, later: tuple[st
         recipe = recipe.model_copy(update={"start_from": start.model_copy(update=known)})
     _continues(recipe, where)
     return recipe
+
+
+def _can_be_merged(name: str, earlier: Recipe, where: str) -> None:
+    """Refuse to merge what is no adapter by itself over one whole base."""
+    if earlier.saves != "adapter":
+        what = f"start_from.merge: {name} leaves no adapter (save.what is {earlier.saves})"
+        raise Refused(what, where=where, do="leave merge out, or start from a recipe with an adapter")
+    if earlier.save.beside_adapter or base_and_parts(earlier)[1]:
+        what = f"start_from.merge: the adapter of {name} is not all that is laid over its base"
+        raise Refused(what, where=where, do="merge the adapter of a recipe that starts from a whole model")
 
 
 def _saves_it(part: str, earlier: EarlierRecipe, where: str) -> None:
@@ -75,7 +87,11 @@ def _continues(recipe: Recipe, where: str) -> None:
     named = adapter.source.recipe if isinstance(adapter.source, EarlierRecipe) else adapter.source
     if recipe.peft is None:
         what = f"start_from: {named} leaves an adapter, and this recipe has none to continue it with"
-        raise Refused(what, where=where, do="give it the same adapter, or merge the adapter into its base first")
+        raise Refused(
+            what,
+            where=where,
+            do="give it the same adapter, or merge that one into its base: start_from: {recipe: NAME, merge: adapter}",
+        )
     if not isinstance(adapter.source, EarlierRecipe):
         return
     earlier = saved_by(adapter.source)

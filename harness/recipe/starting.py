@@ -52,6 +52,11 @@ def own_towers(recipe: Recipe) -> dict[str, str]:
     return {**named, **{setting: directory for setting, directory in said.items() if directory}}
 
 
+def merges(recipe: Recipe) -> bool:
+    """Whether an adapter is merged into its base before the recipe starts from both."""
+    return isinstance(recipe.start_from, EarlierRecipe) and recipe.start_from.merge is not None
+
+
 def saved_by(earlier: EarlierRecipe) -> Recipe:
     """The earlier recipe itself, once a suite has found it."""
     return Recipe.model_validate(earlier.settings)
@@ -59,7 +64,7 @@ def saved_by(earlier: EarlierRecipe) -> Recipe:
 
 def _after(earlier: EarlierRecipe) -> tuple[Source, tuple[PartOf, ...]]:
     recipe = saved_by(earlier)
-    if recipe.saves == "full":
+    if recipe.saves == "full" or earlier.merge:
         return earlier, ()
     base, parts = base_and_parts(recipe)
     return base, (*(part for part in parts if part.kind != "adapter"), *_left_by(earlier, recipe))
