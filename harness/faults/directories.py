@@ -188,12 +188,17 @@ def one_added_token_lost(directory: Path, moment: Moment) -> None:
     edit(directory / "tokenizer_config.json", forget_name)
 
 
+def _fits_no_plain_llama(recipe: Recipe) -> bool:
+    """Whether the adapter's modules have paths of the system's own; those of Mini-Gemini are those of its Llama."""
+    return by_expression(recipe) and not recipe.save.loader and not recipe.family.startswith("mini-gemini")
+
+
 @fault(
     Seam.AFTER_SAVE,
     caught_by="saved_directory_loads",
     finding="WrongBase",
     size="one path",
-    applies=lambda recipe: by_expression(recipe) and not recipe.save.loader,
+    applies=_fits_no_plain_llama,
 )
 def adapter_names_another_base(directory: Path, moment: Moment) -> None:
     """The adapter's configuration names a plain Llama as its base."""
