@@ -253,11 +253,8 @@ class MiniMindModel(nn.Module):
         mask = None if attention_mask is None or bool((attention_mask == 1).all()) else attention_mask
         for layer in self.layers:
             hidden = layer(hidden, tables, mask)
-        uneven = hidden.new_zeros(()).float()
-        for layer in self.modules():
-            if isinstance(layer, MOEFeedForward):
-                uneven = uneven + layer.aux_loss
-        return self.norm(hidden), uneven
+        uneven = (layer.aux_loss for layer in self.modules() if isinstance(layer, MOEFeedForward))
+        return self.norm(hidden), sum(uneven, hidden.new_zeros(()).float())
 
 
 class MiniMindForCausalLM(PreTrainedModel, GenerationMixin):
