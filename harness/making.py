@@ -210,11 +210,12 @@ def _train(run: Run, family: Family, recorder: Recorder, probes: list[str]) -> N
     _write_measured(run)
 
 
-def _build(run: Run, family: Family, recorder: Recorder) -> Loaded:
+def _build(run: Run, family: Family, recorder: Recorder | None = None) -> Loaded:
     from harness.parts import lay_parts_over, own_towers
 
     loaded = family.load(run.base, weights_dtype(run.recipe))
-    if towers := own_towers(loaded.model, run.recipe, family, run.towers):
+    towers = own_towers(loaded.model, run.recipe, family, run.towers)
+    if towers and recorder:
         recorder.stream.emit("towers", towers=towers)
     lay_parts_over(loaded.model, run.parts, run.base, run.seams)
     if run.recipe.add_tokens:

@@ -30,6 +30,7 @@ def train_without_recorder(argument: dict[str, Any]) -> None:
     from harness import making, stack
     from harness.engines import engine
     from harness.families import family
+    from harness.micro_batches import fed
     from harness.recipe import Recipe
     from harness.seams import Seam, Seams
     from harness.trace.fingerprint import as_hex, fingerprint
@@ -44,7 +45,7 @@ def train_without_recorder(argument: dict[str, Any]) -> None:
     run = making.Run(recipe, Path(argument["directory"]), Path(argument["base"]), seams)
     chosen = family(recipe.family)
     loaded = making._build(run, chosen)
-    batches, _ = making._batches(recipe, chosen, loaded)
+    batches = fed(recipe, chosen, loaded).steps
     model = tune(loaded.model, recipe, chosen, seams)
     engine("torch")(model, batches, recipe, seams, making._component_of(chosen), chosen.loss)
     prints = [as_hex(fingerprint(parameter)) for parameter in model.parameters()]
@@ -55,6 +56,7 @@ def write_batches(argument: dict[str, Any]) -> None:
     """Write the micro-batches of a recipe as plain tensors."""
     from harness import making
     from harness.families import family
+    from harness.micro_batches import fed
     from harness.recipe import Recipe
     from harness.seams import Seams
     from harness.trace.writer import write_safetensors
@@ -62,7 +64,7 @@ def write_batches(argument: dict[str, Any]) -> None:
     recipe = Recipe.model_validate(argument["recipe"])
     chosen = family(recipe.family)
     run = making.Run(recipe, Path(argument["to"]).parent, Path(argument["base"]), Seams())
-    batches, _ = making._batches(recipe, chosen, making._build(run, chosen))
+    batches = fed(recipe, chosen, making._build(run, chosen)).steps
     flat = {
         f"{step}/{micro}/{name}": tensor
         for step, micros in enumerate(batches)
