@@ -120,7 +120,11 @@ def _modules(probe: dict[str, Any]) -> list[Merged]:
 
 def _trained_modules(intent: Intent, trace: Trace) -> set[str]:
     """The adapted modules of which some adapter parameter moved, and had to; not those left without any rank."""
-    adapted = trace.model["adapters"] if trace.model else {}
+    assert trace.model is not None
     moved = [p.path for p in trace.parameters if p.role == "adapter" and p.moved and gets_gradient(intent, p)]
     without = {path for path, ranks in ranks_kept(intent.adapter, trace).items() if not ranks.any()}
-    return {path for path in set(adapted) - without if any(parameter.startswith(f"{path}.") for parameter in moved)}
+    return {
+        path
+        for path in set(trace.model["adapters"]) - without
+        if any(parameter.startswith(f"{path}.") for parameter in moved)
+    }

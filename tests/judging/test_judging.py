@@ -159,6 +159,7 @@ def test_a_recipe_of_fewer_steps_than_a_check_needs_does_not_call_for_it(
     assert need.refusal(intent) is (None if enough else Reason.TOO_FEW_STEPS)
 
 
+NO_ROWS = "the labels of some micro-batch were not seen row by row"
 BLOCKED: list[tuple[str, str, Callable[[Evidence], object]]] = [
     ("no model met an optimizer", "trainable_set_as_intended", lambda e: e.drop("parameters")),
     ("0 optimizer steps were recorded, 1 are needed", "losses_finite", lambda e: e.drop("optimizer_step")),
@@ -219,6 +220,10 @@ BLOCKED: list[tuple[str, str, Callable[[Evidence], object]]] = [
         "saved_tensors_as_trained",
         lambda e: (e.saves("full"), e.stream.pop(0)),
     ),
+    ("the labels were not announced", "labels_say_the_answers", lambda e: e.one("data").pop("learned")),
+    (NO_ROWS, "labels_say_the_answers", lambda e: e.one("forward", 2).pop("learned")),
+    (NO_ROWS, "labels_say_the_answers", lambda e: e.one("forward", -1).pop("learned")),
+    (NO_ROWS, "labels_say_the_answers", lambda e: (e.drop("closing"), e.one("forward", -2).pop("learned"))),
     ("lengths and pictures were not announced", "samples_whole", lambda e: e.one("data").pop("pixels")),
     (
         "the values after the last step were not kept: the model is too large",
@@ -253,8 +258,15 @@ def test_columns_that_do_not_fit_together_are_no_silent_pass(evidence: Evidence)
     evidence.one("forward")["layers"]["gives"].pop()
     evidence.one("data")["samples"].pop()
     evidence.one("forward")["samples"][0] = "of nobody"
+    evidence.probe("adapter_merged")["modules"]["back"].pop()
 
-    for name in ("frozen_buffers_unchanged", "layers_compute_as_asked", "samples_whole", "samples_in_order"):
+    for name in (
+        "adapter_merges",
+        "frozen_buffers_unchanged",
+        "layers_compute_as_asked",
+        "samples_whole",
+        "samples_in_order",
+    ):
         with pytest.raises(ValueError, match="zip"):
             evidence.judged(name)
 

@@ -1,0 +1,426 @@
+"""The comparator at its edges: exactly the bound, exactly half, no more than can be shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from harness.comparator import BITWISE, Comparison, Difference, FieldComparison, Tolerance, Tolerances, Verdict, compare
+from harness.comparator.observed import Place
+from harness.comparator.tolerances import (
+    BITS,
+    COMPUTED_IN_16_BITS,
+    EXACT,
+    FP32,
+    GRADIENTS,
+    NUMBERS,
+    WEIGHTS_IN_16_BITS,
+    across_stacks,
+)
+from harness.trace.reader import Trace
+from tests.comparator.conftest import KEYS, STEPS, logits, values, write_arrays
+from tests.comparator.test_compare import altered, at
+
+Make = Callable[[], Trace]
+PLACE = Place("training", "loss", 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("tolerance", "allowed"),
+    [
+        (EXACT, 0.0),
+        (Tolerance(absolute=0.5), 0.5),
+        (Tolerance(relative=0.5), 1.0),
+        (Tolerance(reach=0.5), 2.0),
+        (Tolerance(relative=0.25, absolute=0.25, reach=0.25), 1.75),
+    ],
+)
+def test_a_tolerance_allows_its_bound_and_nothing_beyond(tolerance: Tolerance, allowed: float) -> None:
+    assert tolerance.allows(allowed, 2.0, 4.0)
+    assert not tolerance.allows(allowed + 2.0**-20, 2.0, 4.0)
+    assert tolerance.allows(tolerance.absolute + tolerance.relative * 2.0, 2.0)
+
+
+def test_a_field_that_is_not_named_is_equal_or_not() -> None:
+    tolerances = Tolerances("t", {"loss": Tolerance(0.5)}, frozenset({"pixels"}))
+
+    assert tolerances.tolerance("loss") == Tolerance(relative=0.5)
+    assert tolerances.tolerance("samples") == EXACT == Tolerance(0.0, 0.0, 0.0, "bits are promised")
+    assert tolerances.tolerance("pixels") is None
+    assert BITWISE.tolerance("weights") == EXACT
+
+
+def test_the_figures_of_other_kernels() -> None:
+    fp32 = {name: FP32.tolerance(name) for name in NUMBERS}
+    low = {name: COMPUTED_IN_16_BITS.tolerance(name) for name in NUMBERS}
+
+    assert [fp32[name].relative for name in ("loss", "value of backward", "norm that was clipped", "outputs")] == [
+        1e-6, 6e-6, 1e-5, 5e-5]  # fmt: skip
+    assert [low[name].relative for name in ("loss", "value of backward", "norm that was clipped", "outputs")] == [
+        1.2e-3, 2e-3, 0.03, 0.1]  # fmt: skip
+    assert {(fp32[name].relative, low[name].relative) for name in GRADIENTS} == {(5e-5, 0.1)}
+    moved = ("weights' mean square", "weights' peak", "final values")
+    assert [fp32[name].reach for name in moved] == [0.05, 0.05, 0.3]
+    assert [low[name].reach for name in moved] == [0.25, 1.7, 2.1]
+    assert all(
+        one.origin.startswith(("three times what", "an element whose")) for one in (*fp32.values(), *low.values())
+    )
+    assert WEIGHTS_IN_16_BITS.left_out == BITS | {"generated ids", *NUMBERS}
+    assert COMPUTED_IN_16_BITS.left_out - FP32.left_out == {"generated ids"}
+
+
+def test_frozen_weights_in_16_bits_are_no_reason_to_compare_no_numbers(recorded: Make) -> None:
+    plain, frozen, training = recorded(), recorded(), recorded()
+    frozen.events[1]["dtype"][0] = "bfloat16"
+    frozen.events[1]["requires_grad"][0] = False
+    training.events[1]["dtype"][1] = "float16"
+
+    assert across_stacks(plain, frozen) is FP32
+    assert across_stacks(plain, training) is WEIGHTS_IN_16_BITS
+    assert across_stacks(training, plain) is WEIGHTS_IN_16_BITS
+
+
+@pytest.mark.parametrize("low", ["bfloat16", "float16"])
+def test_one_forward_of_either_in_16_bits_is_enough(recorded: Make, low: str) -> None:
+    one, other = recorded(), recorded()
+    for trace in (one, other):
+        for event in trace.of("forward")[1:]:
+            del event["dtypes"]
+    assert across_stacks(one, other) is FP32
+
+    other.of("forward")[0]["dtypes"] = {"LayerNorm": ["float32"], "Linear": ["float32", low]}
+    assert across_stacks(one, other) is COMPUTED_IN_16_BITS
+    assert across_stacks(other, one) is COMPUTED_IN_16_BITS
+
+
+def test_models_are_two_where_most_of_what_they_share_has_other_shapes(recorded: Make) -> None:
+    def of(*shapes: int) -> Callable[[Trace], None]:
+        return lambda trace: trace.events[1].update(shape=[[2, size] for size in shapes])
+
+    assert altered(recorded, of(2, 2, 4, 4)).verdict is Verdict.DIFFERENT
+    assert altered(recorded, of(2, 4, 4, 4)).reasons == (
+        "their models are of other sizes: connector.weight has shape [2, 2] and [2, 4]",
+    )
+
+
+def test_what_an_adapter_adds_makes_no_other_model(recorded: Make) -> None:
+    def alter(trace: Trace) -> None:
+        trace.events[1].update(role=["adapter"] * 3 + ["base"], shape=[[8, 8]] * 3 + [[2, 2]])
+
+    assert altered(recorded, alter).verdict is Verdict.DIFFERENT
+
+
+def test_a_model_that_nothing_is_known_of_is_no_other_one(recorded: Make) -> None:
+    def alter(trace: Trace) -> None:
+        trace.events = [event for event in trace.events if event["kind"] not in ("parameters", "final")]
+
+    found = altered(recorded, alter)
+    assert found.reasons == ()
+    assert found.verdict is Verdict.DIFFERENT
+
+
+@pytest.mark.parametrize("missing", ["recipe", "faults", "environment"])
+def test_a_header_of_few_words_is_compared_by_what_it_has(recorded: Make, missing: str) -> None:
+    one, other = recorded(), recorded()
+    for trace in (one, other):
+        del trace.header[missing]
+    assert compare(one, other).verdict is Verdict.EQUAL
+
+
+def test_every_reason_is_given_with_what_each_has(recorded: Make) -> None:
+    def alter(trace: Trace) -> None:
+        trace.header["recipe"] = {"family": "other", "size": "tiny", "data": {"batch_size": 2}}
+        trace.header["faults"] = ["a", "b"]
+        trace.events[0].clear()
+        trace.events[0].update(kind="data")
+
+    one, other = recorded(), recorded()
+    one.header["faults"] = ["c"]
+    alter(other)
+    found = compare(one, other, may_differ=["optimizer"])
+    assert found.verdict is Verdict.NOT_COMPARABLE
+    assert found.reasons == (
+        "the recipes differ in data.batch_size: not set and 2",
+        "the recipes differ in family: demo and other",
+        "faults were injected into one of them: c and a, b",
+        "they were given different data: data and None",
+    )
+    assert (found.tolerances, found.differences, found.fields) == (BITWISE.name, (), ())
+    assert not [one for one in compare(one, other, may_differ=["data"]).reasons if "data" in one]
+
+
+def test_what_differs_around_two_that_cannot_be_compared_is_listed_too(recorded: Make) -> None:
+    def alter(trace: Trace) -> None:
+        trace.header["environment"]["threads"] = 2
+        trace.header["recipe"]["size"] = "full"
+
+    found = altered(recorded, alter)
+    assert (found.tolerances, found.environment) == (FP32.name, ("threads: 1 and 2",))
+
+
+def test_nothing_trained_in_either_is_said_of_both(recorded: Make) -> None:
+    one, other = recorded(), recorded()
+    for trace in (one, other):
+        trace.events = [event for event in trace.events if event["kind"] != "optimizer_step"]
+
+    assert compare(one, other).reasons == tuple(f"no optimizer step was seen in {t.directory}" for t in (one, other))
+
+
+def test_steps_are_compared_as_a_whole_only_where_all_or_they_are_asked_for(recorded: Make) -> None:
+    def alter(trace: Trace) -> None:
+        trace.events = [event for event in trace.events if event.get("step") != STEPS - 1]
+
+    assert altered(recorded, alter, fields=["outputs"]).verdict is Verdict.EQUAL
+    assert [d.place.field for d in altered(recorded, alter, fields=["steps"]).differences] == ["steps"]
+
+
+def test_many_steps_are_told_by_their_first(recorded: Make) -> None:
+    def steps(number: int) -> Trace:
+        trace = recorded()
+        last = trace.of("optimizer_step")[-1]
+        trace.events += [{**last, "step": step} for step in range(STEPS, number)]
+        return trace
+
+    (found,) = compare(steps(8), steps(9), fields=["steps"]).differences
+    assert (found.first, found.second) == ("8 steps: 0, 1, 2, 3, 4, 5, 6, 7", "9 steps: 0, 1, 2, 3, 4, 5, 6, 7 …")
+    assert (found.kind, found.component, found.place) == ("missing steps", None, Place("training", "steps", 8))
+
+
+def test_the_same_steps_in_another_order_are_renumbered(recorded: Make) -> None:
+    def alter(trace: Trace) -> None:
+        for event in trace.of("optimizer_step"):
+            event["step"] = STEPS - 1 - event["step"]
+
+    (found,) = altered(recorded, alter, fields=["steps"]).differences
+    assert (found.kind, found.place.step, found.second) == ("renumbered steps", 0, "3 steps: 2, 1, 0")
+
+
+def test_what_is_seen_once_in_a_step_is_compared_by_step(recorded: Make) -> None:
+    def alter(trace: Trace) -> None:
+        for event in trace.events:
+            if "micro" in event:
+                event["micro"] = 1
+
+    found = altered(recorded, alter)
+    assert {d.kind for d in found.differences} == {"missing"}
+    assert [d.place.micro for d in found.of("loss")] == [0, 1] * STEPS
+    assert altered(recorded, alter, by_step=True).verdict is Verdict.EQUAL
+
+
+def test_what_only_the_second_has_is_missing_in_the_first(recorded: Make) -> None:
+    found = altered(recorded, lambda trace: trace.reload[0]["tensors"].update(more={"fingerprint": "f"}))
+
+    assert [str(d) for d in found.differences] == ["saved tensor at more: missing: not seen and f"]
+    assert [(f.compared, f.beyond) for f in found.fields if f.field == "saved tensor"] == [(len(KEYS) + 1, 1)]
+
+
+def test_long_values_are_cut_short(recorded: Make) -> None:
+    def says(length: int) -> str:
+        found = altered(recorded, lambda trace: trace.reload[1].update(model_class="m" * length))
+        return next(found.of("model class")).second
+
+    assert says(80) == "m" * 80
+    assert says(81) == "m" * 77 + "…"
+
+
+def test_lists_and_arrays_are_shown_as_such(recorded: Make) -> None:
+    one, other = recorded(), recorded()
+    at(other, "forward", 0)["samples"] = ["a", "b"]
+    other.of("final")[0].pop("arrays")
+    found = compare(one, other)
+
+    assert next(found.of("samples")).second == "['a', 'b']"
+    assert {(d.first, d.second) for d in found.of("final values")} == {("values of shape [2, 2]", "not seen")}
+
+
+def test_the_largest_difference_of_a_field_is_told_and_what_has_no_size_is_largest(recorded: Make) -> None:
+    def alter(trace: Trace) -> None:
+        for step, loss in enumerate((7.5, 7.0, 5.25)):
+            at(trace, "forward", step)["loss"] = loss
+
+    one, other = recorded(), recorded()
+    alter(other)
+    (field,) = compare(one, other, fields=["loss"]).fields
+    assert field.largest is not None
+    assert (field.largest.place.step, field.largest.absolute, field.largest.relative) == (1, 1.0, 1.0 / 7.0)
+    assert (field.compared, field.beyond) == (STEPS, STEPS)
+
+    at(other, "forward", 2)["loss"] = "nan"
+    (field,) = compare(one, other, fields=["loss"]).fields
+    assert field.largest is not None
+    assert (field.largest.kind, field.largest.first, field.largest.second) == ("not finite", "5", "nan")
+
+
+def test_two_infinities_of_one_sign_are_equal_and_of_two_are_not(recorded: Make) -> None:
+    one, other = recorded(), recorded()
+    for trace in (one, other):
+        at(trace, "forward", 1)["loss"] = "inf"
+    assert compare(one, other).verdict is Verdict.EQUAL
+
+    at(other, "forward", 1)["loss"] = "-inf"
+    (found,) = compare(one, other).differences
+    assert str(found) == "loss at step 1, micro-batch 0: not finite: inf and -inf"
+
+
+def test_the_largest_gap_of_two_arrays_is_measured_against_the_largest_value(recorded: Make) -> None:
+    def alter(trace: Trace) -> None:
+        outputs = logits()
+        outputs[0, 1] += 0.25
+        outputs[1, 2] -= 0.5
+        write_arrays(trace, values(), outputs)
+
+    (found,) = altered(recorded, alter).differences
+    assert (found.place.subject, found.component, found.absolute, found.relative) == ("image", None, 0.5, 0.5)
+    first, second = float(logits()[1, 2]), float(logits()[1, 2]) - 0.5
+    assert (found.first, found.second) == (f"{first:.9g} at element 6", f"{second:.9g} at element 6")
+
+
+def test_values_that_are_not_finite_are_counted_on_each_side(recorded: Make) -> None:
+    one, other = recorded(), recorded()
+    for trace, lost in ((one, 1), (other, 2)):
+        last = values()
+        last["last/1"].flat[:lost] = float("inf")
+        write_arrays(trace, last, logits())
+    (found,) = compare(one, other).differences
+
+    assert str(found) == "final values at connector.weight (connector): not finite: 1 not finite and 2 not finite"
+
+
+def test_gradients_are_measured_against_the_largest_of_their_step(recorded: Make) -> None:
+    def off_by(step: int, apart: float) -> Comparison:
+        def alter(trace: Trace) -> None:
+            at(trace, "gradients", step)["norm"][3] += apart
+
+        tolerances = Tolerances("t", {"gradient norm at backward": Tolerance(relative=0.1)}, BITS)
+        one, other = recorded(), recorded()
+        for trace in (one, other):
+            at(trace, "gradients", 1)["norm"][1:3] = [-8.0, "nan"]
+        alter(other)
+        return compare(one, other, tolerances, fields=["gradient norm at backward"])
+
+    assert [d.place.subject for d in off_by(1, 0.75).differences] == ["language.weight"]
+    assert [d.place.subject for d in off_by(1, 0.85).differences] == ["language.weight", "language.twin"]
+    assert off_by(0, 0.75).of("gradient norm at backward")
+    assert {d.place.step for d in off_by(0, 0.75).differences} == {0, 1}
+
+
+def test_the_reach_is_the_sum_of_the_largest_rates_of_either_run(recorded: Make) -> None:
+    tolerances = Tolerances("t", {"final values": Tolerance(reach=1.0), "learning rate": Tolerance(reach=9.0)}, BITS)
+
+    def off_by(apart: float, *, longer: str) -> Verdict:
+        one, other = recorded(), recorded()
+        for step in (one if longer == "one" else other).of("optimizer_step"):
+            step["lr"] = [0.125, 0.0625]
+        for trace in (one, other):
+            for step in trace.of("optimizer_step"):
+                step["lr"] = [*step["lr"], 0.0][:2]
+            trace.of("optimizer_step")[0]["skipped"] = True
+        last = values()
+        last["last/0"].flat[0] += apart
+        write_arrays(other, last, logits())
+        return compare(one, other, tolerances).verdict
+
+    for longer in ("one", "other"):
+        assert off_by(0.25, longer=longer) is Verdict.WITHIN_TOLERANCE
+        assert off_by(0.2500001, longer=longer) is Verdict.DIFFERENT
+
+
+@pytest.mark.parametrize("place", ["loss", "gradient norm at unscale", "value of backward", "norm that was clipped"])
+def test_what_overflows_in_a_step_that_both_skipped_is_no_difference_but_in_the_loss(
+    recorded: Make, place: str
+) -> None:
+    one, other = recorded(), recorded()
+    for trace in (one, other):
+        at(trace, "optimizer_step", 1)["skipped"] = True
+        at(trace, "forward", 1)["loss"] = "nan" if place == "loss" else 6.0
+        at(trace, "backward", 1)["value"] = "nan" if place.startswith("value") else 6.0
+        at(trace, "clip", 1)["total"] = "nan" if place.startswith("norm") else 0.75
+        unscaled = next(e for e in trace.of("gradients") if (e["step"], e["moment"]) == (1, "unscale"))
+        unscaled["norm"][2] = "nan" if place.startswith("gradient") else 0.25
+
+    assert compare(one, other).verdict is (Verdict.DIFFERENT if place == "loss" else Verdict.EQUAL)
+
+
+def test_an_overflow_on_one_side_alone_is_a_difference_though_both_skipped(recorded: Make) -> None:
+    one, other = recorded(), recorded()
+    for trace in (one, other):
+        at(trace, "optimizer_step", 1)["skipped"] = True
+    at(other, "clip", 1)["total"] = "inf"
+    assert [d.place.field for d in compare(one, other).differences] == ["norm that was clipped"]
+
+    other.events.remove(at(other, "clip", 1))
+    at(one, "clip", 1)["total"] = "inf"
+    assert [d.kind for d in compare(one, other).differences] == ["missing"]
+
+
+def test_differences_come_stage_by_stage_and_what_has_no_step_first(recorded: Make) -> None:
+    def alter(trace: Trace) -> None:
+        at(trace, "forward", 0)["loss"] = 1.0
+        at(trace, "forward", 2)["loss"] = 1.0
+        trace.events[1]["fingerprint"][0] = "other"
+        trace.of("final")[0]["fingerprint"][0] = "other"
+        next(probe for probe in trace.probes() if probe["name"] == "generated")["ids"]["image"] = [1, 3]
+        trace.reload[0]["files"]["config.json"]["digest"] = "other"
+        trace.reload[1]["unexpected"] = ["a"]
+
+    found = altered(recorded, alter)
+    assert [(d.place.stage, d.place.step) for d in found.differences] == [
+        ("before", None), ("training", 0), ("training", 2), ("after", None), ("probe", None), ("saved", None),
+        ("reloaded", None)]  # fmt: skip
+
+
+def test_micro_batches_come_in_order(recorded: Make) -> None:
+    one, other = recorded(), recorded()
+    for trace in (one, other):
+        events = trace.of("forward")[0], trace.of("backward")[0]
+        trace.events += [{**event, "micro": 1} for event in reversed(events)]
+    for event in (*other.of("forward"), *other.of("backward")):
+        if event["step"] == 0:
+            event.update({name: 1.0 for name in ("loss", "value") if name in event})
+
+    assert [(d.place.micro, d.place.field) for d in compare(one, other).differences] == [
+        (0, "loss"), (0, "value of backward"), (1, "loss"), (1, "value of backward")]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("component", "sizes", "said"),
+    [
+        (None, (), "loss at step 1, micro-batch 0: kind: a and b"),
+        ("vision", (), "loss at step 1, micro-batch 0 (vision): kind: a and b"),
+        (None, (0.5,), "loss at step 1, micro-batch 0: kind: a and b, off by 0.5"),
+        (None, (0.12345, 0.0), "loss at step 1, micro-batch 0: kind: a and b, off by 0.123 (0 of the larger)"),
+    ],
+)
+def test_a_difference_says_what_it_knows(component: str | None, sizes: tuple[float, ...], said: str) -> None:
+    assert str(Difference("kind", PLACE, component, "a", "b", *sizes)) == said
+
+
+def test_what_is_written_down_of_a_field(recorded: Make) -> None:
+    difference = Difference("kind", PLACE, "vision", "a", "b", 0.5, 0.25)
+    written = {"kind": "kind", "place": "step 1, micro-batch 0", "component": "vision", "first": "a", "second": "b",
+               "absolute": 0.5, "relative": 0.25, "field": "loss", "step": 1}  # fmt: skip
+    tolerance = {"relative": 0.5, "absolute": 0.0, "reach": 0.0, "origin": "bits are promised"}
+
+    assert difference.to_json() == written
+    assert FieldComparison("loss", 3, 1, Tolerance(0.5), difference).to_json() == {
+        "field": "loss", "compared": 3, "beyond": 1, "tolerance": tolerance, "largest": written}  # fmt: skip
+    assert FieldComparison("loss", 0, 0, None, None).to_json() == {
+        "field": "loss", "compared": 0, "beyond": 0, "tolerance": None, "largest": None}  # fmt: skip
+    whole = Comparison(Verdict.DIFFERENT, "t", ("r",), (difference,), (), ("e",))
+    assert whole.to_json() == {
+        "verdict": "different", "tolerances": "t", "reasons": ["r"], "environment": ["e"], "first": written,
+        "differences": [written], "fields": []}  # fmt: skip
+    assert Comparison(Verdict.EQUAL, "t").to_json()["first"] is None
+
+
+def test_fields_left_out_and_fields_compared_are_told_apart(recorded: Make) -> None:
+    tolerances = Tolerances("t", {}, frozenset({"samples"}))
+    found = compare(recorded(), recorded(), tolerances)
+    fields: dict[str, Any] = {field.field: field for field in found.fields}
+
+    assert (fields["samples"].compared, fields["samples"].tolerance, fields["samples"].left_out) == (0, None, True)
+    assert (fields["labels"].compared, fields["labels"].tolerance, fields["labels"].left_out) == (STEPS, EXACT, False)
+    assert found.verdict is Verdict.WITHIN_TOLERANCE
+    assert [verdict.agrees for verdict in Verdict] == [True, True, False, False]
