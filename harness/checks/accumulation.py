@@ -109,8 +109,8 @@ def share_of(intent: Intent, trace: Trace, event: dict[str, Any]) -> float:
 
 
 def _tokens_learned(micro: dict[str, Any]) -> int:
-    stretches = (micro.get("learned") or {}).get("stretches", ())
-    return sum(end - start for row in stretches for start, end in row)
+    learned = micro["learned"]
+    return sum(end - start for row in learned["stretches"] for start, end in row) if learned else 0
 
 
 def shares_of(trace: Trace) -> Iterator[tuple[dict[str, Any], float, float]]:

@@ -17,6 +17,7 @@ from harness.comparator.tolerances import (
     GRADIENTS,
     NUMBERS,
     WEIGHTS_IN_16_BITS,
+    _table,
     across_stacks,
 )
 from harness.trace.reader import Trace
@@ -69,6 +70,15 @@ def test_the_figures_of_other_kernels() -> None:
     )
     assert WEIGHTS_IN_16_BITS.left_out == BITS | {"generated ids", *NUMBERS}
     assert COMPUTED_IN_16_BITS.left_out - FP32.left_out == {"generated ids"}
+
+
+def test_a_table_names_its_fields_and_where_its_figures_come_from() -> None:
+    named = {"loss": 1.0, "value of backward": 2.0, "norm that was clipped": 3.0, "outputs": 4.0}
+    gradients = dict.fromkeys(GRADIENTS, 5.0)
+
+    assert _table("here", loss=1.0, backward=2.0, clipped=3.0, outputs=4.0, gradients=5.0) == {
+        field: Tolerance(share, origin="here") for field, share in {**named, **gradients}.items()
+    }
 
 
 def test_frozen_weights_in_16_bits_are_no_reason_to_compare_no_numbers(recorded: Make) -> None:

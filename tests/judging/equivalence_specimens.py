@@ -67,9 +67,18 @@ def by_tokens(*learned: int) -> Alteration:
         e.intent["mechanisms"]["loss_average"] = "token"
         for event in e.all("forward"):
             if event["training"]:
-                event["learned"] = {"stretches": [[[0, learned[event["micro"]]]]]}
+                event["learned"] = {"stretches": [[[2, 2 + learned[event["micro"]]]]]}
 
     return alter
+
+
+def first_alone_learns(e: Evidence) -> None:
+    """Of the second micro-batch of each step no labels were seen, and its loss does not count."""
+    by_tokens(4, 0)(e)
+    for forward, backward in zip(e.all("forward"), e.all("backward"), strict=True):
+        if forward["micro"]:
+            forward.pop("learned")
+        backward["value"] *= 0 if backward["micro"] else 2
 
 
 SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
@@ -103,7 +112,10 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
     ],
 }
 SILENT: dict[str, list[tuple[str, Alteration]]] = {
-    "accumulation_divides": [("as many tokens in each", by_tokens(3, 3))],
+    "accumulation_divides": [
+        ("as many tokens in each", by_tokens(3, 3)),
+        ("a micro-batch whose labels were not seen, and that does not count", first_alone_learns),
+    ],
     "accumulation_equals_one_batch": [
         ("one micro-batch in the partner's steps", agrees("one-batch", as_one_batch)),
         ("gradients within rounding", agrees("one-batch", clipped(1.00001))),

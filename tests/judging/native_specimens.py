@@ -35,10 +35,12 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
     "resume_file_in_full": [
         ("ResumeRounded", "all in fp16", resumes(weights={"float16": 7})),
         ("ResumeRounded", "one in bf16", resumes(weights={"float32": 6, "bfloat16": 1})),
+        ("ResumeRounded", "beside moments of two kinds", resumes(
+            weights={"float16": 7}, moments={"float32": 3, "float16": 1})),
         ("ResumeFileMissing", "none", unread(None)),
         ("ResumeFileMissing", "one that holds an object", unread("UnpicklingError: Weights only load failed")),
     ],
-}
+}  # fmt: skip
 SILENT: dict[str, list[tuple[str, Alteration]]] = {
     "resume_file_in_full": [
         ("moments in 16 bits too", resumes(weights={"float16": 7}, moments={"float16": 4})),

@@ -205,6 +205,9 @@ SILENT: dict[str, list[tuple[str, Alteration]]] = {
             lambda e: e.reloaded.update(missing=["vision.norm.weight"]))),
         ("what was not trained, beside a projector's file", projector(
             lambda e: e.reloaded.update(missing=["vision.layers.0.q_proj.weight"]))),
+        ("what the family keeps fixed, of a partial save", trained(
+            lambda e: e.intent.update(trains=["vision"], fixed=["vision\\.norm"]),
+            lambda e: e.reloaded.update(missing=["vision.norm.weight"]))),
         ("nothing is said of an adapter", lambda e: e.reloaded.pop("adapter_warnings")),
     ],
     "reloaded_parameters_equal": [

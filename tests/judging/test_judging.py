@@ -220,6 +220,11 @@ BLOCKED: list[tuple[str, str, Callable[[Evidence], object]]] = [
         "saved_tensors_as_trained",
         lambda e: (e.saves("full"), e.stream.pop(0)),
     ),
+    (
+        "the model gave no auxiliary loss beside its loss",
+        "auxiliary_loss_added",
+        lambda e: e.intent["mechanisms"].update(auxiliary_loss=True),
+    ),
     ("the labels were not announced", "labels_say_the_answers", lambda e: e.one("data").pop("learned")),
     (NO_ROWS, "labels_say_the_answers", lambda e: e.one("forward", 2).pop("learned")),
     (NO_ROWS, "labels_say_the_answers", lambda e: e.one("forward", -1).pop("learned")),

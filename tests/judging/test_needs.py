@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from harness.checks import Check
+from harness.checks import CHECKS, Check
 from harness.checks.judging import judge
 from harness.checks.needs import Base, Need, Partner, Reload
 from harness.checks.scaler_variants import variant
@@ -36,6 +37,38 @@ def test_partners_of_equal_changes_are_one(evidence: Evidence) -> None:
     assert {one, same} == {one}
     assert len({one, same, other, Partner(name="q", changes=one.changes)}) == 3
     assert len({hash(one), hash(same), hash(other)}) == 2, "those that differ are told apart without comparing"
+
+
+def in_one_way(recipe: Any) -> dict[str, Any]:
+    return {"seed": recipe.seed}
+
+
+def test_partners_whose_changes_are_worked_out_are_one_by_what_works_them_out() -> None:
+    one, same, other = (Partner(name="p", changes=how) for how in (in_one_way, in_one_way, lambda recipe: {}))
+
+    assert {one, same} == {one}
+    assert one != other
+    assert one.changes_of(SimpleNamespace(seed=3)) == {"seed": 3}
+    assert Partner(changes={"seed": 4}).changes_of(SimpleNamespace(seed=3)) == {"seed": 4}
+
+
+ALONE = {"agrees_with": [], "save.what": "nothing"}
+
+
+@pytest.mark.parametrize(
+    ("check", "changes"),
+    [
+        ("accumulation_equals_one_batch", {"optimizer.accumulation": 1, "data.batch_size": 6}),
+        ("checkpointing_changes_nothing", {"checkpointing": False}),
+        ("precision_changes_little", {"precision": "fp32", "loss_scaler": {}}),
+        ("lazy_equals_eager", {"data.lazy": False}),
+    ],
+)
+def test_another_way_of_making_a_run_differs_in_that_way_alone(check: str, changes: dict[str, Any]) -> None:
+    recipe: Any = SimpleNamespace(optimizer=SimpleNamespace(accumulation=3), data=SimpleNamespace(batch_size=2))
+    (partner,) = CHECKS[check].partners
+
+    assert partner.changes_of(recipe) == {**changes, **ALONE}
 
 
 def test_a_variant_is_one_cheap_step_at_another_precision() -> None:
