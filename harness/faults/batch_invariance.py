@@ -106,17 +106,20 @@ def padding_of_patches_seen(model: Any, moment: Moment) -> None:
 def two_features_exchanged(model: Any, moment: Moment) -> None:
     """The language model is given the features of two neighbouring image tokens in each other's place."""
 
+    places = LATER_PLACES if getattr(model.config, "use_image_id", False) else PLACES
+
     def exchange(_module: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         embeddings = kwargs["inputs_embeds"].clone()
-        if embeddings.shape[1] > PLACES[-1]:
-            embeddings[:, list(PLACES)] = embeddings[:, list(reversed(PLACES))]
+        if embeddings.shape[1] > places[-1]:
+            embeddings[:, list(places)] = embeddings[:, list(reversed(places))]
         return args, {**kwargs, "inputs_embeds": embeddings}
 
     _language_model(model).register_forward_pre_hook(exchange, with_kwargs=True)
 
 
 HELD_PLACE = -200  # where the places of features are held by no token
-PLACES = (20, 21)  # inside a picture of the first sample that is probed, in every family
+PLACES = (20, 21)  # inside a picture of a sample that is probed, in every family
+LATER_PLACES = (26, 27)  # where a sentence stands before all: MiniCPM-V 2.6, which numbers its pictures too
 
 
 @fault(

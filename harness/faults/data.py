@@ -8,9 +8,11 @@ from typing import Any
 
 from harness.faults.registry import fault
 from harness.faults.where import freezes_image_path, is_minicpm, sees_images
+from harness.recipe import Recipe
 from harness.seams import Moment, Seam
 
 IGNORED = -100
+TEMPLATE_TOKENS = ("</s>", "<|end_header_id|>", "<end_of_turn>", "<|im_start|>")
 
 
 def _first(moment: Moment) -> bool:
@@ -114,21 +116,28 @@ def _let_rules_be_read(path: Path) -> None:
         path.write_text(json.dumps(settings), encoding="utf-8")
 
 
+def _has_template_tokens(recipe: Recipe) -> bool:
+    """Whether the conversation template has tokens of its own: that of captions has none."""
+    from harness.families import family_of
+
+    return bool(family_of(recipe).intent(recipe).single_tokens)
+
+
 @fault(
     Seam.BASE_WRITTEN,
     caught_by="template_fits_tokenizer",
     finding="TemplateTokenCutUp",
     size="the name of one token",
-    applies=lambda recipe: recipe.data.template != "plain",  # which has no tokens of its own
+    applies=_has_template_tokens,
 )
 def one_template_token_of_another_name(base: Path, moment: Moment) -> None:
     """The base's tokenizer has another name for one token that conversations are written with, as another model's has:
-    the end of an answer in LLaVA, of a turn over Gemma, of a header in MiniCPM-V."""
-    for path in base.glob("*token*.json"):
-        text = path.read_text(encoding="utf-8")
-        for token in ("</s>", "<|end_header_id|>", "<end_of_turn>"):
-            text = text.replace(json.dumps(token), json.dumps(f"<other>{token}"))
-        path.write_text(text, encoding="utf-8")
+    the end of an answer in LLaVA, of a turn over Gemma, of a header in MiniCPM-V 2.5, where turns open in 2.6."""
+    texts = {path: path.read_text(encoding="utf-8") for path in base.glob("*token*.json")}
+    held = (token for token in TEMPLATE_TOKENS if any(json.dumps(token) in text for text in texts.values()))
+    token = next(held)
+    for path, text in texts.items():
+        path.write_text(text.replace(json.dumps(token), json.dumps(f"<other>{token}")), encoding="utf-8")
 
 
 def _cut(batch: dict[str, Any], length: int) -> dict[str, Any]:
