@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from harness.checkpoint.files import part_path
+from harness.checkpoint.files import HANDED_OVER, part_path
 from harness.disk import refuse_full_disk
 from harness.families import family_of
 from harness.families.family import has_processor
@@ -105,11 +105,17 @@ class Bases:
         return directory.resolve()
 
     def _merged(self, name: str, earlier: Recipe, place: Path) -> Path:
-        """The whole model that comes of what an earlier recipe started from and the adapter that it has saved."""
+        """The whole model that comes of what an earlier recipe started from and what it has saved over that."""
         directory = place / MERGED
-        base = str(self.start_of(earlier).directory)
-        argument = {"family": name, "base": base, "adapter": str(place / SAVED), "directory": str(directory)}
-        self._once(directory, lambda: self._write(name, directory, "make_merged", argument))
+
+        def make() -> None:
+            start = self.start_of(earlier)
+            settings = earlier.model_dump(mode="json", exclude_defaults=True)
+            places = {"base": str(start.directory), "saved": str(place / SAVED), "directory": str(directory)}
+            argument = {"recipe": settings, "parts": start.parts, **places}
+            self._write(name, directory, "harness.merging:make_merged", argument)
+
+        self._once(directory, make)
         return directory
 
     def verified(self, recipe: Recipe) -> Base:
@@ -126,10 +132,12 @@ class Bases:
         name = start.directory.name
         return name if plain else _told_apart(name, json.dumps([str(start.directory), start.parts, start.towers, *how]))
 
-    def _write(self, name: str, directory: Path, job: str, argument: dict[str, str]) -> None:
+    def _write(self, name: str, directory: Path, job: str, argument: dict[str, Any]) -> None:
         output = directory.with_name(f"{directory.name}.output.txt")
         output.parent.mkdir(parents=True, exist_ok=True)
-        job_of_it = Job(f"harness.making:{job}", {**argument, "faults": self.faults}, str(output))
+        job_of_it = Job(
+            job if ":" in job else f"harness.making:{job}", {**argument, "faults": self.faults}, str(output)
+        )
         ended = self.workers.makers.run(job_of_it)
         if ended.code != 0:
             what = f"the base of {name} could not be written ({ended.description}): {last_lines(output)}"
@@ -150,6 +158,8 @@ class Bases:
         request = (
             _request(place) if made.code == 0 else asdict(_without_inputs(recipe, start.directory, place, processor))
         )
+        handed = start.directory.with_name(f"{start.directory.name}{HANDED_OVER}")
+        request["handed"] = str(handed) if handed.is_file() else None
         request.update(inventory=str(place / INVENTORY), parts=start.parts, settings=dict(start.towers))
         request["towers"] = [asdict(tower) for tower in family_of(recipe).handles.towers]
         if made.code != 0:

@@ -17,7 +17,7 @@ from harness.session import Session, Sockets
 from harness.workers import folder_name
 
 COMPLETION = "run.completed"
-BEFORE_THE_RUN = (Seam.BASE_WRITTEN, Seam.TOWER_WRITTEN)
+BEFORE_THE_RUN = (Seam.BASE_WRITTEN, Seam.TOWER_WRITTEN, Seam.MERGED)
 
 
 @dataclass(frozen=True)

@@ -178,6 +178,9 @@ class Intent(Frozen):
     own_towers: tuple[str, ...] | None = Field(
         default=None, description="settings that name directories towers are made anew from; none: not said"
     )
+    merged: SaveKind | None = Field(
+        default=None, description="what an earlier stage left, merged into a whole model before this one starts"
+    )
     parts: tuple[str, ...] | None = Field(
         default=None,
         description="kinds of files that were laid over the base; none: not said, and judged by what is seen",

@@ -96,23 +96,6 @@ def make_tower(argument: dict[str, Any]) -> None:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def make_merged(argument: dict[str, Any]) -> None:
-    """Job: merge an adapter into the base it was trained over, and save both as one model, whole or not at all."""
-    from harness import stack
-    from harness.families import family
-    from harness.merging import merged_into
-
-    stack.quiet()
-    directory = Path(argument["directory"])
-    partial = directory.with_name(f".{directory.name}.{os.getpid()}")
-    stack.use_modules_cache(directory.with_name(MODULES) / "merged")
-    try:
-        merged_into(partial, family(argument["family"]), Path(argument["base"]), Path(argument["adapter"]))
-        partial.rename(directory)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
 def make_probe_inputs(argument: dict[str, Any]) -> None:
     """Job: encode the probe samples with a base directory's own processor, for the process that will verify it."""
     from harness import stack

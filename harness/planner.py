@@ -9,6 +9,7 @@ from typing import Any
 
 from harness.checks import Check
 from harness.families import check_possible, family_of
+from harness.families.family import reads_pictures
 from harness.intent import Intent
 from harness.recipe import Recipe
 from harness.recipe.starting import merges
@@ -52,7 +53,7 @@ def plan(recipe_id: str, recipe: Recipe, checks: Iterable[Check]) -> Plan:
         main.verify = main.verify or check.base
         for partner in check.partners:
             _add_partner(planned, partner.name, with_changes(recipe, partner.changes_of(recipe)))
-    if merges(recipe):
+    if merges(recipe) and reads_pictures(family_of(recipe)):
         main.probes.append(ALIGNMENT)
     main.probes.sort()
     return planned

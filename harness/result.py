@@ -47,6 +47,7 @@ class Reason(str, Enum):
     NO_PROCESSOR_SAVED = "the recipe saves no processor"
     NO_TOKENIZER_SAVED = "the recipe saves no tokenizer"
     NO_RESUME_FILE = "the recipe leaves no file to go on from"
+    NOTHING_MERGED = "nothing of an earlier stage is merged before this one starts"
     ADAPTER_SAVED = "what is saved is an adapter"
     NO_TOKENS_ADDED = "the recipe adds no tokens"
     NO_IMAGES = "no sample of the recipe holds an image"

@@ -21,6 +21,7 @@ class Seam(str, Enum):
     BASE_WRITTEN = "base written"  # the directory that training will start from
     PART = "part"  # the tensors of one file that are about to be laid over the loaded model
     TOWER_WRITTEN = "tower written"  # the directory that a vision tower is made anew from
+    MERGED = "merged"  # the model that a stage has left, about to be merged and written out
     AFTER_BUILD = "after build"  # the model as loaded
     ADAPTER_OPTIONS = "adapter options"  # the options on their way to peft
     AFTER_TUNING = "after tuning"  # the model with its adapters and frozen parts

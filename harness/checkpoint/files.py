@@ -11,6 +11,7 @@ TRAINED = "trained.safetensors"  # what was trained and nothing else, to be laid
 RESUME = "_resume.pth"  # how the file ends from which a native loop goes on
 PROJECTOR = "mm_projector.bin"  # of a first stage: the connector, and whatever else bears its name
 TRAINABLES = ("non_lora_trainables.bin", "vpm_resampler_embedtokens.pt")  # what trained in place beside an adapter
+HANDED_OVER = ".handed-over.safetensors"  # beside a merged directory: what the model computed before it was merged
 BESIDE = (PROJECTOR, *TRAINABLES)
 ADAPTER = "adapter_config.json"
 

@@ -23,6 +23,7 @@ MODULES = (
     "completion",
     "mechanisms",
     "loading",
+    "hand_over",
     "loads",
     "towers",
     "settings",

@@ -10,7 +10,7 @@ from harness.families.adapter_numbers import numbers_of
 from harness.intent import AdapterIntent, Intent, Mechanisms, Optimization, SaveIntent
 from harness.places import NATIVE
 from harness.recipe import Component, Recipe, Tune
-from harness.recipe.starting import base_and_parts, continued_adapter, own_towers
+from harness.recipe.starting import base_and_parts, continued_adapter, merged_from, own_towers
 from harness.refusal import Refused
 
 WEIGHTS = {
@@ -69,6 +69,7 @@ def intent_from(recipe: Recipe, tables: Tables) -> Intent:
         resized=_patterns_of(("embeddings", "lm_head"), tables) if recipe.add_tokens else (),
         ties=tables.ties,
         adapter=_adapter(recipe),
+        merged=earlier.saves if (earlier := merged_from(recipe)) else None,
         weights=WEIGHTS[recipe.precision],
         steps=recipe.steps,
         mechanisms=_mechanisms(recipe, tables),

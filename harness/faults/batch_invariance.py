@@ -19,6 +19,11 @@ def _is_given_a_mask(recipe: Recipe) -> bool:
     return not is_minicpm(recipe)
 
 
+def _counts_image_tokens(recipe: Recipe) -> bool:
+    """MiniMind-V's code places what fits the runs that it finds, and says nothing of the rest."""
+    return not is_minicpm(recipe) and not recipe.family.startswith("minimind")
+
+
 def _cuts_pictures(recipe: Recipe) -> bool:
     """Whether code files write the places of a picture's features, so many for each of its parts."""
     return is_minicpm(recipe) and sees_images(recipe)
@@ -153,7 +158,7 @@ def _image_token(model: Any) -> int:
     caught_by="run.completed",
     finding="RunEnded",
     size="one image token",
-    applies=lambda recipe: _is_given_a_mask(recipe) and sees_images(recipe),
+    applies=lambda recipe: _counts_image_tokens(recipe) and sees_images(recipe),
 )
 def one_image_token_replaced(batch: dict[str, Any], moment: Moment) -> Any:
     """One image token of a micro-batch is another token: the library refuses to place the features."""

@@ -33,6 +33,7 @@ MODULES = (
     "saved_tensors",
     "adapter_files",
     "minimind",
+    "hand_over",
     "own_adapters",
     "native_files",
     "directories",

@@ -248,8 +248,10 @@ class EarlierRecipe(Frozen):
     """
 
     recipe: str
-    merge: Literal["adapter"] | None = Field(
-        default=None, description="adapter: what the recipe has saved is merged into its base before training starts"
+    merge: Literal["adapter", "native"] | None = Field(
+        default=None,
+        description="what the recipe has saved is made one with its base before training starts: an adapter is merged, "
+        "a native state dict exported",
     )
     settings: SkipJsonSchema[Any] = Field(default=None, description="the earlier recipe itself, found when read")
 

@@ -35,7 +35,7 @@ def _found(name: str, recipes: Mapping[str, Recipe], path: Path, later: tuple[st
             what = f"start_from: {earlier_name} is of the family {earlier.family}, this recipe of {recipe.family}"
             raise Refused(what, where=where, do="start from a recipe of the same family")
         if source.merge:
-            _can_be_merged(earlier_name, earlier, where)
+            _can_be_merged(earlier_name, earlier, source.merge, where)
         return EarlierRecipe(recipe=earlier_name, merge=source.merge, settings=earlier)
 
     start = recipe.start_from
@@ -45,14 +45,21 @@ def _found(name: str, recipes: Mapping[str, Recipe], path: Path, later: tuple[st
         sources = {part: getattr(start, part) for part in ("base", *PARTS)}
         known = {part: found(source) for part, source in sources.items() if isinstance(source, EarlierRecipe)}
         for part in set(known) & set(PARTS):
+            if known[part].merge:
+                raise Refused(f"start_from.{part}: a part is not merged", where=where, do="name its recipe as the base")
             _saves_it(part, known[part], where)
         recipe = recipe.model_copy(update={"start_from": start.model_copy(update=known)})
     _continues(recipe, where)
     return recipe
 
 
-def _can_be_merged(name: str, earlier: Recipe, where: str) -> None:
+def _can_be_merged(name: str, earlier: Recipe, merge: str, where: str) -> None:
     """Refuse to merge what is no adapter by itself over one whole base."""
+    if earlier.saves == "native" == merge:
+        return
+    if merge == "native":
+        what = f"start_from.merge: {name} leaves no native state dict (save.what is {earlier.saves})"
+        raise Refused(what, where=where, do="leave merge out, or start from a recipe that saves natively")
     if earlier.saves != "adapter":
         what = f"start_from.merge: {name} leaves no adapter (save.what is {earlier.saves})"
         raise Refused(what, where=where, do="leave merge out, or start from a recipe with an adapter")

@@ -53,8 +53,15 @@ def own_towers(recipe: Recipe) -> dict[str, str]:
 
 
 def merges(recipe: Recipe) -> bool:
-    """Whether an adapter is merged into its base before the recipe starts from both."""
+    """Whether what an earlier recipe left is made one with its base before the recipe starts from both."""
     return isinstance(recipe.start_from, EarlierRecipe) and recipe.start_from.merge is not None
+
+
+def merged_from(recipe: Recipe) -> Recipe | None:
+    """The recipe whose adapter or state dict is made one with its base before this one starts."""
+    start = recipe.start_from
+    earlier = start.base if isinstance(start, Composed) else start
+    return saved_by(earlier) if isinstance(earlier, EarlierRecipe) and earlier.merge else None
 
 
 def saved_by(earlier: EarlierRecipe) -> Recipe:

@@ -32,11 +32,12 @@ def _filled(model: Any) -> list[str]:
     """Give zeros to what loading left without any value, so that the rest can be looked at; its paths."""
     import torch
 
-    empty = [path for path, parameter in model.named_parameters() if parameter.is_meta]
+    paths = dict(model.named_parameters(remove_duplicate=False))
+    empty = [path for path, parameter in paths.items() if parameter.is_meta]
+    zeros = {id(paths[path]): torch.nn.Parameter(torch.zeros(paths[path].shape)) for path in empty}  # a tie is kept
     for path in empty:
         owner, _, name = path.rpartition(".")
-        shape = model.get_parameter(path).shape
-        setattr(model.get_submodule(owner), name, torch.nn.Parameter(torch.zeros(shape)))
+        setattr(model.get_submodule(owner), name, zeros[id(paths[path])])
     return empty
 
 

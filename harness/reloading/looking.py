@@ -91,6 +91,14 @@ def _outputs(model: Any, request: Request, record: dict[str, Any], stream: Strea
             name: model(**put_together(plain, tensors))["logits"].detach().float()
             for name, plain in sorted(request.arguments.items())
         }
+        if request.handed:
+            before = load_file(request.handed)
+            record["handed_over"] = {
+                "largest_difference": {
+                    name: float((value - before[name]).abs().amax()) for name, value in logits.items()
+                },
+                "largest_logit": {name: float(value.abs().amax()) for name, value in before.items()},
+            }
         record["outputs"] = {name: as_hex(fingerprint(value)) for name, value in logits.items()}
         record["arrays"] = stream.arrays(logits)
         record["generated"] = {

@@ -13,7 +13,8 @@ class Request:
 
     `base` is what a save of a part of the model is laid over; `parts` are the files laid over a directory that training
     starts from, with their kinds; `towers` are those that may be made anew from directories of their own, `settings` is
-    what the configuration should say of them; `modules` is where code files may be copied; `loader` and
+    what the configuration should say of them; `handed` holds what a model computed before it was merged into
+    the directory; `modules` is where code files may be copied; `loader` and
     `processor_loader` name functions of the user's own, for what Auto classes cannot load.
     """
 
@@ -28,6 +29,7 @@ class Request:
     what: str = "full"
     base: str = ""
     parts: Sequence[dict[str, str]] = ()
+    handed: str | None = None
     towers: Sequence[dict[str, Any]] = ()
     settings: dict[str, str] = field(default_factory=dict)
     tokenizer: bool = True

@@ -100,6 +100,7 @@ NOT_APPLICABLE: list[tuple[Reason, str, Callable[[dict[str, Any]], object]]] = [
     (Reason.NO_SCALER_RULE, "scaler_rule_over_precisions", lambda i: None),
     (Reason.NO_OPTIMIZATION, "learning_rates_as_declared", lambda i: None),
     (Reason.NO_CLIPPING, "clipping_effective", lambda i: i["mechanisms"].update(clip_norm=None)),
+    (Reason.NOTHING_MERGED, "handed_over_equal", lambda i: None),
     (Reason.NO_RESUME_FILE, "resume_file_in_full", lambda i: None),
     (Reason.NO_AUXILIARY_LOSS, "auxiliary_loss_added", lambda i: None),
     (Reason.NO_TAIL, "last_group_steps", lambda i: i["mechanisms"].update(epoch=4)),

@@ -13,6 +13,7 @@ from harness.families.minimind import modes, native_lora, processing, refusals
 from harness.families.minimind.batches import ChatBatches
 from harness.families.minimind.dimensions import Dimensions, Vision
 from harness.families.minimind.generations import Generation
+from harness.families.minimind.tokens import IMAGE
 from harness.families.promises import Tables, intent_from
 from harness.families.weights import write_sharded
 from harness.intent import Intent
@@ -92,7 +93,8 @@ class MiniMind(FedConversations):
     def _tables(self, d: Dimensions, vision_layers: int) -> Tables:
         added = bool(d.experts) and self.made.number > 1  # the first generation computed it and never added it
         tables = self.names.tables(d, self.made.model_class, vision_layers, added)
-        return replace(tables, native_ending=self._native_ending())
+        single = (self.made.chat.begin, self.made.chat.end, *((IMAGE,) if self.vision else ()))
+        return replace(tables, native_ending=self._native_ending(), single_tokens=single)
 
     def configuration(self, size: str) -> Any:
         return self.made.configuration(self.dimensions(size), self.vision_of(size))

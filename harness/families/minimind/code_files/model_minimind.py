@@ -98,11 +98,8 @@ class Attention(nn.Module):
 
     def __init__(self, config: MiniMindConfig) -> None:
         super().__init__()
-        self.heads, self.kv_heads, self.head_dim = (
-            config.num_attention_heads,
-            config.num_key_value_heads,
-            config.head_dim,
-        )
+        self.heads, self.kv_heads = config.num_attention_heads, config.num_key_value_heads
+        self.head_dim = config.head_dim
         hidden = config.hidden_size
         self.q_proj = nn.Linear(hidden, self.heads * self.head_dim, bias=False)
         self.k_proj = nn.Linear(hidden, self.kv_heads * self.head_dim, bias=False)
@@ -253,8 +250,10 @@ class MiniMindModel(nn.Module):
         mask = None if attention_mask is None or bool((attention_mask == 1).all()) else attention_mask
         for layer in self.layers:
             hidden = layer(hidden, tables, mask)
-        uneven = (layer.aux_loss for layer in self.modules() if isinstance(layer, MOEFeedForward))
-        return self.norm(hidden), sum(uneven, hidden.new_zeros(()).float())
+        uneven = hidden.new_zeros(()).float()
+        for layer in (one for one in self.modules() if isinstance(one, MOEFeedForward)):
+            uneven = uneven + layer.aux_loss
+        return self.norm(hidden), uneven
 
 
 class MiniMindForCausalLM(PreTrainedModel, GenerationMixin):
