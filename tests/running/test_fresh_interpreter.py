@@ -1,7 +1,8 @@
 """What was saved is loaded once more by an interpreter that has imported nothing: forks of a warm parent hide nothing.
 
 It is started with -I: no environment, no user's folder, no working directory leads it to modules of ours but the
-installed package, and of that it imports nothing but what loads directories.
+installed package, and of that it imports nothing but what loads directories. Where a recipe names a loader of its own,
+the folder that this lies in is named too.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from harness.trace.reader import read_trace
 SUITES = sorted((Path(__file__).parents[2] / "suites").glob("*.yaml"), key=lambda path: path.stem)
 ALONE = """
 import json, sys
+sys.path += sys.argv[2:]
 from harness.reloading.jobs import reload
 reload(json.load(open(sys.argv[1])))
 strangers = [name for name in sys.modules if name.startswith(("harness.families", "harness.making", "harness.tuning"))]
@@ -63,6 +65,7 @@ def test_a_fresh_interpreter_finds_what_the_warm_one_found(system: str, warm: An
     request["modules"] = str(tmp_path / "modules")
     (tmp_path / "request.json").write_text(json.dumps(request))
     command = [sys.executable, "-I", "-c", ALONE, str(tmp_path / "request.json")]
+    command += [str(SUITES[0].parent)] if recipe.loaders else []
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), **SINGLE_THREADED}
     done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
 
