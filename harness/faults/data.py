@@ -191,12 +191,23 @@ def two_pictures_exchanged(batch: dict[str, Any], moment: Moment) -> Any:
     pixels = batch.get("pixel_values")
     if pixels is None or not len(pixels):
         return batch
+    if "target_sizes" in batch:
+        return {**batch, **_exchanged_in_a_row(pixels, batch["target_sizes"])}
     if not isinstance(pixels, list):
         return {**batch, "pixel_values": pixels[_exchanged(len(pixels))]}
     order = [_exchanged(len(row)) for row in pixels]
     sizes = [one[places] if len(places) else one for one, places in zip(batch["tgt_sizes"], order, strict=True)]
     rows = [[row[place] for place in places] for row, places in zip(pixels, order, strict=True)]
     return {**batch, "pixel_values": rows, "tgt_sizes": sizes}
+
+
+def _exchanged_in_a_row(pixels: Any, sizes: Any) -> dict[str, Any]:
+    """The same where the patches of all pictures lie in one row."""
+    import torch
+
+    parts = pixels.split((sizes.prod(1) * pixels.shape[2]).tolist(), dim=-1)
+    order = _exchanged(len(parts))
+    return {"pixel_values": torch.cat([parts[place] for place in order], dim=-1), "target_sizes": sizes[order]}
 
 
 def _exchanged(count: int) -> list[int]:
