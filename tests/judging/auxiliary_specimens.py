@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tests.judging.steps_specimens import LAST, declared
+from tests.judging.steps_specimens import LAST, declared, short_last_group
 
 Evidence = Any
 Alteration = Callable[[Evidence], object]
@@ -38,10 +38,23 @@ def without(e: Evidence) -> None:
     e.one("backward", LAST).update(value=4.0)
 
 
+def a_group_of_one(e: Evidence) -> None:
+    """Where the data end a step has one micro-batch, whose loss counts whole."""
+    short_last_group(e)
+    e.one("backward", 2)["value"] *= 2
+
+
+def none_given(e: Evidence) -> None:
+    """Of the last micro-batch the model gave its loss alone."""
+    e.one("forward", LAST).pop("auxiliary")
+    without(e)
+
+
 SETTINGS: dict[str, Alteration] = {"auxiliary_loss_added": with_experts()}
 SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
     "auxiliary_loss_added": [
         ("AuxiliaryLossLeftOut", "one", with_experts(without)),
+        ("AuxiliaryLossLeftOut", "two", with_experts(without, lambda e: e.one("backward", 3).update(value=4.0))),
         ("AuxiliaryLossLeftOut", "twice what rounding allows", with_experts(off(2 * ALLOWED))),
         ("AuxiliaryLossLeftOut", "less, by twice that", with_experts(off(-2 * ALLOWED))),
     ],
@@ -51,6 +64,8 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
 SILENT: dict[str, list[tuple[str, Alteration]]] = {
     "auxiliary_loss_added": [
         ("what rounding allows", with_experts(off(0.99 * ALLOWED))),
+        ("a group of one where the data end", with_experts(a_group_of_one)),
+        ("a micro-batch of which none was given", with_experts(none_given)),
         ("not finite", with_experts(lambda e: e.one("backward", LAST).update(value="nan"))),
     ],
     "accumulation_divides": [("an auxiliary loss", with_experts()), ("one left out", with_experts(without))],

@@ -108,6 +108,11 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
             "a label",
             agrees("eager", lambda e: e.one("forward")["learned"]["fingerprint"].__setitem__(0, "?")),
         ),
+        (
+            "LazinessMatters",
+            "a micro-batch more",
+            agrees("eager", lambda e: e.events.append(dict(e.one("forward", -1)))),
+        ),
         ("LazinessMatters", "a micro-batch less", agrees("eager", lambda e: e.events.remove(e.one("forward", -1)))),
     ],
 }

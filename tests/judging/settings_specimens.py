@@ -44,6 +44,9 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
         ("SettingChanged", "a vocabulary that did not grow", saved(now(**{"text_config.vocab_size": 9}))),
         ("SettingChanged", "in a projector's configuration", saved(
             lambda e: e.intent["save"].update(what="projector"), now(mm_vision_select_layer=-1))),
+        ("SettingChanged", "in the configuration beside an adapter", saved(
+            lambda e: e.intent["save"].update(what="adapter", beside_adapter="non_lora_trainables.bin"),
+            now(mm_vision_select_layer=-1))),
     ],
 }  # fmt: skip
 

@@ -160,6 +160,7 @@ def test_a_recipe_of_fewer_steps_than_a_check_needs_does_not_call_for_it(
     assert need.refusal(intent) is (None if enough else Reason.TOO_FEW_STEPS)
 
 
+NOT_BOTH = "the configurations before and after were not both read"
 NO_ROWS = "the labels of some micro-batch were not seen row by row"
 BLOCKED: list[tuple[str, str, Callable[[Evidence], object]]] = [
     ("no model met an optimizer", "trainable_set_as_intended", lambda e: e.drop("parameters")),
@@ -226,6 +227,8 @@ BLOCKED: list[tuple[str, str, Callable[[Evidence], object]]] = [
         "auxiliary_loss_added",
         lambda e: e.intent["mechanisms"].update(auxiliary_loss=True),
     ),
+    (NOT_BOTH, "settings_kept", lambda e: e.saves("full")),
+    (NOT_BOTH, "settings_kept", lambda e: (e.saves("full"), e.base[0].update(settings={}))),
     ("the labels were not announced", "labels_say_the_answers", lambda e: e.one("data").pop("learned")),
     (NO_ROWS, "labels_say_the_answers", lambda e: e.one("forward", 2).pop("learned")),
     (NO_ROWS, "labels_say_the_answers", lambda e: e.one("forward", -1).pop("learned")),
