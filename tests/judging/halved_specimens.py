@@ -1,0 +1,90 @@
+"""Specimens of saves that round to fp16: what lies in the file, and what comes back of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import save_file
+
+from harness.trace.array_fingerprint import fingerprint
+from tests.judging.faultless_model import BASE, PARAMETERS
+
+Evidence = Any
+Alteration = Callable[[Evidence], object]
+A0, VISION = "language.layers.0.q_proj.lora_A.default.weight", "vision.norm.weight"
+
+
+def last(index: int) -> Any:
+    """The last value of a parameter, of which fp16 has not all bits."""
+    return np.array([[index + 1 / 3, -0.1], [0.0, 1e-9]], dtype=np.float32)
+
+
+def in_half(index: int) -> str:
+    return fingerprint(last(index).astype(np.float16), "float16")
+
+
+def and_back(index: int) -> str:
+    return fingerprint(last(index).astype(np.float16).astype(np.float32), "float32")
+
+
+def halved(*alterations: Alteration) -> Alteration:
+    """Of a run that saves the whole model in fp16."""
+
+    def alter(e: Evidence) -> None:
+        e.saves("full")
+        e.intent["save"].update(half=True)
+        save_file(
+            {f"last/{at}": last(at) for at in range(len(PARAMETERS))}, e.directory / "rank-0" / "last.safetensors"
+        )
+        e.one("final")["arrays"] = "last.safetensors"
+        for at, (path, _, _) in enumerate(PARAMETERS):
+            e.saved["tensors"][path].update(dtype="F16", fingerprint=in_half(at))
+            e.reloaded["fingerprints"][f"{BASE}{path}"] = and_back(at)
+            if (key := path.replace(".base_layer", "")) in e.header["base"]:
+                e.header["base"][key]["float16"] = in_half(at)
+        for alteration in alterations:
+            alteration(e)
+
+    return alter
+
+
+def without_the_tower(e: Evidence) -> None:
+    """The file leaves the tower out, which comes from the base as it is."""
+    e.intent["save"].update(left_out=["vision\\."])
+    for at, (path, _, _) in enumerate(PARAMETERS):
+        if path.startswith("vision."):
+            del e.saved["tensors"][path]
+            e.reloaded["fingerprints"][f"{BASE}{path}"] = e.one("final")["fingerprint"][at]
+
+
+def as_it_was(e: Evidence, path: str) -> None:
+    """One tensor in the file is not rounded."""
+    at = e.index(path)
+    e.saved["tensors"][path].update(dtype="F32", fingerprint=e.one("final")["fingerprint"][at])
+
+
+SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
+    "saved_tensors_as_trained": [
+        ("TensorDiffers", "not rounded, where all is", halved(lambda e: as_it_was(e, A0))),
+        ("TensorDiffers", "rounded, and called what it was", halved(
+            lambda e: e.saved["tensors"][A0].update(dtype="F32"))),
+        ("FrozenSavedAltered", "another than the base's, rounded", halved(
+            lambda e: e.header["base"][VISION].update(float16="?"))),
+        ("TensorUnasked", "what the file leaves out", halved(
+            without_the_tower, lambda e: e.saved["tensors"].update({VISION: dict(e.saved["tensors"][A0])}))),
+    ],
+    "reloaded_parameters_equal": [
+        ("ParametersDiffer", "not rounded, where all is", halved(lambda e: e.reloaded["fingerprints"].update(
+            {f"{BASE}{A0}": e.one("final")["fingerprint"][e.index(A0)]}))),
+        ("ParametersDiffer", "rounded, though the file leaves it out", halved(
+            without_the_tower,
+            lambda e: e.reloaded["fingerprints"].update({f"{BASE}{VISION}": and_back(e.index(VISION))}))),
+    ],
+}  # fmt: skip
+
+SILENT: dict[str, list[tuple[str, Alteration]]] = {
+    "saved_tensors_as_trained": [("rounded", halved()), ("rounded, without the tower", halved(without_the_tower))],
+    "reloaded_parameters_equal": [("rounded", halved()), ("rounded, without the tower", halved(without_the_tower))],
+}
