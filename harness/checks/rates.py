@@ -61,7 +61,7 @@ def learning_rates_as_declared(intent: Intent, trace: Trace) -> Iterator[Finding
         )
 
 
-def expected_rate(asked: Optimization, component: str, effective: int, steps: int, key: str = "") -> float:
+def expected_rate(asked: Optimization, component: str, effective: int, steps: int, key: str) -> float:
     """The rate of a component, or of a key in it, after so many effective steps, of a run of `steps`."""
     full = {str(name): rate for name, rate in asked.component_rates.items()}.get(component, asked.learning_rate)
     full *= next((factor for name, factor in asked.rate_factors.items() if re.search(name, key)), 1.0)

@@ -9,6 +9,7 @@ import numpy as np
 
 from harness.trace.array_fingerprint import fingerprint
 from tests.judging.adapter_specimens import asks, filed, merged
+from tests.judging.faultless_model import LINEAR
 from tests.judging.rank_specimens import ALL, FACTOR, HALF, KEPT, OWNERS, adalora, comes_back, saved_as
 
 Evidence = Any
@@ -91,7 +92,20 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
     ],
 }  # fmt: skip
 
+
+def factors_in_the_layer(e: Evidence) -> None:
+    """A trainer's own LoRA: the layer stays what it was, and has its factors in it."""
+    modules = e.one("model")["modules"]
+    rows = [
+        (path, LINEAR if path in e.one("model")["adapters"] else kind)
+        for path, kind in zip(modules["path"], modules["type"], strict=True)
+        if not path.endswith(".base_layer")
+    ]
+    modules["path"], modules["type"] = map(list, zip(*rows, strict=True))
+
+
 SILENT: dict[str, list[tuple[str, Alteration]]] = {
+    "adapters_where_intended": [("factors in the layer itself", factors_in_the_layer)],
     "reloaded_parameters_equal": [
         ("the rank that AdaLoRA notes of a module without any", notes_its_rank([0.0] * 4)),
     ],

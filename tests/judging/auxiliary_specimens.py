@@ -58,8 +58,14 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
         ("AuxiliaryLossLeftOut", "twice what rounding allows", with_experts(off(2 * ALLOWED))),
         ("AuxiliaryLossLeftOut", "less, by twice that", with_experts(off(-2 * ALLOWED))),
     ],
-    "accumulation_divides": [("LossNotDivided", "twice the auxiliary loss", with_experts(
-        lambda e: e.one("backward", LAST).update(value=4.0 * (1 + PART))))],
+    "accumulation_divides": [
+        ("LossNotDivided", "twice the auxiliary loss", with_experts(
+            lambda e: e.one("backward", LAST).update(value=4.0 * (1 + PART)))),
+        ("LossNotDivided", "an auxiliary loss that nobody asked for", with_experts(
+            lambda e: e.intent["mechanisms"].update(auxiliary_loss=False))),
+        ("LossNotDivided", "an auxiliary loss that the model did not give", with_experts(
+            none_given, lambda e: e.one("backward", LAST).update(value=6.0))),
+    ],
 }  # fmt: skip
 SILENT: dict[str, list[tuple[str, Alteration]]] = {
     "auxiliary_loss_added": [

@@ -81,6 +81,21 @@ def first_alone_learns(e: Evidence) -> None:
         backward["value"] *= 0 if backward["micro"] else 2
 
 
+def first_alone_is_seen(e: Evidence) -> None:
+    """Of the second micro-batch of each step no forward was seen, and its loss does not count."""
+    first_alone_learns(e)
+    for backward in e.all("backward"):
+        backward["loss"] = 2.0
+    e.events = [event for event in e.events if event["kind"] != "forward" or not event["micro"]]
+
+
+def nothing_learned(e: Evidence) -> None:
+    """No step has a token that is learned."""
+    by_tokens(0, 0)(e)
+    for backward in e.all("backward"):
+        backward["value"] = 0.0
+
+
 SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
     "accumulation_divides": [
         ("LossNotDivided", "a micro-batch of fewer tokens counts as the other", by_tokens(2, 6)),
@@ -101,6 +116,11 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
         ("CheckpointingMatters", "one gradient", agrees("no-checkpointing", one_gradient_twice_as_large)),
     ],
     "lazy_equals_eager": [
+        (
+            "LazinessMatters",
+            "a token and a picture",
+            agrees("eager", lambda e: e.one("forward", 2).update(samples=["?", "?"], pixels="?")),
+        ),
         ("LazinessMatters", "one token", agrees("eager", lambda e: e.one("forward", 2)["samples"].__setitem__(1, "?"))),
         ("LazinessMatters", "other pictures", agrees("eager", lambda e: e.one("forward", -1).update(pixels="?"))),
         (
@@ -120,6 +140,8 @@ SILENT: dict[str, list[tuple[str, Alteration]]] = {
     "accumulation_divides": [
         ("as many tokens in each", by_tokens(3, 3)),
         ("a micro-batch whose labels were not seen, and that does not count", first_alone_learns),
+        ("a micro-batch whose forward was not seen, and that does not count", first_alone_is_seen),
+        ("no token at all", nothing_learned),
     ],
     "accumulation_equals_one_batch": [
         ("one micro-batch in the partner's steps", agrees("one-batch", as_one_batch)),

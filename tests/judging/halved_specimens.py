@@ -1,4 +1,4 @@
-"""Specimens of saves that round to fp16: what lies in the file, and what comes back of it."""
+"""Specimens of saves in other formats, or rounded to fp16: what lies in the file, and what comes back of it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from safetensors.numpy import save_file
 
 from harness.trace.array_fingerprint import fingerprint
 from tests.judging.faultless_model import BASE, PARAMETERS
+from tests.judging.rank_specimens import near
+from tests.judging.saved_specimens import tied, whole
 
 Evidence = Any
 Alteration = Callable[[Evidence], object]
@@ -65,7 +67,38 @@ def as_it_was(e: Evidence, path: str) -> None:
     e.saved["tensors"][path].update(dtype="F32", fingerprint=e.one("final")["fingerprint"][at])
 
 
+def pickled(e: Evidence, *, asked_for: bool) -> None:
+    """The weights are in torch's own format."""
+    e.intent["save"].update(pickled=asked_for)
+    e.saved["roles"]["weights"] = ["pytorch_model.bin"]
+    e.saved["files"]["pytorch_model.bin"] = {"pickled": True}
+
+
+def native(e: Evidence) -> None:
+    """A state dict of its own is saved, which names a shared tensor under each of its names."""
+    whole(tied)(e)
+    e.intent["save"].update(what="native", native_file="out.pth")
+    e.saved["files"]["out.pth"] = {"pickled": True}
+
+
+def own_format(e: Evidence) -> None:
+    e.intent["save"].update(own_format=True, native_file="lora.pth")
+    e.saved["files"]["lora.pth"] = {"pickled": True}
+
+
 SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
+    "nothing_pickled": [
+        ("Pickled", "weights that nobody asked for in that format", lambda e: pickled(e, asked_for=False)),
+    ],
+    "saved_directory_loads": [
+        ("KeysLost", "unexpected ones that the file leaves out", halved(
+            without_the_tower, lambda e: e.reloaded.update(unexpected=[VISION]))),
+        ("KeysLost", "missing ones that the file does not leave out", halved(
+            without_the_tower, lambda e: e.reloaded.update(missing=[VISION, A0]))),
+    ],
+    "reloaded_outputs_equal_image": [
+        ("OutputsDiffer", "twice what rounding to fp16 explains", halved(lambda e: near(e, 1 + 2.0**-6))),
+    ],
     "saved_tensors_as_trained": [
         ("TensorDiffers", "not rounded, where all is", halved(lambda e: as_it_was(e, A0))),
         ("TensorDiffers", "rounded, and called what it was", halved(
@@ -85,6 +118,18 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
 }  # fmt: skip
 
 SILENT: dict[str, list[tuple[str, Alteration]]] = {
+    "nothing_pickled": [
+        ("weights in the format that was asked for", lambda e: pickled(e, asked_for=True)),
+        ("no weights at all", lambda e: (e.intent["save"].update(pickled=True), e.saved["roles"].pop("weights"))),
+        ("a native state dict", native),
+        ("an adapter's factors as a state dict", own_format),
+    ],
+    "ties_kept": [("under each of its names in a state dict", native)],
+    "saved_directory_loads": [
+        ("missing is what the file leaves out", halved(
+            without_the_tower, lambda e: e.reloaded.update(missing=[VISION]))),
+    ],
+    "reloaded_outputs_equal_image": [("rounding to fp16", halved(lambda e: near(e, 1 + 2.0**-8)))],
     "saved_tensors_as_trained": [("rounded", halved()), ("rounded, without the tower", halved(without_the_tower))],
     "reloaded_parameters_equal": [("rounded", halved()), ("rounded, without the tower", halved(without_the_tower))],
-}
+}  # fmt: skip

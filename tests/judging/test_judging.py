@@ -227,6 +227,7 @@ BLOCKED: list[tuple[str, str, Callable[[Evidence], object]]] = [
         "auxiliary_loss_added",
         lambda e: e.intent["mechanisms"].update(auxiliary_loss=True),
     ),
+    ("no tower was made anew", "unused_weights_expected", lambda e: e.intent.update(own_towers=["mm_vision_tower"])),
     (NOT_BOTH, "settings_kept", lambda e: e.saves("full")),
     (NOT_BOTH, "settings_kept", lambda e: (e.saves("full"), e.base[0].update(settings={}))),
     ("the labels were not announced", "labels_say_the_answers", lambda e: e.one("data").pop("learned")),

@@ -27,7 +27,7 @@ HALF_OF_ROOT_2 = 2**0.5 / 2
 )
 def test_the_rate_of_each_step_is_as_the_schedule_says(schedule: str, warmup: int, factors: list[float]) -> None:
     asked = {"learning_rate": 0.5, "schedule": schedule, "warmup_steps": warmup}
-    expected = [expected_rate(Optimization.model_validate(asked), "language", step, 4) for step in range(4)]
+    expected = [expected_rate(Optimization.model_validate(asked), "language", step, 4, "") for step in range(4)]
     engine = factor_of_step(Optimizer.model_validate(asked), 4)
 
     assert expected == pytest.approx([0.5 * factor for factor in factors], rel=1e-12)
@@ -38,7 +38,7 @@ def test_the_rate_of_each_step_is_as_the_schedule_says(schedule: str, warmup: in
 @pytest.mark.parametrize(("steps", "warmup"), [(steps, warmup) for steps in (1, 2, 4) for warmup in range(steps)])
 def test_the_rate_is_the_engines_own_to_the_end_and_beyond(schedule: str, warmup: int, steps: int) -> None:
     asked = {"learning_rate": 0.5, "schedule": schedule, "warmup_steps": warmup}
-    expected = [expected_rate(Optimization.model_validate(asked), "language", step, steps) for step in range(8)]
+    expected = [expected_rate(Optimization.model_validate(asked), "language", step, steps, "") for step in range(8)]
     engine = factor_of_step(Optimizer.model_validate(asked), steps)
 
     assert expected == pytest.approx([0.5 * engine(step) for step in range(8)], rel=1e-12, abs=1e-15)
@@ -47,7 +47,7 @@ def test_the_rate_is_the_engines_own_to_the_end_and_beyond(schedule: str, warmup
 def test_a_schedule_falls_to_its_floor_and_no_further() -> None:
     """MiniMind's: the rate times 0.1 + 0.45 (1 + cos)."""
     asked = {"learning_rate": 0.5, "schedule": "cosine", "floor": 0.1}
-    expected = [expected_rate(Optimization.model_validate(asked), "language", step, 4) for step in range(6)]
+    expected = [expected_rate(Optimization.model_validate(asked), "language", step, 4, "") for step in range(6)]
     factors = [0.1 + 0.45 * (1 + cos) for cos in (1, HALF_OF_ROOT_2, 0, -HALF_OF_ROOT_2, -1, -1)]
     engine = factor_of_step(Optimizer.model_validate(asked), 4)
 
@@ -89,8 +89,8 @@ def test_factors_that_meet_nothing_or_one_parameter_twice_are_refused(factors: d
 def test_a_component_has_its_own_rate() -> None:
     asked = Optimization(learning_rate=0.5, component_rates={"connector": 2.0}, schedule="linear")
 
-    assert expected_rate(asked, "connector", 1, 2) == 1.0
-    assert expected_rate(asked, "vision", 1, 2) == 0.25
+    assert expected_rate(asked, "connector", 1, 2, "") == 1.0
+    assert expected_rate(asked, "vision", 1, 2, "") == 0.25
 
 
 @pytest.mark.parametrize(
