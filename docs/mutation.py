@@ -26,9 +26,9 @@ HEAD = """\
 Written by `nox -s mutation`, which takes [mutmut](https://mutmut.readthedocs.io) to all that judges: the checks, what
 they need, the comparator and the verdict. A mutant is one small change to the code: another operator, constant,
 argument or string. It is killed if a test of `tests/judging` fails under it, or one of the comparator on recordings
-that were written by hand, and survives otherwise. The checks themselves are mutated too,
-which mutmut alone would not do, for it passes over decorated functions (`tests/mutation.py`). Tables of modules, the
-bodies of classes and the arguments of decorators are not.
+that were written by hand, and survives otherwise. The checks themselves are mutated too, which mutmut alone would not
+do, for it passes over decorated functions (`tests/mutation.py`). Tables of modules, the bodies of classes and the
+arguments of decorators are not.
 
 Every survivor was read. Either nothing that can be observed depends on the change, and
 [survivors.yaml](survivors.yaml) says why, or the session fails, as it does below {least:g} %.

@@ -96,6 +96,15 @@ def nothing_learned(e: Evidence) -> None:
         backward["value"] = 0.0
 
 
+def without_scaler(*alterations: Alteration) -> Alteration:
+    """The run is not scaled, nor is its partner in fp32."""
+    return lambda e: (e.drop("scaler"), agrees("fp32", *alterations)(e))
+
+
+def another_backward(e: Evidence) -> None:
+    e.one("backward", -1)["value"] *= 2
+
+
 SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
     "accumulation_divides": [
         ("LossNotDivided", "a micro-batch of fewer tokens counts as the other", by_tokens(2, 6)),
@@ -108,6 +117,7 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
         ("AccumulationMatters", "other data", agrees("one-batch", other_data)),
     ],
     "precision_changes_little": [
+        ("PrecisionMatters", "a backward that is off", without_scaler(another_backward)),
         ("PrecisionMatters", "gradients twice as large", agrees("fp32", clipped(2.0))),
         ("PrecisionMatters", "a loss that is off", agrees("fp32", lambda e: e.one("forward", -1).update(loss=2.25))),
     ],
@@ -148,7 +158,10 @@ SILENT: dict[str, list[tuple[str, Alteration]]] = {
         ("gradients within rounding", agrees("one-batch", clipped(1.00001))),
     ],
     "checkpointing_changes_nothing": [("the same", agrees("no-checkpointing"))],
-    "precision_changes_little": [("a hundredth of the gradients", agrees("fp32", clipped(1.01)))],
+    "precision_changes_little": [
+        ("a backward from another scale", agrees("fp32", another_backward)),
+        ("a hundredth of the gradients", agrees("fp32", clipped(1.01))),
+    ],
     "lazy_equals_eager": [("other gradients", agrees("eager", one_gradient_twice_as_large))],
 }
 SETTINGS: dict[str, Alteration] = {

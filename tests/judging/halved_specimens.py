@@ -9,6 +9,7 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from harness.trace.array_fingerprint import fingerprint
+from tests.judging.adapter_specimens import filed
 from tests.judging.faultless_model import BASE, PARAMETERS
 from tests.judging.rank_specimens import near
 from tests.judging.saved_specimens import tied, whole
@@ -52,6 +53,30 @@ def halved(*alterations: Alteration) -> Alteration:
     return alter
 
 
+def adapter_halved(*alterations: Alteration) -> Alteration:
+    """Of a run that saves an adapter in fp16, with nothing trained beside it."""
+
+    def alter(e: Evidence) -> None:
+        copy = "connector.modules_to_save.default.weight"
+        e.intent.update(trains=[])
+        e.put("parameters", "role", copy, "base")
+        e.put("parameters", "requires_grad", copy, False)
+        filed()(e)
+        e.intent["save"].update(half=True)
+        save_file(
+            {f"last/{at}": last(at) for at in range(len(PARAMETERS))}, e.directory / "rank-0" / "last.safetensors"
+        )
+        e.one("final")["arrays"] = "last.safetensors"
+        for at, (path, role, _) in enumerate(PARAMETERS):
+            if role == "adapter":
+                key = f"{BASE}{path}".replace(".default", "")
+                e.saved["tensors"][key] = {"dtype": "F16", "fingerprint": in_half(at)}
+        for alteration in alterations:
+            alteration(e)
+
+    return alter
+
+
 def without_the_tower(e: Evidence) -> None:
     """The file leaves the tower out, which comes from the base as it is."""
     e.intent["save"].update(left_out=["vision\\."])
@@ -87,6 +112,10 @@ def own_format(e: Evidence) -> None:
 
 
 SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
+    "adapter_file_holds_adapter_only": [
+        ("AdapterTensorDiffers", "not rounded, where all is", adapter_halved(
+            lambda e: e.saved["tensors"][f"{BASE}{A0}".replace(".default", "")].update(dtype="F32"))),
+    ],
     "nothing_pickled": [
         ("Pickled", "weights that nobody asked for in that format", lambda e: pickled(e, asked_for=False)),
     ],
@@ -118,6 +147,7 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
 }  # fmt: skip
 
 SILENT: dict[str, list[tuple[str, Alteration]]] = {
+    "adapter_file_holds_adapter_only": [("rounded", adapter_halved())],
     "nothing_pickled": [
         ("weights in the format that was asked for", lambda e: pickled(e, asked_for=True)),
         ("no weights at all", lambda e: (e.intent["save"].update(pickled=True), e.saved["roles"].pop("weights"))),

@@ -6,7 +6,7 @@ import peft
 import pytest
 from torch import nn
 
-from harness.checks.adapter_targets import Tree, targeted, unmatched
+from harness.checks.adapter_targets import Tree, met_by, targeted, unmatched
 from harness.intent import AdapterIntent
 
 LINEAR, CONV1D = "torch.nn.modules.linear.Linear", "transformers.pytorch_utils.Conv1D"
@@ -161,3 +161,10 @@ def test_without_a_model_the_tree_is_empty(evidence: Any) -> None:
     evidence.drop("model")
 
     assert Tree.of(evidence.trace()) == Tree({}, frozenset())
+
+
+def test_a_head_is_an_output_layer_wherever_it_lies() -> None:
+    linear = "torch.nn.modules.linear.Linear"
+    tree = Tree(dict.fromkeys(("model.fc", "lm_head", "model.language.lm_head"), linear), frozenset())
+
+    assert met_by("all-linear", tree) == {"model.fc"}

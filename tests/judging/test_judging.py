@@ -160,6 +160,7 @@ def test_a_recipe_of_fewer_steps_than_a_check_needs_does_not_call_for_it(
     assert need.refusal(intent) is (None if enough else Reason.TOO_FEW_STEPS)
 
 
+NO_LOGITS = "what was merged gave no logits to compare"
 NOT_BOTH = "the configurations before and after were not both read"
 NO_ROWS = "the labels of some micro-batch were not seen row by row"
 BLOCKED: list[tuple[str, str, Callable[[Evidence], object]]] = [
@@ -228,6 +229,7 @@ BLOCKED: list[tuple[str, str, Callable[[Evidence], object]]] = [
         lambda e: e.intent["mechanisms"].update(auxiliary_loss=True),
     ),
     ("no tower was made anew", "unused_weights_expected", lambda e: e.intent.update(own_towers=["mm_vision_tower"])),
+    (NO_LOGITS, "handed_over_equal", lambda e: e.intent.update(merged="adapter")),
     (NOT_BOTH, "settings_kept", lambda e: e.saves("full")),
     (NOT_BOTH, "settings_kept", lambda e: (e.saves("full"), e.base[0].update(settings={}))),
     ("the labels were not announced", "labels_say_the_answers", lambda e: e.one("data").pop("learned")),

@@ -12,7 +12,8 @@ from harness.checks.judging import judge
 from harness.checks.needs import Base, Need, Partner, Reload
 from harness.checks.scaler_variants import variant
 from harness.intent import Intent
-from harness.result import Finding
+from harness.result import Finding, Status
+from harness.trace.reader import Trace
 
 Evidence = Any
 ERROR = Finding("a", "b", "c")
@@ -96,3 +97,43 @@ def test_whose_code_loaded_a_directory_is_said(
 
     assert judge(made(*findings, needs=(need,)), "r", intent, evidence.trace()).reason == reason
     assert "loaded by" not in judge(made(*findings), "r", intent, evidence.trace()).reason
+
+
+@pytest.mark.parametrize(
+    ("check", "other", "name", "here", "there"),
+    [
+        (
+            "accumulation_equals_one_batch",
+            "one-batch",
+            "in_one_batch",
+            {"optimizer": {"accumulation": 2}, "data": {"batch_size": 1}},
+            {"optimizer": {"accumulation": 1}, "data": {"batch_size": 2}},
+        ),
+        (
+            "checkpointing_changes_nothing",
+            "no-checkpointing",
+            "without_checkpointing",
+            {"checkpointing": True},
+            {"checkpointing": False},
+        ),
+        (
+            "precision_changes_little",
+            "fp32",
+            "in_fp32",
+            {"precision": "fp16", "loss_scaler": {"init_scale": 2}},
+            {"precision": "fp32", "loss_scaler": {}},
+        ),
+    ],
+)
+def test_a_partner_is_of_the_same_experiment_though_its_setting_is_another(
+    evidence: Evidence, check: str, other: str, name: str, here: dict[str, Any], there: dict[str, Any]
+) -> None:
+    asked = {"agrees_with": [other], "save": {"what": "adapter"}}
+    evidence.intent["agrees_with"] = [other]
+    evidence.header["recipe"] = {**here, **asked}
+    header = {**evidence.header, "recipe": {**there, "agrees_with": [], "save": {"what": "nothing"}}}
+    partner = Trace(evidence.directory, header, evidence.events)
+
+    result = judge(CHECKS[check], "r", Intent.model_validate(evidence.intent), evidence.trace(), {name: partner})
+
+    assert (result.status, result.findings) == (Status.PASSED, ())

@@ -141,6 +141,11 @@ def test_a_module_of_somebody_else_is_not_taken_for_a_shipped_one_of_its_name(
         assert [one.name for one in CHECKS][-1] == temporary
 
 
+def test_a_name_that_is_nearly_one_is_answered_with_it() -> None:
+    with pytest.raises(Refused, match=r"did you mean run\.completed\?"):
+        CHECKS["run.complete"]
+
+
 def test_two_checks_of_one_name_are_refused() -> None:
     def impostor(intent: Intent, trace: object) -> Iterator[Finding]:
         yield from ()

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from harness.checks.adapter_ranks import last_values
 from harness.checks.clipping import tolerance
 from harness.checks.precision_seen import compute_dtype
 from harness.checks.scaler_rules import rules_that_fit
@@ -18,6 +19,12 @@ def test_a_clipped_norm_may_be_off_by_what_is_added_to_it_what_recording_rounds_
 ) -> None:
     assert tolerance(Intent(weights="float32"), limit) == pytest.approx(added + 2.0**-14 + 2.0**-22, rel=1e-12)
     assert tolerance(Intent(weights="bfloat16"), limit) == pytest.approx(added + 2.0**-14 + 2.0**-6, rel=1e-12)
+
+
+def test_where_no_last_values_were_recorded_none_are_known(evidence: Any) -> None:
+    evidence.drop("final")
+
+    assert last_values(evidence.trace()) == {}
 
 
 def test_where_no_dtypes_were_recorded_full_precision_is_taken(evidence: Any) -> None:
