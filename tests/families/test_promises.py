@@ -147,6 +147,7 @@ def test_how_parameters_move_is_promised_as_the_recipe_says() -> None:
                 "schedule": "cosine",
                 "warmup_steps": 2,
                 "weight_decay": 0.1,
+                "floor": 0.1,
                 "accumulation": 3,
             },
             data={"samples": 7, "mix": ["text", "image"]},
@@ -160,6 +161,8 @@ def test_how_parameters_move_is_promised_as_the_recipe_says() -> None:
         "schedule": "cosine",
         "warmup_steps": 2,
         "weight_decay": 0.1,
+        "rate_factors": {},
+        "floor": 0.1,
     }
     assert [intent.mechanisms.micro_batches(step) for step in range(3)] == [3, 1, 3]
     assert intent.has_images
