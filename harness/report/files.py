@@ -9,6 +9,7 @@ from typing import Any
 
 from harness.refusal import Refused
 from harness.report.about import AboutRun
+from harness.report.alignments import alignments
 from harness.report.html import to_html
 from harness.report.junit import to_junit
 from harness.report.markdown import comparison_markdown, to_markdown
@@ -22,10 +23,12 @@ COMPARISON = "comparison.md"
 
 def write_reports(out: Path, results: tuple[Result, ...], about: AboutRun, folders: Iterable[Path]) -> RunReport:
     """Write every report, and hand back what they were made from. The traces of the runs lie in the folders."""
+    folders = list(folders)
     made = RunReport(
         results,
         seconds=about.seconds,
         environment=environment(folders),
+        alignments=alignments(folders),
         again={(one.recipe, one.check): about.command_for(one.recipe, one.check) for one in results},
         missing=about.missing,
         unused=about.unused,

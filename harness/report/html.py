@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from harness.report.alignments import ALIGNMENT, shown
 from harness.report.fields import SHOWN, errors_first, fields_of, more_of
 from harness.report.statuses import BY_URGENCY, FAILING, LETTERS, counted, label
 from harness.report.text import duration, fact, one_line, printable
@@ -36,6 +37,8 @@ def to_html(run: RunReport) -> str:
         interrupted=run.interrupted,
         unused=run.unused,
         off=[one.text for one in run.summary.off],
+        alignments=[(name, shown(before), shown(after)) for name, (before, after) in run.alignments.items()],
+        alignment_title=ALIGNMENT,
         environment=[(name, fact(value)) for name, value in run.environment.items()],
     )
 

@@ -7,6 +7,7 @@ from collections import Counter
 from textwrap import dedent
 from typing import TYPE_CHECKING
 
+from harness.report.alignments import ALIGNMENT, shown
 from harness.report.comparison import NO_STATUSES
 from harness.report.fields import result_lines
 from harness.report.statuses import FAILING, heading, label
@@ -38,6 +39,7 @@ def to_markdown(run: RunReport) -> str:
         *_names(2, f"Recipes {'not run' if run.interrupted else 'that could not be judged'}", run.not_judged),
         *_names(2, "Known failures that match nothing", run.unused),
         *_comparison(run.comparison),
+        *_alignments(run),
         *_environment(run),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
@@ -112,6 +114,12 @@ def _comparison(comparison: Comparison | None) -> list[str]:
 def _names(level: int, title: str, names: Iterable[str]) -> list[str]:
     items = "\n".join(f"- {_code(name)}" for name in names)
     return [f"{'#' * level} {title}", items] if items else []
+
+
+def _alignments(run: RunReport) -> list[str]:
+    rows = [[_code(recipe), shown(before), shown(after)] for recipe, (before, after) in run.alignments.items()]
+    table = _table(["recipe", "before", "after"], rows, numbers=True)
+    return [f"## {ALIGNMENT}", table] if rows else []
 
 
 def _environment(run: RunReport) -> list[str]:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 class RunReport:
     """The results of a run and what is needed to read them.
 
-    `seconds` is keyed by recipe; `again`, the command that reproduces a result, by recipe and check.
+    `seconds` is keyed by recipe, and so is `alignments`, how pictures lay to text before and after; `again`, the command
+    that reproduces a result, by recipe and check.
     `missing` names vanished checks as "recipe: check", `unused` known failures that match nothing, `not_judged`
     recipes without all their results. With a `baseline`, the run is compared with it; `compared` says
     that there was one even if it holds no statuses, `only` what of it was compared, `quick` what the quick gate chose.
@@ -29,6 +30,7 @@ class RunReport:
     title: str = "Fine-tuning regression report"
     seconds: Mapping[str, float] = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)
+    alignments: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
     again: Mapping[tuple[str, str], str] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
