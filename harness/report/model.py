@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class RunReport:
     """The results of a run and what is needed to read them.
 
-    `seconds` is keyed by recipe, `alignments` (how pictures lay to text before and after) too; `again`, the command that
-    reproduces a result, by recipe and check.
+    `seconds` is keyed by recipe, `alignments` (how pictures lay to text before and after) too; `again`, the command
+    that reproduces a result, by recipe and check.
     `missing` names vanished checks as "recipe: check", `unused` known failures that match nothing, `not_judged`
     recipes without all their results. With a `baseline`, the run is compared with it; `compared` says
     that there was one even if it holds no statuses, `only` what of it was compared, `quick` what the quick gate chose.
