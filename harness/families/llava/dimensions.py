@@ -5,6 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+# What changes with the sizes; the tiny ones are on the same side of each.
+THRESHOLDS = (
+    "the tower has layers below and above the one whose features are taken",
+    "most tokens of a sample with a picture are its picture's: more than one row and column of patches",
+    "the pad and image tokens lie above the ordinary vocabulary, which has rows to spare",
+)
 FEATURE_LAYER = -2  # the tower's last but one layer feeds the connector: its last is never reached
 
 

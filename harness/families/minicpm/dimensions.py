@@ -55,6 +55,13 @@ PUBLISHED = Dimensions(
     queries=96,
     resolution=448,
 )
+# What changes with the sizes; the tiny ones are on the same side of each.
+THRESHOLDS = (
+    "the resampler's heads are the hidden size over 128, at least one",
+    "keys and values have fewer heads than queries",
+    "a picture larger than its resolution is cut, a smaller one stays whole",
+    "the tower has places for more patches than one slice has",
+)
 # Pictures of up to 5184 pixels stay whole: of the shipped samples some are cut and some are not.
 TINY = Dimensions(
     hidden=HEAD_OF_RESAMPLER,
