@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from harness.checks.needs import Closed, Need, Parameters, Partner, Steps
 from harness.checks.registry import check
 from harness.checks.wording import count
-from harness.comparator import across_stacks, compare
 from harness.result import Finding, Reason
 
 if TYPE_CHECKING:
@@ -136,6 +135,8 @@ def _parted(
     trace: Trace, partner: Trace, differing: Collection[str], other: str, fields: Collection[str] = OF_STEPS
 ) -> Iterator[tuple[str, str, str]]:
     """Expected, seen and where of the first point at which the two part ways, if they do."""
+    from harness.comparator import across_stacks, compare  # which loads numpy: listing checks needs none
+
     tolerances = across_stacks(trace, partner)
     found = compare(trace, partner, tolerances, fields=fields, may_differ=(*differing, *_MEANT), by_step=True)
     if found.reasons:
