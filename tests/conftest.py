@@ -43,3 +43,8 @@ def shipped() -> dict[str, Any]:
 
     suites = [read_suite(path) for path in SUITES]
     return {f"{suite.name}/{name}": recipe for suite in suites for name, recipe in suite.recipes.items()}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest file comes first: with --dist loadfile one worker has it whole, and should not begin with it last."""
+    items.sort(key=lambda item: item.path.name != "test_faults.py")
