@@ -19,6 +19,7 @@ from harness.memory.counts import text_of
 from harness.recipe import COMPONENTS, Recipe, read_suite
 from harness.refusal import Refused
 from harness.seams import Seams
+from harness.trace.naming import unwrapped
 
 if TYPE_CHECKING:
     from torch import nn
@@ -70,7 +71,11 @@ def _plan(chosen: Family, size: str, modes: dict[str, Recipe], question: Questio
     with _unfilled():
         model = chosen.meta_model(size)
     text = text_of(chosen, model)
-    tuned = {mode: _tuned(chosen, model, recipe, text) for mode, recipe in modes.items()}
+    tuned, adapters = {}, {}
+    for mode, recipe in modes.items():
+        tuned[mode], added = _tuned(chosen, model, recipe, text)
+        if recipe.peft:
+            adapters[mode] = added
     counts: Counter[str] = Counter()
     for path, parameter in model.named_parameters():
         counts[components_of(chosen, path)] += parameter.numel()
@@ -81,6 +86,7 @@ def _plan(chosen: Family, size: str, modes: dict[str, Recipe], question: Questio
         "keys": len(model.state_dict()),
         "components": {name: counts[name] for name in COMPONENTS if counts[name]},
         "modes": {mode: found.trained for mode, found in tuned.items()},
+        "adapters": adapters,
     }
     return {**planned, "memory": _memory(question, tuned)} if question else planned
 
@@ -109,8 +115,9 @@ def _memory(question: Question, tuned: dict[str, Counts]) -> dict[str, Any]:
     }
 
 
-def _tuned(chosen: Family, model: nn.Module, recipe: Recipe, text: Any) -> Counts:
-    """What there is once the real libraries have tuned the model as the recipe says. The model is left as it is."""
+def _tuned(chosen: Family, model: nn.Module, recipe: Recipe, text: Any) -> tuple[Counts, int]:
+    """What there is once the real libraries have tuned the model as the recipe says, and how many parameters of it are
+    an adapter's own. The model is left as it is."""
     import torch
 
     from harness.tuning import tune
@@ -119,12 +126,19 @@ def _tuned(chosen: Family, model: nn.Module, recipe: Recipe, text: Any) -> Count
         twin = _twin(model)
         with _unfilled(), torch.device("meta"):
             twin = tune(twin, recipe, chosen, Seams())
-        return Counts.of(twin, text)
+        return Counts.of(twin, text), _added(twin, model)
     trained = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
     counts = Counts.of(tune(model, recipe, chosen, Seams()), text)
     for parameter, requires_grad in trained:  # what comes frozen is kept so: the next mode must not take it for that
         parameter.requires_grad_(requires_grad)
-    return counts
+    return counts, 0
+
+
+def _added(tuned: nn.Module, model: nn.Module) -> int:
+    """What trains and is no parameter of the model by name: an adapter's own, not its copies of modules."""
+    own = {path for path, _ in model.named_parameters()}
+    trained = ((unwrapped(path), one) for path, one in tuned.named_parameters() if one.requires_grad)
+    return sum(one.numel() for path, one in trained if path not in own)
 
 
 def _twin(model: nn.Module) -> nn.Module:

@@ -99,7 +99,14 @@ def _print_plan(planned: dict[str, Any]) -> None:
     print(f"{planned['family']} ({planned['size']}): {planned['total']:,} parameters")
     print_columns([[f"  {name}", f"{count:>16,}"] for name, count in planned["components"].items()])
     print("trained by")
-    print_columns([[f"  {name}", f"{count:>16,}"] for name, count in planned["modes"].items()])
+    print_columns([[f"  {name}", _with_adapter(planned, name)] for name in planned["modes"]])
+
+
+def _with_adapter(planned: dict[str, Any], mode: str) -> str:
+    """What a mode trains, and how much of that is an adapter's own."""
+    adapter = planned["adapters"].get(mode)
+    of_which = "" if adapter is None else f"  of which adapter {adapter:>13,}"
+    return f"{planned['modes'][mode]:>16,}{of_which}"
 
 
 def _print_memory(memory: dict[str, Any]) -> None:

@@ -153,14 +153,34 @@ def test_a_plan_says_what_each_way_of_tuning_trains(facts) -> None:
     assert all(isinstance(count, int) for count in plan["modes"].values())
 
 
+@pytest.mark.parametrize(
+    ("family", "adapters"),
+    [
+        ("minicpm-llama3-v-2.5", {"lora-qkv": 37_748_736, "lora-qkv+vision": 37_748_736}),
+        ("mini-gemini-7b", {"lora": 159_907_840, "lora-alone": 159_907_840}),
+        ("minimind-v3", {"native-lora": 393_216}),
+    ],
+)
+def test_a_plan_says_how_much_of_it_is_an_adapters_own(facts, family, adapters) -> None:
+    """The published counts: what is kept whole beside an adapter trains too, and is no part of it."""
+    plan = facts("plan", family)
+
+    assert {name: plan["adapters"][name] for name in adapters} == adapters
+    assert all(count <= plan["modes"][name] for name, count in plan["adapters"].items())
+    assert "full" not in plan["adapters"]
+
+
 def test_a_plan_for_people_has_the_same_numbers(call, facts) -> None:
     plan = facts("plan", "llava-1.5-7b", "--size", "tiny")
 
     lines = call("plan", "llava-1.5-7b", "--size", "tiny").out.splitlines()
 
     assert lines[0] == f"llava-1.5-7b (tiny): {plan['total']:,} parameters"
+    adapters = {name: ["of", "which", "adapter", f"{count:,}"] for name, count in plan["adapters"].items()}
     assert [line.split() for line in lines[1:] if line.startswith("  ")] == [
-        [name, f"{count:,}"] for part in ("components", "modes") for name, count in plan[part].items()
+        [name, f"{count:,}", *(adapters.get(name, []) if part == "modes" else [])]
+        for part in ("components", "modes")
+        for name, count in plan[part].items()
     ]
 
 

@@ -6,12 +6,19 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import yaml
 
 from harness.checks import CHECKS
 from harness.fault_table import cases_of, fault_row, spread, system_of
 from harness.faults import FAULTS
 from harness.result import Status
 
+ROWS = yaml.safe_load(Path(__file__).with_name("threads.yaml").read_text(encoding="utf-8"))
+# The real cause of a reported failure, which the finding must name in each run with the fault.
+REPORTED = {
+    name: {row["cause"] for row in ROWS if row["fault"] == name and "cause" in row}
+    for name in {row["fault"] for row in ROWS}
+}
 EACH, FEWEST = 2, 8
 
 
@@ -40,6 +47,9 @@ def test_fault_is_caught(fault, cases, shipped, warm, bases, tmp_path: Path) -> 
         row = fault_row(fault, name, shipped[name], warm, tmp_path / shipped[name].family, bases)
 
         assert row.caught, [result.to_json() for result in row.results if result.status is not Status.PASSED]
+        said = [f.cause for one in row.results if one.check == fault.caught_by for f in one.findings]
+        for cause in REPORTED.get(fault.name, ()):
+            assert any(cause in likely for likely in said), (name, said)
 
 
 def test_the_same_recipe_without_a_fault_is_silent(shipped, warm, bases, tmp_path: Path) -> None:

@@ -19,7 +19,6 @@ import pytest
 
 from harness.checks import CHECKS
 from harness.checks.judging import judge
-from harness.families import family
 from harness.intent import Intent
 from harness.launch.job import SINGLE_THREADED
 from harness.places import RELOAD, REQUEST
@@ -39,12 +38,12 @@ sys.exit(", ".join(strangers) or 0)
 
 
 def _one_of_each_system() -> dict[str, tuple[str, Any]]:
-    """The first recipe of each package of families that saves a directory, by the package's name."""
+    """The first recipe of each system's suites that trains from its family's own base and saves a whole directory."""
     first: dict[str, tuple[str, Any]] = {}
     for path in SUITES:
         suite = read_suite(path)
         for name, recipe in suite.recipes.items():
-            system = type(family(recipe.family)).__module__.split(".")[2]
+            system = suite.name.partition("-")[0]
             if recipe.saves == "full" and recipe.start_from == "fresh":
                 first.setdefault(system, (f"{suite.name}/{name}", recipe))
     return first
