@@ -169,6 +169,7 @@ class Intent(Frozen):
         default=(), description="what the conversation template needs as one token each"
     )
     probed: bool = Field(default=False, description="extra passes over the trained model are part of the run")
+    processes: PositiveInt = Field(default=1, description="how many share each step, with equal models")
     agrees_with: tuple[Equivalence, ...] = Field(
         default=(), description="other ways of making the same run that must lead to the same weights"
     )

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.launch.rendezvous import Rank, rank_of
 from harness.micro_batches import fed
 from harness.places import MODULES, RELOAD, SAVED, STREAM
 from harness.recipe import Recipe
@@ -43,6 +44,12 @@ class Run:
     towers: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     bytes_of_batches: int = 0
+    rank: Rank = field(default_factory=rank_of)
+
+    @property
+    def first(self) -> bool:
+        """Whether this process is the one that saves and looks at the model afterwards."""
+        return self.rank.number == 0
 
     @property
     def trace(self) -> Path:
@@ -152,11 +159,13 @@ def make_run(argument: dict[str, Any]) -> None:
     run = Run(
         recipe, *places, faults, argument["inventory"], argument["reload"], tuple(argument["parts"]), argument["towers"]
     )
-    stack.use_modules_cache(run.directory / MODULES / "made")
+    run.rank = faults.alter(Seam.RANK, run.rank, Moment())
+    stack.use_modules_cache(run.directory / MODULES / ("made" if run.first else f"made-{run.rank.number}"))
     chosen = family_of(recipe)
     run.trace.mkdir(parents=True, exist_ok=True)
-    _write_header(run, chosen, argument)
-    with Recorder(run.trace) as recorder:
+    if run.first:
+        _write_header(run, chosen, argument)
+    with Recorder(run.trace, run.rank.number) as recorder:
         try:
             _train(run, chosen, recorder, argument["probes"])
         except BaseException as error:
@@ -168,7 +177,7 @@ def _train(run: Run, family: Family, recorder: Recorder, probes: list[str]) -> N
     with _stage(run, recorder, "build"):
         loaded = _build(run, family, recorder)
     with _stage(run, recorder, "data"):
-        given = fed(run.recipe, family, loaded)
+        given = fed(run.recipe, family, loaded, run.rank.number, run.rank.world)
         run.bytes_of_batches = given.bytes_held
         recorder.stream.emit("data", **given.facts)
     with _stage(run, recorder, "tune"):
@@ -178,19 +187,22 @@ def _train(run: Run, family: Family, recorder: Recorder, probes: list[str]) -> N
         model = tune(loaded.model, run.recipe, family, run.seams, continued)
     with _stage(run, recorder, "train"):
         from harness.engines import engine
+        from harness.engines.process_group import joined
 
         steps = given.steps
-        trained = engine(run.recipe.engine)(model, steps, run.recipe, run.seams, _component_of(family), family.loss)
-    if run.recipe.saves != "nothing":
+        with joined(run.rank, run.recipe.launch.wait_seconds):
+            trained = engine(run.recipe.engine)(model, steps, run.recipe, run.seams, _component_of(family), family.loss)
+    if run.recipe.saves != "nothing" and run.first:
         with _stage(run, recorder, "save"):
             from harness.saving import save
 
             save(loaded, model, run.recipe, family.handles, run.saved, run.seams, getattr(trained, "optimizer", None))
     with _stage(run, recorder, "probe"):
         recorder.finish()
-        if probes or run.reload:
+        if (probes or run.reload) and run.first:
             _probe(run, family, loaded, model, recorder, probes)
-    _write_measured(run)
+    if run.first:
+        _write_measured(run)
 
 
 def _build(run: Run, family: Family, recorder: Recorder | None = None) -> Loaded:

@@ -50,15 +50,19 @@ class Fed:
     bytes_held: int
 
 
-def fed(recipe: Recipe, family: Family, loaded: Loaded) -> Fed:
-    """The micro-batches of each step, in the samples' order. Lazily, no more than those of one step are ever held."""
+def fed(recipe: Recipe, family: Family, loaded: Loaded, rank: int = 0, world: int = 1) -> Fed:
+    """The micro-batches of each step, in the samples' order. Lazily, no more than those of one step are ever held.
+
+    Several processes take turns: of a step's micro-batches the first is for the first process, the next for the next.
+    """
     from harness.announcing import announced
     from harness.data import digest, select
 
     size, accumulation = recipe.data.batch_size, recipe.optimizer.accumulation
     samples = select(_samples(recipe), recipe.data.mix, recipe.samples_seen)
     rows = [list(samples[at : at + size]) for at in range(0, len(samples), size)]
-    groups = [rows[at : at + accumulation] for at in range(0, len(rows), accumulation)]
+    together = accumulation * world
+    groups = [rows[at : at + together][rank % world :: world] for at in range(0, len(rows), together)]
     steps = [groups[step % len(groups)] for step in range(recipe.steps)]  # where the data end, they begin anew
 
     def encoded(of: Rows) -> list[dict[str, Any]]:

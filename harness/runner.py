@@ -14,9 +14,10 @@ from harness.bases import Base, Bases
 from harness.checkpoint.verified import base_flaws
 from harness.disk import disk_errors, refuse_full_disk
 from harness.families import family_of
-from harness.launch import Ended, Job, last_lines
+from harness.launch import Job, last_lines
 from harness.places import RELOAD, REQUEST
 from harness.planner import Plan, PlannedRun
+from harness.ranks import OUTPUT, run_processes
 from harness.recipe import Recipe
 from harness.trace.atomic import write_atomically
 from harness.trace.reader import Trace, read_trace
@@ -86,15 +87,13 @@ class Runner:
             "faults": list(faults),
             "process": self.workers.makers.kind,
         }
-        output = directory / "output.txt"
-        ended = self.workers.makers.run(_job("harness.making:make_run", argument, output, run.recipe))
-        outcome: dict[str, Any] = {"code": ended.code, "ended": ended.description}
-        if ended.code != 0:
-            outcome["last_output"] = last_lines(output)
-            refuse_full_disk(directory, last_lines(output))
+        job = _job("harness.making:make_run", argument, directory / OUTPUT, run.recipe)
+        outcome = run_processes(self.workers.makers, job, run.recipe, directory)
+        if outcome["code"] != 0:
+            refuse_full_disk(directory, outcome["last_output"])
         self._note_outcome(directory, recipe_id, run, outcome)
-        self._journal(recipe_id, ended)
-        if run.reload and ended.code == 0 and (directory / RELOAD / REQUEST).exists():
+        self._journal(recipe_id, outcome["ended"])
+        if run.reload and outcome["code"] == 0 and (directory / RELOAD / REQUEST).exists():
             self._reload(directory, run.recipe)
 
     def _make_stage(self, name: str, recipe: Recipe, place: Path) -> None:
@@ -103,10 +102,10 @@ class Runner:
         place.mkdir(parents=True)
         self._train(name, run, self.bases.start_of(recipe), place)
 
-    def _journal(self, recipe_id: str, ended: Ended) -> None:
+    def _journal(self, recipe_id: str, ended: str) -> None:
         """One line per run made, in the order they ended: what a session really did."""
         with (self.out / JOURNAL).open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"recipe": recipe_id, "ended": ended.description}) + "\n")
+            file.write(json.dumps({"recipe": recipe_id, "ended": ended}) + "\n")
 
     def _reload(self, directory: Path, recipe: Recipe) -> None:
         request = json.loads((directory / RELOAD / REQUEST).read_text(encoding="utf-8"))

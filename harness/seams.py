@@ -25,6 +25,8 @@ class Seam(str, Enum):
     AFTER_BUILD = "after build"  # the model as loaded
     ADAPTER_OPTIONS = "adapter options"  # the options on their way to peft
     AFTER_TUNING = "after tuning"  # the model with its adapters and frozen parts
+    RANK = "rank"  # which of how many processes this one takes itself for
+    WRAPPED = "wrapped"  # what is called in place of the model where there are several processes
     SCALER_OPTIONS = "scaler options"  # the options on their way to the gradient scaler, `enabled` among them
     OPTIMIZER_GROUPS = "optimizer groups"  # the parameter groups the optimizer will get
     STEPS = "steps"  # the micro-batches of every step

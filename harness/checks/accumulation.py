@@ -103,9 +103,11 @@ def share_of(intent: Intent, trace: Trace, event: dict[str, Any]) -> float:
     """By how much a micro-batch's loss should count: as each other one of its step, or by the tokens it learns."""
     if intent.mechanisms.loss_average == "micro-batch":
         return 1 / intent.mechanisms.micro_batches(event["step"])
-    learned = {place(one): _tokens_learned(one) for one in micro_batches(trace)}
-    whole = sum(count for (step, _), count in learned.items() if step == event["step"])
-    return learned.get(place(event), 0) / whole if whole else 0.0
+    step = event["step"]
+    learned = [{place(one): _tokens_learned(one) for one in micro_batches(each)} for each in trace.ranks]
+    whole = sum(count for each in learned for (of_step, _), count in each.items() if of_step == step)
+    # Gradients are averaged over the processes: each counts as many times as there are processes.
+    return len(trace.ranks) * learned[0].get(place(event), 0) / whole if whole else 0.0
 
 
 def _tokens_learned(micro: dict[str, Any]) -> int:

@@ -43,6 +43,10 @@ class CheckpointingMatters(Finding):
     """Steps with recomputed forwards that are not those with kept ones."""
 
 
+class ProcessesMatter(Finding):
+    """Steps shared by several processes that are not those of one with as many samples."""
+
+
 class PrecisionMatters(Finding):
     """Steps computed in 16 bits that are not those computed in fp32, by more than rounding explains."""
 
@@ -60,6 +64,11 @@ class AgreesWith(Need):
 def _in_one_batch(recipe: Recipe) -> dict[str, Any]:
     size = recipe.optimizer.accumulation * recipe.data.batch_size
     return {"optimizer.accumulation": 1, "data.batch_size": size, **_ALONE}
+
+
+def _in_one_process(recipe: Recipe) -> dict[str, Any]:
+    size = recipe.processes * recipe.data.batch_size
+    return {"processes": 1, "data.batch_size": size, "launch": {}, **_ALONE}
 
 
 def _without_checkpointing(recipe: Recipe) -> dict[str, Any]:
@@ -90,6 +99,29 @@ def accumulation_equals_one_batch(intent: Intent, trace: Trace, in_one_batch: Tr
             where=where,
             cause="the losses of a step are not weighted by the tokens that they are means of, or not divided at all",
             do="divide each micro-batch's summed loss by the tokens of the whole step",
+        )
+
+
+@check(
+    "steps shared by several processes are those of one with as many samples, in gradients and weights",
+    source="gradients summed instead of averaged, or means of unequal batches averaged as if they were equal",
+    needs=[
+        Closed,
+        Parameters,
+        Steps(1),
+        AgreesWith(other="one-process"),
+        Partner(name="in_one_process", changes=_in_one_process),
+    ],
+)
+def processes_equal_one(intent: Intent, trace: Trace, in_one_process: Trace) -> Iterator[Finding]:
+    differing = ("processes", "data.batch_size", "launch")
+    for expected, seen, where in _parted(trace, in_one_process, differing, "one process"):
+        yield ProcessesMatter(
+            expected=expected,
+            seen=seen,
+            where=where,
+            cause="gradients are summed and not averaged, or each process weights its loss by its own tokens alone",
+            do="divide each process's summed loss by the tokens of all, times the number of processes",
         )
 
 

@@ -76,6 +76,12 @@ class _FrozenPart(Need):
 
 
 @dataclass(frozen=True)
+class _SeveralProcesses(Need):
+    def refusal(self, intent: Intent) -> Reason | None:
+        return None if intent.processes > 1 else Reason.ONE_PROCESS
+
+
+@dataclass(frozen=True)
 class _Adapter(Need):
     def refusal(self, intent: Intent) -> Reason | None:
         return None if intent.adapter else Reason.NO_ADAPTER
@@ -214,6 +220,7 @@ class Partner(Need):
 Parameters = _Parameters()
 Closed = _Closed()
 FrozenPart = _FrozenPart()
+SeveralProcesses = _SeveralProcesses()
 AnAdapter = _Adapter()
 Images = _Images()
 Reload = _Reload()

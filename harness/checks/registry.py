@@ -39,6 +39,7 @@ MODULES = (
     "order",
     "accumulation",
     "auxiliary_loss",
+    "replicas",
     "equivalence",
     "laziness",
     "clipping",

@@ -269,7 +269,7 @@ def _difference(trace: Trace, probe: dict[str, Any], reloaded: dict[str, Any], b
 
     from harness.trace.arrays import read_arrays
 
-    before = read_arrays(Path(trace.directory) / "rank-0" / probe["arrays"])[batch]
+    before = read_arrays(Path(trace.directory) / f"rank-{trace.rank}" / probe["arrays"])[batch]
     after = read_arrays(Path(trace.directory) / "reload" / reloaded["arrays"])[batch]
     if before.shape != after.shape:
         return math.inf, math.nan, f"logits of shape {after.shape} instead of {before.shape}"

@@ -20,7 +20,7 @@ def final_values(trace: Trace) -> dict[int, npt.NDArray[Any]]:
 
 def _final(trace: Trace) -> dict[str, npt.NDArray[Any]]:
     stored = next((event.get("arrays") for event in trace.of("final")), None)
-    return read_arrays(Path(trace.directory) / "rank-0" / stored) if stored else {}
+    return read_arrays(Path(trace.directory) / f"rank-{trace.rank}" / stored) if stored else {}
 
 
 def output_values(trace: Trace) -> dict[str, npt.NDArray[Any]]:
@@ -28,4 +28,4 @@ def output_values(trace: Trace) -> dict[str, npt.NDArray[Any]]:
     probe = trace.probe("outputs")
     if probe is None or not probe.get("arrays"):
         return {}
-    return read_arrays(Path(trace.directory) / "rank-0" / probe["arrays"])
+    return read_arrays(Path(trace.directory) / f"rank-{trace.rank}" / probe["arrays"])

@@ -13,6 +13,7 @@ import torch
 
 from harness import stack
 from harness.engines.parameter_groups import parameter_groups
+from harness.engines.process_group import over_all, without_averaging, wrapped
 from harness.engines.schedules import factor_of_step
 from harness.recipe import Recipe
 from harness.recipe.fields import LossAverage
@@ -56,6 +57,7 @@ class Loop:
         self.moment = Moment(model=model, precision=recipe.precision)
         groups = parameter_groups(model, recipe.optimizer, component_of)
         groups = seams.alter(Seam.OPTIMIZER_GROUPS, groups, self.moment)
+        self.called = seams.alter(Seam.WRAPPED, wrapped(model), self.moment)
         self.optimizer = torch.optim.AdamW(groups, betas=recipe.optimizer.betas, eps=recipe.optimizer.eps)
         factor = factor_of_step(recipe.optimizer, recipe.steps)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, factor)
@@ -73,14 +75,16 @@ class Loop:
             shares = shares_of(micro_batches, self.recipe.optimizer.loss_average)
             for micro, batch in enumerate(micro_batches):
                 self.moment.micro = micro
-                self.backward(batch, shares[micro])
+                last = micro == len(micro_batches) - 1
+                with contextlib.nullcontext() if last else without_averaging(self.called):
+                    self.backward(batch, shares[micro])
             self.update()
 
     def backward(self, batch: dict[str, Any], share: float) -> None:
         """Forward and backward of one micro-batch; the loss counts by its share of the step."""
         batch = self.seams.alter(Seam.BATCH, batch, self.moment)
         with self.autocast():
-            loss = self.loss_of(self.model, batch)
+            loss = self.loss_of(self.called, batch)
         loss = self.seams.alter(Seam.LOSS, loss * share, self.moment)
         if self.scaler:
             loss = self.scaler.scale(loss)
@@ -115,11 +119,15 @@ class Loop:
 
 
 def shares_of(micro_batches: Sequence[dict[str, Any]], average: LossAverage) -> list[float]:
-    """By how much each micro-batch's mean loss counts: one as the other, or each by the tokens that it learns."""
+    """By how much each micro-batch's mean loss counts: one as the other, or each by the tokens that it learns.
+
+    Tokens are those of all processes: their gradients are averaged, so that each counts as many times as they are many.
+    """
     if average == "micro-batch":
         return [1 / len(micro_batches)] * len(micro_batches)
     learned = [int((batch["labels"] != IGNORED).sum()) for batch in micro_batches]
-    return [count / sum(learned) for count in learned]
+    total, processes = over_all(sum(learned))
+    return [count / total * processes for count in learned]
 
 
 def rank_allocation(model: Any) -> Callable[[int], None] | None:

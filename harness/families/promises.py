@@ -80,6 +80,7 @@ def intent_from(recipe: Recipe, tables: Tables) -> Intent:
         padding=_padding(recipe, tables),
         single_tokens=tables.single_tokens,
         probed=True,
+        processes=recipe.processes,
         agrees_with=recipe.agrees_with,
         samples_known=True,
         base=True,

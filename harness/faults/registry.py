@@ -42,6 +42,7 @@ MODULES = (
     "towers",
     "settings",
     "processes",
+    "several_processes",
     "mechanisms",
 )
 

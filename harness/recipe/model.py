@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Discriminator, Field, PositiveInt, Tag, model_validator
 
 from harness.frozen import Frozen
-from harness.recipe import equivalence_rules, method_rules, native_rules  # noqa: F401 - their rules are registered
+from harness.recipe import equivalence_rules, method_rules, native_rules, process_rules  # noqa: F401 - rules of theirs
 from harness.recipe.fields import (
     Adapter,
     AddedTokens,
@@ -23,6 +23,7 @@ from harness.recipe.fields import (
     Scaler,
     Tunes,
 )
+from harness.recipe.processes import Launch, Launched
 from harness.recipe.rules import broken_rule
 from harness.recipe.values import OneOrMore
 
@@ -63,6 +64,8 @@ class Recipe(Frozen):
     tf32: bool = False
     loss_scaler: Scaler = LossScaler()
     engine: str = "torch"
+    processes: PositiveInt = Field(default=1, description="each has its share of a step's micro-batches")
+    launch: Launched = Launch()
     checkpointing: bool = False
     optimizer: Optimizer = Optimizer()
     data: Data = Data()
@@ -102,14 +105,14 @@ class Recipe(Frozen):
 
     @property
     def samples_seen(self) -> int:
-        """How many different places of the data the run comes to."""
-        needed = self.steps * self.optimizer.accumulation * self.data.batch_size
+        """How many different places of the data the run comes to, all processes together."""
+        needed = self.steps * self.optimizer.accumulation * self.data.batch_size * self.processes
         return min(needed, self.data.samples or needed)
 
     @property
     def epoch(self) -> int | None:
-        """The micro-batches of data that are limited, the last of which may be smaller."""
-        return -(-self.data.samples // self.data.batch_size) if self.data.samples else None
+        """The micro-batches of data that are limited, of one process; the last may be smaller where there is one."""
+        return -(-self.data.samples // (self.data.batch_size * self.processes)) if self.data.samples else None
 
     @property
     def scaler_enabled(self) -> bool:

@@ -122,6 +122,13 @@ def _unique(
     return paths, tensors, ties
 
 
+def inside_wrapper(root: nn.Module) -> nn.Module:
+    """The model that a wrapper for several processes has been put around: its names are those of the model alone."""
+    while isinstance(root, nn.parallel.DistributedDataParallel):
+        root = root.module
+    return root
+
+
 def kind_of(module: Any) -> str:
     """The class of a module or optimizer with its package: by this a check recognises an adapter or a layer."""
     return f"{type(module).__module__}.{type(module).__qualname__}"

@@ -14,7 +14,7 @@ from torch import nn
 
 from harness.recording.batches import auxiliary_loss_of, batch_facts, batch_in, loss_of, target_facts
 from harness.recording.clock import StepClock
-from harness.recording.found import FoundModel, LiveModules
+from harness.recording.found import FoundModel, LiveModules, inside_wrapper
 from harness.recording.layers import LayerWatch, tf32
 from harness.recording.optimizers import OptimizerFacts
 from harness.recording.values import gradient_nonzeros, gradient_norms
@@ -79,7 +79,7 @@ class Recorder:
         """Find the models behind a new optimizer's parameters and describe those not met before."""
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         known = {id(model.root) for model in self.models}
-        for root in self.live.owners(parameters):
+        for root in map(inside_wrapper, self.live.owners(parameters)):
             if id(root) not in known:
                 self._model_found(root)
         self._optimizers[id(optimizer)] = OptimizerFacts(f"optimizer{len(self._optimizers)}", optimizer)

@@ -45,6 +45,8 @@ class Watch:
         wrap(torch.nn.utils, "clip_grad_norm_", self._clip)
         wrap(nn.functional, "cross_entropy", self._cross_entropy)
         wrap(torch.autocast, "__init__", self._autocast_made)
+        if torch.distributed.is_available():
+            wrap(torch.distributed, "init_process_group", self._group_made)
         for scaler in grad_scaler_classes():
             wrap(scaler, "__init__", self._scaler_made)
             wrap(scaler, "unscale_", self._unscale)
@@ -118,6 +120,14 @@ class Watch:
         if asked and made not in self._autocasts:
             self._autocasts.add(made)
             self.recorder.event("autocast", device=made[0], dtype=made[1], enabled=made[2])
+
+    def _group_made(self, original: Any, *args: Any, **kwargs: Any) -> None:
+        """The processes of the run have met: how many there really are, whatever was asked for."""
+        original(*args, **kwargs)
+        group = torch.distributed
+        self.recorder.event(
+            "process_group", backend=str(group.get_backend()), rank=group.get_rank(), world=group.get_world_size()
+        )
 
     def _scaler_made(self, original: Any, scaler: Any, *args: Any, **kwargs: Any) -> None:
         original(scaler, *args, **kwargs)

@@ -61,7 +61,8 @@ class Parameter:
 class Trace:
     """A recorded run: header, the events of each rank, the streams of those who loaded its base and what it saved.
 
-    Keys and components are those of `rules` where there are any, else of the intent it was recorded with.
+    Keys and components are those of `rules` where there are any, else of the intent it was recorded with. Of a run in
+    several processes this is what the first saw, and `others` what each of the others saw of the same run.
     """
 
     directory: Path
@@ -72,6 +73,8 @@ class Trace:
     measured: Record = field(default_factory=dict)
     outcome: Record = field(default_factory=dict)
     rules: Naming | None = None
+    rank: int = 0
+    others: list[Trace] = field(default_factory=list)
     _named: dict[Naming, Trace] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
@@ -89,8 +92,14 @@ class Trace:
         if not naming or naming == self.naming:
             return self
         if naming not in self._named:
-            self._named[naming] = replace(self, rules=naming)
+            others = [one.named_by(naming) for one in self.others]
+            self._named[naming] = replace(self, rules=naming, others=others)
         return self._named[naming]
+
+    @property
+    def ranks(self) -> list[Trace]:
+        """What each process of the run saw, this one first."""
+        return [self, *self.others]
 
     def of(self, kind: str) -> list[Record]:
         """All events of a kind, in order."""
@@ -235,8 +244,18 @@ def read_trace(directory: Path) -> Trace:
         measured=_read_json(measured, directory) if measured.exists() else {},
         outcome=_read_json(outcome, directory) if outcome.exists() else {},
     )
-    _ = trace.modules, trace.parameters  # damage shows now, whatever is asked of the trace later
+    trace.others = [
+        replace(trace, rank=rank, events=read_stream(directory / f"rank-{rank}" / "events.jsonl"))
+        for rank in _other_ranks(directory)
+    ]
+    for one in trace.ranks:
+        _ = one.modules, one.parameters  # damage shows now, whatever is asked of the trace later
     return trace
+
+
+def _other_ranks(directory: Path) -> list[int]:
+    names = (path.name.removeprefix("rank-") for path in directory.glob("rank-*"))
+    return sorted(int(name) for name in names if name.isdecimal() and name != "0")
 
 
 def _read_json(path: Path, directory: Path) -> Record:

@@ -15,6 +15,7 @@ PARTNERS = {
     "no-checkpointing": "without_checkpointing",
     "fp32": "in_fp32",
     "eager": "eagerly",
+    "one-process": "in_one_process",
 }
 
 

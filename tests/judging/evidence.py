@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ class Evidence:
     outcome: Record = field(default_factory=lambda: {"code": 0, "ended": "exited with 0"})
     header: Record = field(default_factory=dict)
     partners: dict[str, list[Record]] = field(default_factory=dict)
+    others: list[list[Record]] = field(default_factory=list)  # what the other processes of the run saw
 
     def __post_init__(self) -> None:
         keys = {path.replace(".base_layer", "").replace(".modules_to_save.default", ""): index
@@ -108,7 +109,9 @@ class Evidence:
         self.reloaded["fingerprints"][f"{BASE}{PARAMETERS[index][0]}"] = f"start-{index}"
 
     def trace(self) -> Trace:
-        return Trace(self.directory, self.header, self.events, self.stream, self.base, outcome=self.outcome)
+        trace = Trace(self.directory, self.header, self.events, self.stream, self.base, outcome=self.outcome)
+        trace.others = [replace(trace, rank=rank, events=seen) for rank, seen in enumerate(self.others, start=1)]
+        return trace
 
     def judged(self, check: str) -> Result:
         partners = {name: Trace(self.directory, self.header, events) for name, events in self.partners.items()}

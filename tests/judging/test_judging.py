@@ -42,6 +42,7 @@ def test_findings_make_the_status(
 NOT_APPLICABLE: list[tuple[Reason, str, Callable[[dict[str, Any]], object]]] = [
     (Reason.NOT_ASKED_TO_AGREE, "accumulation_equals_one_batch", lambda i: None),
     (Reason.NOT_ASKED_TO_AGREE, "checkpointing_changes_nothing", lambda i: i.update(agrees_with=["one-batch"])),
+    (Reason.ONE_PROCESS, "replicas_equal", lambda i: None),
     (Reason.NO_ADAPTER, "adapters_where_intended", lambda i: i.update(adapter=None)),
     (Reason.NO_ADAPTER, "adapter_numbers_as_asked", lambda i: i.update(adapter=None)),
     (Reason.NO_IDENTITY, "adapter_starts_as_identity", lambda i: i["adapter"].update(init=False)),

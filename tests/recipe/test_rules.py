@@ -60,6 +60,14 @@ BROKEN: dict[str, tuple[dict[str, Any], tuple[str, str]]] = {
         ("agrees_with fp32", "precision fp32"),
     ),
     "agrees_with_eager": ({"tune": "vision", "agrees_with": "eager"}, ("agrees_with eager", "data.lazy is off")),
+    "agrees_with_one_process": (
+        {"tune": "vision", "agrees_with": "one-process"},
+        ("agrees_with one-process", "processes is 1"),
+    ),
+    "data_for_each_process": (
+        {"tune": "vision", "processes": 2, "data": {"samples": 6}},
+        ("data.samples 6", "2 processes in batches of 2"),
+    ),
     "agrees_with_no_checkpointing": (
         {"tune": "vision", "agrees_with": ["no-checkpointing"]},
         ("agrees_with no-checkpointing", "checkpointing is off"),
@@ -123,6 +131,13 @@ MENDED: dict[str, dict[str, Any]] = {
     "agrees_with_fp32": {"tune": "vision", "agrees_with": "fp32", "precision": "bf16"},
     "agrees_with_eager": {"tune": "vision", "agrees_with": "eager", "data": {"lazy": True}},
     "agrees_with_no_checkpointing": {"tune": "vision", "agrees_with": ["no-checkpointing"], "checkpointing": True},
+    "agrees_with_one_process": {
+        "tune": "vision",
+        "agrees_with": "one-process",
+        "processes": 2,
+        "optimizer": {"loss_average": "token"},
+    },
+    "data_for_each_process": {"tune": "vision", "processes": 2, "data": {"samples": 8}},
     "one_adapter": {"adapter": {"method": "ia3"}},
     "lora_is_lora": {"adapter": {"method": "ia3"}},
     "lora_not_on_tuned_component": {"tune": "connector", "lora": LORA},
