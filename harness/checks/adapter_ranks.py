@@ -62,7 +62,7 @@ def ranks_kept(adapter: AdapterIntent | None, trace: Trace) -> dict[str, npt.NDA
         return {}
     values = last_values(trace)
     return {
-        owner(p): values[f"last/{p.index}"].reshape(-1) != 0
+        owner(p): values[f"last/{p.index}"].ravel() != 0
         for p in trace.parameters
         if ".lora_E." in p.path and f"last/{p.index}" in values
     }

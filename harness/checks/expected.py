@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from harness.intent import Intent
+    from harness.intent import AdapterIntent, Intent
     from harness.trace.reader import Parameter
 
 
@@ -16,21 +16,19 @@ FIXED_PARTS = {"adalora": (".ranknum.",), "mica": (".lora_B.", ".lora_embedding_
 def should_train(intent: Intent, parameter: Parameter) -> bool:
     """Whether the intent wants this parameter trained.
 
-    What an adapter adds trains, wherever it sits (whether it should sit there is another check's question), but for
-    what its method keeps fixed; of a module that an adapter keeps a copy of, the copy trains and the original does
-    not. What the family keeps fixed trains nowhere.
+    What an adapter adds trains, where one was asked for and wherever it sits (whether it should sit there is another
+    check's question), but for what its method keeps fixed; of a module that an adapter keeps a copy of, the copy trains
+    and the original does not. What the family keeps fixed trains nowhere.
     """
     if parameter.role == "adapter":
-        return not _fixed_by_method(intent, parameter)
+        return intent.adapter is not None and not _fixed_by_method(intent.adapter, parameter)
     if parameter.role == "original" or intent.is_fixed(parameter.key):
         return False
     return intent.names_as_trained(parameter.key) or _trains_as_bias(intent, parameter)
 
 
-def _fixed_by_method(intent: Intent, parameter: Parameter) -> bool:
-    if intent.adapter is None:
-        return False
-    kind = "mica" if str(intent.adapter.init).lower() == "mica" else intent.adapter.method
+def _fixed_by_method(adapter: AdapterIntent, parameter: Parameter) -> bool:
+    kind = "mica" if str(adapter.init).lower() == "mica" else adapter.method
     return any(part in parameter.path for part in FIXED_PARTS.get(kind, ()))
 
 

@@ -17,17 +17,17 @@ def in_file(intent: Intent, trace: Trace) -> dict[int, str]:
     """By index, the fingerprint in fp16 of each parameter that is saved halved; nothing where none is."""
     import numpy as np
 
-    return _prints(intent, trace, np.dtype("float16"), "float16")
+    return _prints(intent, trace, np.dtype("float16"))
 
 
 def come_back(intent: Intent, trace: Trace) -> dict[int, str]:
     """The same once they are loaded in fp32 again."""
     import numpy as np
 
-    return _prints(intent, trace, np.dtype("float32"), "float32")
+    return _prints(intent, trace, np.dtype("float32"))
 
 
-def _prints(intent: Intent, trace: Trace, dtype: npt.DTypeLike, name: str) -> dict[int, str]:
+def _prints(intent: Intent, trace: Trace, dtype: npt.DTypeLike) -> dict[int, str]:
     import numpy as np
 
     from harness.trace.array_fingerprint import fingerprint
@@ -38,4 +38,4 @@ def _prints(intent: Intent, trace: Trace, dtype: npt.DTypeLike, name: str) -> di
     of_adapter = intent.save.what == "adapter"
     halved = (p for p in trace.parameters if f"last/{p.index}" in values and not intent.is_left_out(p.key))
     halved = (p for p in halved if p.role == "adapter" or not of_adapter)
-    return {p.index: fingerprint(values[f"last/{p.index}"].astype(np.float16).astype(dtype), name) for p in halved}
+    return {p.index: fingerprint(values[f"last/{p.index}"].astype(np.float16).astype(dtype)) for p in halved}

@@ -162,7 +162,7 @@ class _Checks:
     def __getitem__(self, name: str) -> Check:
         _load_shipped()
         if name not in _registered:
-            close = difflib.get_close_matches(name, _registered, n=1)
+            close = difflib.get_close_matches(name, _registered)
             do = f"did you mean {close[0]}?" if close else "harness list checks shows them"
             raise Refused(f"unknown check {name!r}", do=do)
         return _registered[name]

@@ -177,7 +177,7 @@ def _apart(one: Observed | None, other: Observed | None, limits: _Limits) -> tup
         assert alone is not None
         return alone, True
     first, second = one.value, other.value
-    if isinstance(first, np.ndarray) and isinstance(second, np.ndarray):
+    if isinstance(first, np.ndarray):
         return _arrays(one, first, second, limits)
     if isinstance(first, float) and isinstance(second, float):
         return _floats(one, first, second, limits)
@@ -205,7 +205,7 @@ def _arrays(at: Observed, first: Any, second: Any, limits: _Limits) -> tuple[Dif
     if first.shape != second.shape:
         shapes = (f"shape {list(first.shape)}", f"shape {list(second.shape)}")
         return Difference("other shape", at.place, at.component, *shapes), True
-    wide = [values.astype(np.float64) for values in (first, second)]
+    wide = [np.asarray(values, np.float64) for values in (first, second)]
     if not all(np.isfinite(values).all() for values in wide):
         lost = (f"{(~np.isfinite(wide[0])).sum()} not finite", f"{(~np.isfinite(wide[1])).sum()} not finite")
         return Difference("not finite", at.place, at.component, *lost), True
@@ -227,10 +227,6 @@ def _shown(value: Any) -> str:
 
 
 def _when(difference: Difference) -> tuple[int, int, int]:
-    """Runs happen stage by stage, step by step; what has no step comes with its stage."""
+    """Runs happen stage by stage, step by step. A stage has steps or none; what is of a whole step was put first."""
     place = difference.place
-    return (
-        STAGES.index(place.stage),
-        -1 if place.step is None else place.step,
-        -1 if place.micro is None else place.micro,
-    )
+    return STAGES.index(place.stage), place.step or 0, place.micro or 0

@@ -91,7 +91,7 @@ def _backward(_trace: Trace, event: Record) -> Iterator[Observed]:
 def _gradients(trace: Trace, event: Record) -> Iterator[Observed]:
     for parameter, norm in zip(trace.parameters, event["norm"], strict=False):
         field = f"gradient norm at {event['moment']}"
-        yield _at(event, field, None if norm is None else _number(norm), _key(parameter), parameter.component)
+        yield _at(event, field, _number(norm), _key(parameter), parameter.component)
 
 
 def _clip(_trace: Trace, event: Record) -> Iterator[Observed]:

@@ -50,7 +50,7 @@ class Tolerance:
     reach: float = 0.0
     origin: str = "bits are promised"
 
-    def allows(self, apart: float, scale: float, reach: float = 0.0) -> bool:
+    def allows(self, apart: float, scale: float, reach: float) -> bool:
         return apart <= self.absolute + self.relative * scale + self.reach * reach
 
 

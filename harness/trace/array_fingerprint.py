@@ -11,8 +11,11 @@ _STEP = np.uint64(0x9E3779B97F4A7C15)
 _MIX = ((30, np.uint64(0xBF58476D1CE4E5B9)), (27, np.uint64(0x94D049BB133111EB)))
 
 
-def fingerprint(values: npt.NDArray[Any], dtype: str) -> str:
-    """Sixteen hexadecimal digits for an array of 16 or 32 bits as it was in memory; bfloat16 comes as float32."""
+def fingerprint(values: npt.NDArray[Any], dtype: str | None = None) -> str:
+    """Sixteen hexadecimal digits for an array of 16 or 32 bits as it was in memory.
+
+    bfloat16 comes as float32, and has to be named; other dtypes are seen.
+    """
     words = np.ascontiguousarray(values).reshape(-1)
     if dtype == "bfloat16":
         words = (words.view(np.uint32) >> 16).astype(np.uint16)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from harness.comparator import Comparison, compare
 from harness.trace.reader import Trace
 
 Record = dict[str, Any]
@@ -120,3 +121,14 @@ def recorded(tmp_path: Path) -> Callable[[], Trace]:
         return trace
 
     return another
+
+
+def altered(make: Callable[[], Trace], alter: Callable[[Trace], None], **options: Any) -> Comparison:
+    """The comparison of a recording with one that was altered."""
+    one, other = make(), make()
+    alter(other)
+    return compare(one, other, **options)
+
+
+def at(trace: Trace, kind: str, step: int) -> Any:
+    return next(event for event in trace.of(kind) if event["step"] == step)

@@ -53,6 +53,11 @@ def other_data(e: Evidence) -> None:
     e.one("data")["digest"] = "others"
 
 
+def other_model(e: Evidence) -> None:
+    columns = e.one("parameters")
+    columns["shape"] = [[3, 3]] * len(columns["shape"])
+
+
 def as_one_batch(e: Evidence) -> None:
     """Each step has one micro-batch, and what is seen once in it is the same."""
     for event in e.events:
@@ -116,6 +121,7 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
         ("AccumulationMatters", "one gradient twice as large", agrees("one-batch", one_gradient_twice_as_large)),
         ("AccumulationMatters", "a step less", agrees("one-batch", without_last_step)),
         ("AccumulationMatters", "other data", agrees("one-batch", other_data)),
+        ("AccumulationMatters", "other data and another model", agrees("one-batch", other_data, other_model)),
     ],
     "precision_changes_little": [
         ("PrecisionMatters", "a backward that is off", without_scaler(another_backward)),

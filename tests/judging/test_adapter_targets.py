@@ -17,7 +17,9 @@ EVERY_Q = VISION | Q | {"merger.q_proj"}
 SECOND_LAYER = {"vision.layers.1.q_proj", "language.layers.1.q_proj"}
 TREE = Tree(
     {
-        **dict.fromkeys(sorted(VISION | LANGUAGE | {"head.lm_head", "merger.q_proj"}), LINEAR),
+        **dict.fromkeys(
+            sorted(VISION | LANGUAGE | {"head.lm_head", "model.language.lm_head", "merger.q_proj"}), LINEAR
+        ),
         "language.c_attn": CONV1D,
         "language.layers": "torch.nn.modules.container.ModuleList",
         "language.norm": "torch.nn.modules.normalization.LayerNorm",

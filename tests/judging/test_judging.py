@@ -292,6 +292,7 @@ def test_evidence_that_should_be_there_and_is_not_blocks(
     result = evidence.judged(name)
 
     assert (result.status, result.reason, result.findings) == (Status.BLOCKED, reason, ())
+    assert (result.recipe, result.check) == ("recipe", name)
 
 
 def test_a_run_that_left_nothing_blocks_or_fails_everything(evidence: Evidence) -> None:
@@ -316,12 +317,17 @@ def test_the_intent_speaks_before_the_evidence(evidence: Evidence) -> None:
     assert judge(asked, "r", Intent(probed=True), evidence.trace()).reason.startswith("0 optimizer steps")
 
 
+def keeping(given: list[Any]) -> Check:
+    """A check that has a partner run, and keeps both traces that it gets."""
+    return Check(
+        "c", "", "", (Partner(name="twin"),), lambda intent, trace, twin: iter(given.append((trace, twin)) or ())
+    )
+
+
 def test_a_check_gets_its_partners_by_name(evidence: Evidence) -> None:
     trace, partner = evidence.trace(), evidence.trace()
     given: list[Any] = []
-    twin = Check(
-        "c", "", "", (Partner(name="twin"),), lambda intent, trace, twin: iter(given.append((trace, twin)) or ())
-    )
+    twin = keeping(given)
 
     assert judge(twin, "r", Intent(), trace, {"twin": partner, "other": trace}).status is Status.PASSED
     assert given[0][0] is trace
@@ -336,7 +342,8 @@ def test_a_partner_that_did_not_complete_blocks(evidence: Evidence, there: bool)
 
     result = judge(made(ERROR, needs=(Partner(name="twin"),)), "r", Intent(), trace, partners)
 
-    assert (result.status, result.reason) == (Status.BLOCKED, "partner run twin did not complete")
+    assert (result.recipe, result.check, result.status) == ("r", "made", Status.BLOCKED)
+    assert result.reason == "partner run twin did not complete"
 
 
 def test_judging_again_gives_the_same_results(evidence: Evidence) -> None:
@@ -354,6 +361,16 @@ def test_another_intent_brings_its_own_names(evidence: Evidence) -> None:
     evidence.header["intent"] = None
 
     assert evidence.judged("adapters_where_intended").status is Status.PASSED
+
+
+def test_a_partner_run_bears_the_names_of_the_intent_too(evidence: Evidence) -> None:
+    evidence.header["intent"] = None
+    intent, given = Intent.model_validate(evidence.intent), list[Any]()
+
+    judge(keeping(given), "r", intent, evidence.trace(), {"twin": evidence.trace()})
+
+    for trace in given[0]:
+        assert {p.component for p in trace.parameters} == {"vision", "connector", "language"}
 
 
 def test_what_a_user_has_switched_off_does_not_apply_for_the_users_own_reason() -> None:

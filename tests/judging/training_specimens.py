@@ -104,6 +104,7 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
         ("WronglyTrainable", "the original", lambda e: e.put("parameters", "requires_grad", ORIGINAL, True)),
         ("WronglyTrainable", "under an adapter", lambda e: e.put("parameters", "requires_grad", UNDER_ADAPTER, True)),
         ("WronglyTrainable", "a bias elsewhere", lambda e: (asks(e, bias="lora_only"), trained_bias(e, VISION))),
+        ("WronglyTrainable", "an adapter unasked", lambda e: e.intent.update(adapter=None)),
         ("WronglyTrainable", "a bias unasked", lambda e: trained_bias(e, UNDER_ADAPTER)),
         ("WronglyFrozen", "one adapter", lambda e: e.put("parameters", "requires_grad", A0, False)),
         ("WronglyFrozen", "the copy", lambda e: e.put("parameters", "requires_grad", CONNECTOR, False)),
