@@ -32,6 +32,7 @@ arguments of decorators are not.
 
 Every survivor was read. Either nothing that can be observed depends on the change, and
 [survivors.yaml](survivors.yaml) says why, or the session fails, as it does below {least:g} %.
+The figures are of the code as it was when the session was last run.
 
 """
 
