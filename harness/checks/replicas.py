@@ -45,7 +45,7 @@ def processes_as_asked(intent: Intent, trace: Trace) -> Iterator[Finding]:
             cause="the launcher started fewer than it was asked for, or one ended before it could say anything",
         )
     for one in trace.ranks:
-        world = max((int(event["world"]) for event in one.of("process_group")), default=1)
+        world = max([1, *(int(event["world"]) for event in one.of("process_group"))])
         if world != intent.processes:
             yield OtherWorld(
                 expected=f"a group of {intent.processes} processes",
@@ -117,7 +117,7 @@ def replicas_equal(intent: Intent, trace: Trace) -> Iterator[Finding]:
             when, apart = found
             yield ReplicasApart(
                 expected="the weights of process 0, bit for bit",
-                seen=f"{count(len(apart), 'parameter')} differ",
+                seen=f"{count(len(apart), 'parameter')} with other values",
                 where=f"process {other.rank}, {when}: {listed(p.key for p in apart)}",
                 cause="gradients were not averaged, or something wrote into one process's weights alone",
             )
@@ -125,16 +125,20 @@ def replicas_equal(intent: Intent, trace: Trace) -> Iterator[Finding]:
 
 def _first_apart(trace: Trace, other: Trace) -> tuple[str, list[Parameter]] | None:
     """When two processes first had other weights, and which."""
-    apart = [p for p, q in zip(trace.parameters, other.parameters, strict=False) if p.first != q.first]
-    if apart:
+    ours, theirs = ({p.path: p for p in one.parameters} for one in (trace, other))
+    unshared = ours.keys() ^ theirs.keys()
+    if apart := [p for path, p in (theirs | ours).items() if path in unshared]:
+        return "before the first step, where one of them has no such parameter", apart
+    if apart := [p for path, p in ours.items() if p.first != theirs[path].first]:
         return "before the first step", apart
-    for mine, theirs in zip(trace.steps, other.steps, strict=False):
-        pairs = zip(trace.parameters, _values(mine), _values(theirs), strict=False)
-        if apart := [p for p, a, b in pairs if a != b]:
-            return f"step {mine['step']}", apart
+    for one, another in zip(trace.steps, other.steps, strict=False):
+        mine, its = _values(one), _values(another)
+        if apart := [p for path, p in ours.items() if mine[p.index] != its[theirs[path].index]]:
+            return f"step {one['step']}", apart
     return None
 
 
 def _values(step: Record) -> list[Any]:
-    columns: Record = next(iter(step["values"].values()), {})
-    return list(columns.get("fingerprint", ()))
+    """The fingerprints of the first model's parameters, which are those that a trace tells of."""
+    columns: Record = next(iter(step["values"].values()))
+    return list(columns["fingerprint"])

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
-from tests.judging.equivalence_specimens import agrees, clipped, one_gradient_twice_as_large
+from tests.judging.equivalence_specimens import agrees, clipped, one_gradient_twice_as_large, without_last_step
 
 Evidence = Any
 Alteration = Callable[[Evidence], object]
@@ -54,6 +54,50 @@ def another_first_value(e: Evidence) -> None:
     e.one("parameters")["fingerprint"][0] = "?"
 
 
+def another_parameter(e: Evidence) -> None:
+    e.one("parameters")["path"][0] = "vision.layers.0.other.weight"
+
+
+def a_parameter_more(e: Evidence) -> None:
+    """And it is the first, so that the others have other places."""
+    parameters, final = e.one("parameters"), e.one("final")
+    columns = [parameters, final, *(step["values"]["m"] for step in e.all("optimizer_step"))]
+    number = len(parameters["path"])
+    for column in columns:
+        for entries in column.values():
+            if isinstance(entries, list) and len(entries) == number:
+                entries.insert(0, entries[0])
+    parameters["path"][0] = "vision.layers.0.other.weight"
+
+
+def norms_of_all_but_the_last(e: Evidence) -> None:
+    for gradients in e.all("gradients"):
+        gradients["norm"].pop()
+
+
+def in_three(*alterations: Alteration) -> Alteration:
+    """Three processes have met; the alterations are of what the second and the third saw."""
+
+    def alter(e: Evidence) -> None:
+        in_two(*alterations)(e)
+        e.intent["processes"] = 3
+        e.others.append(deepcopy(e.others[0]))
+        for events in (e.events, *e.others):
+            events[0]["world"] = 3
+
+    return alter
+
+
+def a_third(e: Evidence) -> None:
+    in_two()(e)
+    e.others.append(deepcopy(e.others[0]))
+
+
+def none_skipped(e: Evidence) -> None:
+    for step in e.all("optimizer_step"):
+        step["skipped"] = False
+
+
 def left_waiting(e: Evidence) -> None:
     e.events.append({"kind": "failure", "stage": "train", "error": "RuntimeError", "message": WAITING})
 
@@ -78,20 +122,25 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
     "processes_as_asked": [
         ("OtherWorld", "the second process never met the first", in_two(alone)),
         ("OtherWorld", "there is no second process", never_begun),
+        ("OtherWorld", "there is a third process", a_third),
         ("OtherWorld", "three met", in_two(lambda e: e.one("process_group").update(world=3))),
     ],
     "processes_step_together": [
         ("StepsApart", "a step more in the second process", in_two(one_step_more)),
         ("StepsApart", "a step less in the second process", in_two(fewer_steps_seen)),
+        ("StepsApart", "a step less, and none is skipped", lambda e: (none_skipped(e), in_two(fewer_steps_seen)(e))),
         ("StepsApart", "a step that only the second process skips", in_two(skips_otherwise)),
     ],
     "gradients_averaged": [
         ("GradientsApart", "one gradient of the second process", in_two(one_gradient_twice_as_large)),
+        ("GradientsApart", "one gradient of two processes of three", in_three(one_gradient_twice_as_large)),
     ],
     "replicas_equal": [
         ("ReplicasApart", "one parameter after the last step", in_two(other_weights_after(-1))),
         ("ReplicasApart", "one parameter after the first step", in_two(other_weights_after(0))),
         ("ReplicasApart", "one parameter before any step", in_two(another_first_value)),
+        ("ReplicasApart", "another parameter in its place", in_two(another_parameter)),
+        ("ReplicasApart", "a parameter more in the second process", in_two(a_parameter_more)),
     ],
     "processes_equal_one": [
         ("ProcessesMatter", "gradients twice as large", agrees("one-process", clipped(2.0))),
@@ -102,8 +151,15 @@ SILENT: dict[str, list[tuple[str, Alteration]]] = {
     "run.completed": [("a step less in the second process, of which another check tells", in_two(fewer_steps_seen))],
     "processes_as_asked": [("two of two", in_two())],
     "processes_step_together": [("other gradients", in_two(one_gradient_twice_as_large))],
-    "gradients_averaged": [("other losses", in_two(lambda e: e.one("forward").update(loss=9.0)))],
-    "replicas_equal": [("other gradients", in_two(one_gradient_twice_as_large))],
+    "gradients_averaged": [
+        ("other losses", in_two(lambda e: e.one("forward").update(loss=9.0))),
+        ("a step less in the second process", in_two(without_last_step)),
+        ("a parameter less in the second process", in_two(norms_of_all_but_the_last)),
+    ],
+    "replicas_equal": [
+        ("other gradients", in_two(one_gradient_twice_as_large)),
+        ("a step less in the second process", in_two(fewer_steps_seen)),
+    ],
     "processes_equal_one": [("gradients within rounding", agrees("one-process", clipped(1.00001)))],
 }
 SETTINGS: dict[str, Alteration] = {

@@ -60,13 +60,16 @@ ALONE = {"agrees_with": [], "save.what": "nothing"}
     ("check", "changes"),
     [
         ("accumulation_equals_one_batch", {"optimizer.accumulation": 1, "data.batch_size": 6}),
+        ("processes_equal_one", {"processes": 1, "data.batch_size": 8, "launch": {}}),
         ("checkpointing_changes_nothing", {"checkpointing": False}),
         ("precision_changes_little", {"precision": "fp32", "loss_scaler": {}}),
         ("lazy_equals_eager", {"data.lazy": False}),
     ],
 )
 def test_another_way_of_making_a_run_differs_in_that_way_alone(check: str, changes: dict[str, Any]) -> None:
-    recipe: Any = SimpleNamespace(optimizer=SimpleNamespace(accumulation=3), data=SimpleNamespace(batch_size=2))
+    recipe: Any = SimpleNamespace(
+        optimizer=SimpleNamespace(accumulation=3), data=SimpleNamespace(batch_size=2), processes=4
+    )
     (partner,) = CHECKS[check].partners
 
     assert partner.changes_of(recipe) == {**changes, **ALONE}
@@ -108,6 +111,13 @@ def test_whose_code_loaded_a_directory_is_said(
             "in_one_batch",
             {"optimizer": {"accumulation": 2}, "data": {"batch_size": 1}},
             {"optimizer": {"accumulation": 1}, "data": {"batch_size": 2}},
+        ),
+        (
+            "processes_equal_one",
+            "one-process",
+            "in_one_process",
+            {"processes": 2, "data": {"batch_size": 1}, "launch": {"timeout": 9}},
+            {"processes": 1, "data": {"batch_size": 2}, "launch": {}},
         ),
         (
             "checkpointing_changes_nothing",
