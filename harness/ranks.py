@@ -7,11 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from harness.launch import Ended, Job, Launcher, last_lines, run_together
-from harness.launch.rendezvous import variables
+from harness.launch.commands import launcher_output, run_by
+from harness.launch.rendezvous import output_of, variables
 from harness.recipe import Recipe
 
 MEETING = "meeting"
 OUTPUT = "output.txt"
+
+
+def started_by(launcher: Launcher, recipe: Recipe) -> str:
+    """In words, where the processes of a run come from."""
+    return launcher.kind if recipe.launch.by == "fork" else f"started by {recipe.launch.by}"
 
 
 def run_processes(launcher: Launcher, job: Job, recipe: Recipe, directory: Path) -> dict[str, Any]:
@@ -19,6 +25,8 @@ def run_processes(launcher: Launcher, job: Job, recipe: Recipe, directory: Path)
 
     Of several the first that failed speaks for all; `ranks` has each.
     """
+    if recipe.launch.by != "fork":
+        return _by_command(launcher, job, recipe)
     if recipe.processes == 1:
         return _outcome(launcher.run(job), Path(job.output))
     meeting = directory / MEETING
@@ -32,11 +40,17 @@ def run_processes(launcher: Launcher, job: Job, recipe: Recipe, directory: Path)
     return {**next(failed, outcomes[0]), "ranks": outcomes}
 
 
+def _by_command(launcher: Launcher, job: Job, recipe: Recipe) -> dict[str, Any]:
+    """By a command, whose status is that of the run; who failed first is for the processes themselves to say."""
+    ended = run_by(recipe.launch.by, job, recipe.processes, recipe.launch.port, launcher.environment)
+    own = Path(job.output)
+    return _outcome(ended, own if last_lines(own) else launcher_output(job))
+
+
 def _of_rank(job: Job, number: int, world: int, meeting: Path) -> Job:
     """The job of one process: its own output, and in its environment which one it is."""
-    output = job.output if number == 0 else str(Path(job.output).with_name(f"output-{number}.txt"))
     environment = {**job.environment, **variables(number, world, str(meeting))}
-    return replace(job, output=output, environment=environment)
+    return replace(job, output=output_of(job.output, number), environment=environment)
 
 
 def _outcome(ended: Ended, output: Path) -> dict[str, Any]:

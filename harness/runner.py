@@ -17,7 +17,7 @@ from harness.families import family_of
 from harness.launch import Job, last_lines
 from harness.places import RELOAD, REQUEST
 from harness.planner import Plan, PlannedRun
-from harness.ranks import OUTPUT, run_processes
+from harness.ranks import OUTPUT, run_processes, started_by
 from harness.recipe import Recipe
 from harness.trace.atomic import write_atomically
 from harness.trace.reader import Trace, read_trace
@@ -85,7 +85,7 @@ class Runner:
             "probes": run.probes,
             "reload": run.reload,
             "faults": list(faults),
-            "process": self.workers.makers.kind,
+            "process": started_by(self.workers.makers, run.recipe),
         }
         job = _job("harness.making:make_run", argument, directory / OUTPUT, run.recipe)
         outcome = run_processes(self.workers.makers, job, run.recipe, directory)

@@ -18,39 +18,49 @@ class RunEnded(Finding):
     """The process raised, was killed, hung, or left before its work was done."""
 
 
-# Of what a process says when another leaves it waiting: which exchange of gradients it was is nobody's to know.
-LEFT_WAITING = re.compile(
-    r"Timed? ?out waiting|Connection closed by peer|Connection reset by peer|Expected to have finished reduction"
+# What processes say when one of them leaves the others waiting: which exchange it was is nobody's to know.
+_WAITING = r"(?i:wait timeout|timed out)|Connection (?:closed|reset) by peer|Expected to have finished reduction"
+_ALONE = (
+    "the processes came to different exchanges: one has gone, or has parts of the model in use that another has not"
 )
-ALONE = "the processes came to different exchanges: one has gone, or has parts of the model in use that another has not"
+KNOWN: tuple[tuple[str, str, str], ...] = (
+    (_WAITING, _ALONE, "look at what the other processes say; give each the same kinds of samples"),
+    ("EADDRINUSE", "somebody else listens at the port where the processes meet", "name another port, or none"),
+)
+"""What an error says, what it comes from, and what to do."""
 
 
 @check("the run came to its end", source="a crash must never end green", name="run.completed")
 def run_completed(intent: Intent, trace: Trace) -> Iterator[Finding]:
     for one in trace.ranks:
         yield from _ended(intent, one)
+    silent = enumerate((trace.outcome.get("ranks") or [])[len(trace.ranks) :], start=len(trace.ranks))
+    for number, outcome in silent:
+        yield RunEnded(
+            expected="a process that comes to training",
+            seen=f"{outcome['ended']}, before it had anything to say",
+            where=f"process {number}",
+            cause="it never arrived where the processes meet",
+        )
 
 
 def _ended(intent: Intent, trace: Trace) -> Iterator[Finding]:
     outcome = _outcome(trace)
     output = outcome.get("last_output")
-    said = f"; it said: {output}" if output else ""
     which = f"process {trace.rank}, " if trace.others or trace.rank else ""
-    where = f"{which}stage {trace.stage}, after {len(trace.steps)} optimizer steps"
-    if trace.failure:
-        message = f"{trace.failure['error']}: {trace.failure['message']}"
+    failure = trace.failure
+    stage = failure["stage"] if failure else trace.stage
+    if failure or not trace.closed or outcome.get("code", 0) != 0:
+        said = f"; it said: {output}" if output else ""
+        ended = (outcome.get("ended") or "the stream has no closing record") + said
+        seen = f"{failure['error']}: {_plain(failure['message'])}" if failure else ended
+        cause, do = next(((why, how) for pattern, why, how in KNOWN if re.search(pattern, seen)), ("", ""))
         yield RunEnded(
             expected="a run that ends by itself",
-            seen=message,
-            where=f"{which}stage {trace.failure['stage']}, after {len(trace.steps)} optimizer steps",
-            cause=ALONE if LEFT_WAITING.search(message) else "",
-            do=trace.failure.get("do", ""),
-        )
-    elif not trace.closed or outcome.get("code", 0) != 0:
-        yield RunEnded(
-            expected="a run that ends by itself",
-            seen=(outcome.get("ended") or "the stream has no closing record") + said,
-            where=where,
+            seen=seen,
+            where=f"{which}stage {stage}, after {len(trace.steps)} optimizer steps",
+            cause=cause,
+            do=(failure or {}).get("do") or do,
         )
     elif trace.rank == 0 and intent.steps is not None and len(trace.steps) != intent.steps:
         yield RunEnded(
@@ -65,3 +75,9 @@ def _outcome(trace: Trace) -> Record:
     """How this process ended; where there is one, how the run did."""
     of_each: list[Record] = trace.outcome.get("ranks") or []
     return of_each[trace.rank] if trace.rank < len(of_each) else trace.outcome
+
+
+def _plain(message: str) -> str:
+    """What an error says, without where in torch's source, at which of this machine's ports, and its good wishes."""
+    without_source = re.sub(r"\[/\S+\.(?:cc|cpp):\d+\] ", "", message)
+    return re.sub(r"(\[[\d.]+\]):\d+", r"\1", without_source).partition(" This is typically caused by")[0]

@@ -34,6 +34,32 @@ def each_process_by_itself(rank: Any, moment: Moment) -> Any:
     return replace(rank, world=1)
 
 
+@fault(
+    Seam.RANK,
+    caught_by="run.completed",
+    finding="RunEnded",
+    size="one endless wait",
+    applies=_several,
+    changes={"launch": Launch(wait_seconds=5)},
+)
+def one_process_never_arrives(rank: Any, moment: Moment) -> None:
+    """The second process never comes to where the processes meet."""
+    import time
+
+    if rank.number == 1:
+        time.sleep(3600)
+
+
+@fault(Seam.LOSS, caught_by="run.completed", finding="RunEnded", size="one signal", applies=_several)
+def one_process_killed(loss: Any, moment: Moment) -> None:
+    """The second process is killed in the second step."""
+    import os
+    import signal
+
+    if moment.step == AT_STEP and _second():
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
 @fault(Seam.WRAPPED, caught_by="gradients_averaged", finding="GradientsApart", size="one call", applies=_in_torch_loop)
 def model_called_past_its_wrapper(called: Any, moment: Moment) -> Any:
     """The trainer calls the model inside the wrapper, which then never averages a gradient."""

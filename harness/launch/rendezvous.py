@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 MEETING_FILE = "HARNESS_MEETING_FILE"
 
@@ -26,6 +27,12 @@ def rank_of(environment: Mapping[str, str] | None = None) -> Rank:
     """Which of how many processes this one is; the only one where nothing says otherwise."""
     known = os.environ if environment is None else environment
     return Rank(int(known.get("RANK", "0")), int(known.get("WORLD_SIZE", "1")), known.get(MEETING_FILE))
+
+
+def output_of(output: str, number: int) -> str:
+    """The file for what one of several processes says; the first has that of the run."""
+    place = Path(output)
+    return output if number == 0 else str(place.with_name(f"{place.stem}-{number}{place.suffix}"))
 
 
 def variables(number: int, world: int, meeting_file: str) -> dict[str, str]:

@@ -109,6 +109,18 @@ def ended_otherwise(e: Evidence) -> None:
     e.outcome["ranks"] = [{"code": 0, "ended": "exited with 0"}, killed]
 
 
+def never_heard_of(e: Evidence) -> None:
+    """The second process ended before it had a stream."""
+    in_two()(e)
+    e.others = []
+    e.outcome["ranks"] = [{"code": 0, "ended": "exited with 0"}, {"code": 1, "ended": "exited with status 1"}]
+
+
+def port_taken(e: Evidence) -> None:
+    e.drop("closing")
+    e.outcome.update(code=1, ended="exited with status 1", last_output="DistNetworkError: port: 29500, EADDRINUSE")
+
+
 def fewer_steps_seen(e: Evidence) -> None:
     last = e.one("optimizer_step", -1)
     e.events.remove(last)
@@ -118,6 +130,8 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
     "run.completed": [
         ("RunEnded", "the second process was left waiting", in_two(left_waiting)),
         ("RunEnded", "the second process was killed", ended_otherwise),
+        ("RunEnded", "the second process had nothing to say", never_heard_of),
+        ("RunEnded", "the port was taken", port_taken),
     ],
     "processes_as_asked": [
         ("OtherWorld", "the second process never met the first", in_two(alone)),

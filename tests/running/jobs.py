@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import runpy
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -72,3 +73,9 @@ def write_batches(argument: dict[str, Any]) -> None:
         for name, tensor in batch.items()
     }
     write_safetensors(Path(argument["to"]), flat)
+
+
+def ends(argument: dict[str, Any]) -> None:
+    """Raise after so many seconds."""
+    time.sleep(argument["after"])
+    raise RuntimeError("ended on purpose")
