@@ -127,7 +127,13 @@ class Bases:
 
     def _name_of(self, start: Base, recipe: Recipe) -> str:
         """A name for all that a verification depends on; for a family's own base, loaded as it comes, that family's."""
-        how = [recipe.family, recipe.trust_remote_code, recipe.save.loader, recipe.save.processor_loader]
+        how = [
+            recipe.family,
+            recipe.trust_remote_code,
+            recipe.save.loader,
+            recipe.save.processor_loader,
+            recipe.attention,
+        ]
         plain = start.directory.parent == self.root.resolve() and not any(how[2:]) and not (start.parts or start.towers)
         name = start.directory.name
         return name if plain else _told_apart(name, json.dumps([str(start.directory), start.parts, start.towers, *how]))
@@ -194,6 +200,7 @@ def _without_inputs(recipe: Recipe, directory: Path, place: Path, processor: boo
         generation={},
         prompts={},
         dtype=WEIGHTS[recipe.precision],
+        attention=recipe.attention,
         modules=str(place / MODULES / "loaded"),
         processor=processor,
         trust_remote_code=recipe.trust_remote_code,

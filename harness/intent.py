@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, NonNegativeInt, PositiveFloat, Posit
 
 from harness.frozen import Frozen
 from harness.places import NATIVE
+from harness.recipe.choices import Attention
 from harness.recipe.components import Component
 from harness.recipe.fields import Equivalence, LossAverage, SaveKind, ScalerRule
 from harness.recipe.values import Regex, RegexPart, valid_regex
@@ -87,6 +88,9 @@ class Mechanisms(Frozen):
     autocast: Dtype | None = None
     compute: Dtype | None = Field(
         default=None, description="what layers compute in; none: what autocast says, if it does"
+    )
+    attention: dict[Component, Attention] = Field(
+        default_factory=dict, description="how components compute attention; those not named as they please"
     )
     tf32: bool | None = Field(default=None, description="whether fp32 may be computed in TF32; none: not said")
     loss_scaler: bool | None = Field(default=None, description="none: not said, and judged by what is seen")

@@ -12,7 +12,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from harness.launch.rendezvous import Rank, rank_of
 from harness.micro_batches import fed
@@ -21,7 +21,7 @@ from harness.recipe import Recipe
 from harness.seams import Moment, Seam, Seams
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import torch
 
@@ -123,6 +123,7 @@ def make_probe_inputs(argument: dict[str, Any]) -> None:
         stream=str(place / STREAM),
         modules=str(place / MODULES / "loaded"),
         dtype=str(weights_dtype(recipe)).split(".")[-1],
+        attention=recipe.attention,
         trust_remote_code=recipe.trust_remote_code,
         loader=recipe.save.loader,
         processor_loader=recipe.save.processor_loader,
@@ -208,7 +209,7 @@ def _train(run: Run, family: Family, recorder: Recorder, probes: list[str]) -> N
 def _build(run: Run, family: Family, recorder: Recorder | None = None) -> Loaded:
     from harness.parts import lay_parts_over, own_towers
 
-    loaded = family.load(run.base, weights_dtype(run.recipe))
+    loaded = _loaded(run, family)
     towers = own_towers(loaded.model, run.recipe, family, run.towers)
     if towers and recorder:
         recorder.stream.emit("towers", towers=towers)
@@ -219,6 +220,12 @@ def _build(run: Run, family: Family, recorder: Recorder | None = None) -> Loaded
         add_tokens(loaded, run.recipe.add_tokens)
     loaded.model = run.seams.alter(Seam.AFTER_BUILD, loaded.model, Moment(model=loaded.model, base=run.base))
     return loaded
+
+
+def _loaded(run: Run, family: Family) -> Loaded:
+    """The base, loaded as the recipe says; only families that can be told are told how attention is computed."""
+    dtype, load = weights_dtype(run.recipe), cast("Callable[..., Loaded]", family.load)
+    return load(run.base, dtype, attention=run.recipe.attention) if run.recipe.attention else load(run.base, dtype)
 
 
 def _write_header(run: Run, family: Family, argument: dict[str, Any]) -> None:
@@ -262,6 +269,7 @@ def _probe(run: Run, family: Family, loaded: Loaded, model: Any, recorder: Recor
         stream=str(run.trace / "reload"),
         modules=str(run.directory / MODULES / "loaded"),
         dtype=WEIGHTS[run.recipe.precision],
+        attention=run.recipe.attention,
         what=run.recipe.saves,
         towers=[asdict(tower) for tower in family.handles.towers],
         processor=run.recipe.saves_processor and has_processor(family, run.recipe),

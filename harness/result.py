@@ -56,6 +56,7 @@ class Reason(str, Enum):
     NO_DATA_PROMISE = "the intent does not say which samples to expect"
     NO_TEMPLATE_TOKENS = "the conversation template has no tokens of its own"
     NO_BASE = "the intent names no base directory whose weights should have arrived"
+    ATTENTION_NOT_ASKED = "the recipe leaves it to the library how attention is computed"
     NO_COMPUTE_PROMISE = "the intent does not say which precision to compute in"
     NO_MASTERS = "the recipe keeps its weights in 16 bits"
     NO_SCALER = "the recipe asks for no gradient scaler"

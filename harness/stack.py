@@ -49,6 +49,11 @@ def dtype_argument(dtype: Any) -> dict[str, Any]:
     return {"dtype" if release("transformers") >= (4, 56) else "torch_dtype": dtype}
 
 
+def attention_argument(attention: str | None) -> dict[str, Any]:
+    """The keyword under which from_pretrained takes how attention is computed; none where the library is to choose."""
+    return {"attn_implementation": attention} if attention else {}
+
+
 def auto_class(directory: Path, trust_remote_code: bool = False) -> Any:
     """The Auto class by which a stranger loads a directory: that of image-text-to-text models (AutoModelForVision2Seq
     before transformers 4.45), unless its configuration names or knows only another one."""

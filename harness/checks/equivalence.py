@@ -31,8 +31,8 @@ OF_STEPS = (
     "weights' peak",
     "final values",
 )
-_ALONE: dict[str, Any] = {"agrees_with": [], "save.what": "nothing"}
-_MEANT = tuple(_ALONE)
+ALONE: dict[str, Any] = {"agrees_with": [], "save.what": "nothing"}
+_MEANT = tuple(ALONE)
 
 
 class AccumulationMatters(Finding):
@@ -63,20 +63,20 @@ class AgreesWith(Need):
 
 def _in_one_batch(recipe: Recipe) -> dict[str, Any]:
     size = recipe.optimizer.accumulation * recipe.data.batch_size
-    return {"optimizer.accumulation": 1, "data.batch_size": size, **_ALONE}
+    return {"optimizer.accumulation": 1, "data.batch_size": size, **ALONE}
 
 
 def _in_one_process(recipe: Recipe) -> dict[str, Any]:
     size = recipe.processes * recipe.data.batch_size
-    return {"processes": 1, "data.batch_size": size, "launch": {}, **_ALONE}
+    return {"processes": 1, "data.batch_size": size, "launch": {}, **ALONE}
 
 
 def _without_checkpointing(recipe: Recipe) -> dict[str, Any]:
-    return {"checkpointing": False, **_ALONE}
+    return {"checkpointing": False, **ALONE}
 
 
 def _in_fp32(recipe: Recipe) -> dict[str, Any]:
-    return {"precision": "fp32", "loss_scaler": {}, **_ALONE}
+    return {"precision": "fp32", "loss_scaler": {}, **ALONE}
 
 
 @check(
@@ -92,7 +92,7 @@ def _in_fp32(recipe: Recipe) -> dict[str, Any]:
 )
 def accumulation_equals_one_batch(intent: Intent, trace: Trace, in_one_batch: Trace) -> Iterator[Finding]:
     differing = ("optimizer.accumulation", "data.batch_size")
-    for expected, seen, where in _parted(trace, in_one_batch, differing, "one batch"):
+    for expected, seen, where in parted(trace, in_one_batch, differing, "one batch"):
         yield AccumulationMatters(
             expected=expected,
             seen=seen,
@@ -115,7 +115,7 @@ def accumulation_equals_one_batch(intent: Intent, trace: Trace, in_one_batch: Tr
 )
 def processes_equal_one(intent: Intent, trace: Trace, in_one_process: Trace) -> Iterator[Finding]:
     differing = ("processes", "data.batch_size", "launch")
-    for expected, seen, where in _parted(trace, in_one_process, differing, "one process"):
+    for expected, seen, where in parted(trace, in_one_process, differing, "one process"):
         yield ProcessesMatter(
             expected=expected,
             seen=seen,
@@ -137,7 +137,7 @@ def processes_equal_one(intent: Intent, trace: Trace, in_one_process: Trace) -> 
     ],
 )
 def checkpointing_changes_nothing(intent: Intent, trace: Trace, without_checkpointing: Trace) -> Iterator[Finding]:
-    for expected, seen, where in _parted(trace, without_checkpointing, ("checkpointing",), "kept forwards"):
+    for expected, seen, where in parted(trace, without_checkpointing, ("checkpointing",), "kept forwards"):
         yield CheckpointingMatters(
             expected=expected,
             seen=seen,
@@ -154,7 +154,7 @@ def checkpointing_changes_nothing(intent: Intent, trace: Trace, without_checkpoi
 def precision_changes_little(intent: Intent, trace: Trace, in_fp32: Trace) -> Iterator[Finding]:
     scaled = bool(trace.of("scaler"))  # then backward starts from another multiple of the loss
     fields = (*OF_STEPS, "loss", *(() if scaled else ("value of backward",)))
-    for expected, seen, where in _parted(trace, in_fp32, ("precision", "loss_scaler"), "fp32", fields):
+    for expected, seen, where in parted(trace, in_fp32, ("precision", "loss_scaler"), "fp32", fields):
         yield PrecisionMatters(
             expected=expected,
             seen=seen,
@@ -163,7 +163,7 @@ def precision_changes_little(intent: Intent, trace: Trace, in_fp32: Trace) -> It
         )
 
 
-def _parted(
+def parted(
     trace: Trace, partner: Trace, differing: Collection[str], other: str, fields: Collection[str] = OF_STEPS
 ) -> Iterator[tuple[str, str, str]]:
     """Expected, seen and where of the first point at which the two part ways, if they do."""

@@ -42,6 +42,7 @@ MODULES = (
     "replicas",
     "equivalence",
     "laziness",
+    "attention",
     "clipping",
     "rates",
     "decay",

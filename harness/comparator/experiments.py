@@ -28,6 +28,15 @@ def environments(one: Trace, other: Trace) -> Iterator[str]:
     for name in sorted(first.keys() | second.keys()):
         if first.get(name) != second.get(name):
             yield f"{name}: {first.get(name)} and {second.get(name)}"
+    ways = [_attention(trace) for trace in (one, other)]
+    if ways[0] != ways[1] and all(ways):
+        yield f"attention: {ways[0]} and {ways[1]}"
+
+
+def _attention(trace: Trace) -> str:
+    """In which ways the layers compute attention, where that was recorded."""
+    layers: Mapping[str, str] = (trace.model or _NOTHING).get("attention") or {}
+    return " and ".join(sorted(set(layers.values())))
 
 
 def _recipes(one: Trace, other: Trace, may_differ: Collection[str]) -> Iterator[str]:

@@ -10,6 +10,7 @@ from harness.families.adapter_numbers import numbers_of
 from harness.intent import AdapterIntent, Intent, Mechanisms, Optimization, SaveIntent
 from harness.places import NATIVE
 from harness.recipe import Component, Recipe, Tune
+from harness.recipe.choices import Attention
 from harness.recipe.starting import base_and_parts, continued_adapter, merged_from, own_towers
 from harness.refusal import Refused
 
@@ -34,6 +35,7 @@ class Tables:
     connector holds. `padding` are the sides on which the model can be padded, `single_tokens` what its conversation
     template needs as one token each.
     `not_in_native` are keys that a native state dict leaves out, `native_ending` what follows its file's name.
+    `attention` are the components whose attention is computed as from_pretrained is told; none where it cannot be told.
     `auxiliary_loss`: the trainer adds what keeps experts evenly loaded, which the model gives beside its loss.
     """
 
@@ -50,6 +52,7 @@ class Tables:
     processor_class: str | None = None
     padding: tuple[Literal["left", "right"], ...] = ("left", "right")
     single_tokens: tuple[str, ...] = ()
+    attention: tuple[Component, ...] = ()
     auxiliary_loss: bool = False
     not_in_native: tuple[str, ...] = ()
     native_ending: str = ""
@@ -148,6 +151,7 @@ def _mechanisms(recipe: Recipe, tables: Tables) -> Mechanisms:
     return Mechanisms(
         autocast=AUTOCAST.get(recipe.precision),
         compute=AUTOCAST.get(recipe.precision, WEIGHTS[recipe.precision]),
+        attention=_attention(recipe, tables),
         tf32=recipe.tf32,
         loss_scaler=recipe.scaler_enabled,
         scaler_rule=recipe.loss_scaler.rule,
@@ -159,6 +163,15 @@ def _mechanisms(recipe: Recipe, tables: Tables) -> Mechanisms:
         auxiliary_loss=tables.auxiliary_loss,
         loss_average=recipe.optimizer.loss_average,
     )
+
+
+def _attention(recipe: Recipe, tables: Tables) -> dict[Component, Attention]:
+    if not tables.attention and (recipe.attention or "eager-attention" in recipe.agrees_with):
+        asked = "attention" if recipe.attention else "agrees_with eager-attention"
+        raise Refused(
+            f"{asked}: the code of {recipe.family} computes attention in its own way alone", do="leave it out"
+        )
+    return dict.fromkeys(tables.attention, recipe.attention) if recipe.attention else {}
 
 
 def _optimization(recipe: Recipe) -> Optimization:

@@ -29,6 +29,7 @@ MODULES = (
     "data",
     "batch_invariance",
     "equivalence",
+    "attention",
     "saved_files",
     "saved_tensors",
     "adapter_files",

@@ -54,6 +54,13 @@ def agrees_with_eager(recipe: Recipe) -> tuple[str, str] | None:
 
 
 @rule
+def agrees_with_eager_attention(recipe: Recipe) -> tuple[str, str] | None:
+    if "eager-attention" in recipe.agrees_with and recipe.attention == "eager":
+        return "agrees_with eager-attention, and attention is eager itself", "set attention: sdpa, or leave it out"
+    return None
+
+
+@rule
 def agrees_with_no_checkpointing(recipe: Recipe) -> tuple[str, str] | None:
     if "no-checkpointing" in recipe.agrees_with and not recipe.checkpointing:
         return "agrees_with no-checkpointing, and checkpointing is off", "set checkpointing: true, or leave it out"

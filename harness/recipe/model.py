@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Discriminator, Field, PositiveInt, Tag, mo
 
 from harness.frozen import Frozen
 from harness.recipe import equivalence_rules, method_rules, native_rules, process_rules  # noqa: F401 - rules of theirs
+from harness.recipe.choices import Attention
 from harness.recipe.fields import (
     Adapter,
     AddedTokens,
@@ -62,6 +63,9 @@ class Recipe(Frozen):
     adapter: Adapter | None = Field(default=None, description="any other PEFT method, by name")
     precision: Annotated[Precision, BeforeValidator(_precision_word)] = "fp32"
     tf32: bool = False
+    attention: Attention | None = Field(
+        default=None, description="how attention is computed; none: what the library chooses, which the trace says"
+    )
     loss_scaler: Scaler = LossScaler()
     engine: str = "torch"
     processes: PositiveInt = Field(default=1, description="each has its share of a step's micro-batches")

@@ -74,6 +74,7 @@ class FoundModel:
                 "type": [kind_of(module) for _, module in modules],
                 "training": [module.training for _, module in modules],
             },
+            attention=attention_of(modules),
             adapters={path: facts for path, module in modules if (facts := adapter_facts(module)) is not None},
         )
         roles = _roles(modules)
@@ -172,6 +173,16 @@ def _role(path: str, adapted: set[str]) -> str:
 def _prefixes(path: str) -> list[str]:
     parts = path.split(".")
     return [".".join(parts[:end]) for end in range(1, len(parts))]
+
+
+def attention_of(modules: Iterable[tuple[str, nn.Module]]) -> dict[str, str]:
+    """How each layer of attention that asks its configuration is computed, by path: what is in force, not what was
+    asked for."""
+    layers = (
+        (path, getattr(module, "config", None)) for path, module in modules if "Attention" in type(module).__name__
+    )
+    found = ((path, getattr(config, "_attn_implementation", None)) for path, config in layers)
+    return {path: str(implementation) for path, implementation in found if implementation}
 
 
 def adapter_facts(module: nn.Module) -> dict[str, Any] | None:

@@ -85,6 +85,7 @@ def _from_pretrained(directory: Path, request: Request, record: dict[str, Any]) 
         _make_towers_anew(model, request, record)
         return model
     options = {**stack.dtype_argument(getattr(torch, request.dtype)), "output_loading_info": True}
+    options |= stack.attention_argument(request.attention)
     model, info = stack.auto_class(directory, request.trust_remote_code).from_pretrained(
         directory, trust_remote_code=request.trust_remote_code, **options
     )

@@ -89,6 +89,18 @@ def test_what_differs_around_two_runs_is_listed(recorded: Make) -> None:
     assert found.environment == ("threads: 1 and 2", "versions.peft: None and 0.21.2")
 
 
+def test_another_way_of_computing_attention_is_another_environment(recorded: Make) -> None:
+    one, other, unsaid = recorded(), recorded(), recorded()
+    one.events.append({"kind": "model", "modules": {"path": [], "type": []}, "attention": {"a": "eager"}})
+    other.events.append(
+        {"kind": "model", "modules": {"path": [], "type": []}, "attention": {"a": "sdpa", "b": "eager"}}
+    )
+
+    assert compare(one, other).tolerances == FP32.name
+    assert compare(one, other).environment == ("attention: eager and eager and sdpa",)
+    assert compare(unsaid, other).environment == ()
+
+
 def test_models_are_two_where_most_of_what_they_share_has_other_shapes(recorded: Make) -> None:
     def of(*shapes: int) -> Callable[[Trace], None]:
         return lambda trace: trace.events[1].update(shape=[[2, size] for size in shapes])

@@ -33,6 +33,28 @@ def recipe(**fields: Any) -> Recipe:
             "lora.components: .* no component audio",
             id="lora",
         ),
+        pytest.param(
+            {
+                "family": "minimind-v3",
+                "trust_remote_code": True,
+                "tune": "llm",
+                "data": {"mix": ["text"]},
+                "attention": "sdpa",
+            },
+            "attention: the code of minimind-v3 computes attention in its own way alone",
+            id="attention of own code",
+        ),
+        pytest.param(
+            {
+                "family": "minimind-v3",
+                "trust_remote_code": True,
+                "tune": "llm",
+                "data": {"mix": ["text"]},
+                "agrees_with": "eager-attention",
+            },
+            "agrees_with eager-attention: the code of minimind-v3",
+            id="agreement of own code",
+        ),
         pytest.param({"family": "llava-1.5-7", "tune": "all"}, "did you mean llava-1.5-7b", id="misspelt family"),
         pytest.param({"family": "nowhere:THING", "tune": "all"}, "cannot be imported", id="family of no module"),
     ],

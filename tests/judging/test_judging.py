@@ -93,6 +93,7 @@ NOT_APPLICABLE: list[tuple[Reason, str, Callable[[dict[str, Any]], object]]] = [
         autocast=None, compute=None)),
     (Reason.NO_COMPUTE_PROMISE, "master_weights_in_fp32", lambda i: i["mechanisms"].update(
         autocast=None, compute=None)),
+    (Reason.ATTENTION_NOT_ASKED, "attention_as_asked", lambda i: None),
     (Reason.NO_COMPUTE_PROMISE, "tf32_as_asked", lambda i: i["mechanisms"].update(tf32=None)),
     (Reason.NO_MASTERS, "master_weights_in_fp32", lambda i: i.update(weights="bfloat16")),
     (Reason.NO_SCALER, "skipped_steps_change_nothing", lambda i: i["mechanisms"].update(loss_scaler=False)),
@@ -188,6 +189,11 @@ BLOCKED: list[tuple[str, str, Callable[[Evidence], object]]] = [
     ("probe other_pixels was not made", "pixels_matter", lambda e: e.events.remove(e.probe("other_pixels"))),
     ("no training forward was recorded", "labels_present", lambda e: e.drop("forward")),
     ("whether TF32 was allowed was not recorded", "tf32_as_asked", lambda e: e.one("forward").pop("tf32")),
+    (
+        "how attention is computed was not recorded",
+        "attention_as_asked",
+        lambda e: e.intent["mechanisms"].update(attention={"language": "sdpa"}),
+    ),
     ("no gradient scaler was made", "skipped_steps_change_nothing", lambda e: e.drop("scaler")),
     ("no compute dtypes were recorded", "scaler_on_exactly_for_fp16", lambda e: e.one("forward").pop("dtypes")),
     (

@@ -60,6 +60,10 @@ BROKEN: dict[str, tuple[dict[str, Any], tuple[str, str]]] = {
         ("agrees_with fp32", "precision fp32"),
     ),
     "agrees_with_eager": ({"tune": "vision", "agrees_with": "eager"}, ("agrees_with eager", "data.lazy is off")),
+    "agrees_with_eager_attention": (
+        {"tune": "vision", "agrees_with": "eager-attention", "attention": "eager"},
+        ("agrees_with eager-attention", "attention is eager"),
+    ),
     "agrees_with_one_process": (
         {"tune": "vision", "agrees_with": "one-process"},
         ("agrees_with one-process", "processes is 1"),
@@ -131,6 +135,7 @@ MENDED: dict[str, dict[str, Any]] = {
     "agrees_with_fp32": {"tune": "vision", "agrees_with": "fp32", "precision": "bf16"},
     "agrees_with_eager": {"tune": "vision", "agrees_with": "eager", "data": {"lazy": True}},
     "agrees_with_no_checkpointing": {"tune": "vision", "agrees_with": ["no-checkpointing"], "checkpointing": True},
+    "agrees_with_eager_attention": {"tune": "vision", "agrees_with": "eager-attention", "attention": "sdpa"},
     "agrees_with_one_process": {
         "tune": "vision",
         "agrees_with": "one-process",

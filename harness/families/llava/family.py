@@ -83,12 +83,13 @@ class Llava(ByTemplate, FedConversations):
         GenerationConfig(bos_token_id=1, eos_token_id=2, pad_token_id=d.pad_token).save_pretrained(directory)
         processing.processor(d).save_pretrained(directory)
 
-    def load(self, directory: Path, dtype: torch.dtype) -> Loaded:
+    def load(self, directory: Path, dtype: torch.dtype, attention: str | None = None) -> Loaded:
         from transformers import AutoProcessor, LlavaForConditionalGeneration
 
         from harness import stack
 
-        model = LlavaForConditionalGeneration.from_pretrained(directory, **stack.dtype_argument(dtype))
+        options = {**stack.dtype_argument(dtype), **stack.attention_argument(attention)}
+        model = LlavaForConditionalGeneration.from_pretrained(directory, **options)
         return Loaded(model, AutoProcessor.from_pretrained(directory), directory)
 
     def arguments(self, batch: dict[str, Any]) -> dict[str, Any]:

@@ -76,5 +76,6 @@ def tables(d: Dimensions) -> Tables:
         ),
         ties=(TIED,) if d.tied else (),
         model_class="LlavaForConditionalGeneration",
+        attention=("vision", "language"),
         processor_class="LlavaProcessor",
     )

@@ -95,13 +95,14 @@ class MiniGemini(ByTemplate, FedConversations):
         processing.save_processor(directory, d, self.template)
         processing.write_code(directory)
 
-    def load(self, directory: Path, dtype: torch.dtype) -> Loaded:
+    def load(self, directory: Path, dtype: torch.dtype, attention: str | None = None) -> Loaded:
         from transformers import AutoModelForCausalLM, AutoProcessor
 
         from harness import stack
 
         trusted = {"trust_remote_code": True}
-        model = AutoModelForCausalLM.from_pretrained(directory, **stack.dtype_argument(dtype), **trusted)
+        options = {**stack.dtype_argument(dtype), **stack.attention_argument(attention)}
+        model = AutoModelForCausalLM.from_pretrained(directory, **options, **trusted)
         return Loaded(model, AutoProcessor.from_pretrained(directory, **trusted), directory)
 
     def arguments(self, batch: dict[str, Any]) -> dict[str, Any]:

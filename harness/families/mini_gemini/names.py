@@ -127,5 +127,6 @@ def tables(d: Dimensions) -> Tables:
         image_components=("vision", "vision_aux", "connector"),
         in_projector_file=("vision", "vision_aux", "connector"),
         model_class=CLASSES[d.kind].model,
+        attention=("language",),  # the towers are made by themselves, and keep what the library chooses
         processor_class=PROCESSOR_CLASS,
     )

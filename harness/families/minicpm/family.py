@@ -110,13 +110,14 @@ class MiniCPM(FedConversations):
         for path in self.code_files():
             shutil.copyfile(path, directory / path.name)
 
-    def load(self, directory: Path, dtype: torch.dtype) -> Loaded:
+    def load(self, directory: Path, dtype: torch.dtype, attention: str | None = None) -> Loaded:
         from transformers import AutoModel, AutoProcessor
 
         from harness import stack
 
         trusted = {"trust_remote_code": True}
-        model = AutoModel.from_pretrained(directory, **stack.dtype_argument(dtype), **trusted)
+        options = {**stack.dtype_argument(dtype), **stack.attention_argument(attention)}
+        model = AutoModel.from_pretrained(directory, **options, **trusted)
         return Loaded(model, AutoProcessor.from_pretrained(directory, **trusted), directory)
 
     def arguments(self, batch: dict[str, Any]) -> dict[str, Any]:

@@ -45,6 +45,7 @@ def tables(d: Dimensions) -> Tables:
         layers=LAYERS,
         depth={"vision": d.vision_layers, "language": d.layers},
         model_class=MODEL_CLASS,
+        attention=("language",),  # the tower keeps the library's choice, whatever the whole model is told
         processor_class=PROCESSOR_CLASS,
         single_tokens=(tokens.BEGIN, tokens.HEADER, tokens.HEADER_END, tokens.TURN_END),
         padding=("right",),  # its language model is given no attention mask: what stands on the left is attended to

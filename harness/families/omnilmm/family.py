@@ -77,14 +77,15 @@ class OmniLMM(FedConversations):
         processing.tokenizer(TINY).save_pretrained(directory)
         processing.write_code(directory)
 
-    def load(self, directory: Path, dtype: torch.dtype) -> Loaded:
+    def load(self, directory: Path, dtype: torch.dtype, attention: str | None = None) -> Loaded:
         from transformers import AutoModelForCausalLM, AutoProcessor
 
         from harness import stack
 
         trusted = {"trust_remote_code": True}
         processor = AutoProcessor.from_pretrained(directory, **trusted)
-        model = AutoModelForCausalLM.from_pretrained(directory, **stack.dtype_argument(dtype), **trusted)
+        options = {**stack.dtype_argument(dtype), **stack.attention_argument(attention)}
+        model = AutoModelForCausalLM.from_pretrained(directory, **options, **trusted)
         model.initialize_vision_tokenizer(True, processor.tokenizer)
         return Loaded(model, processor, directory)
 

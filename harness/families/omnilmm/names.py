@@ -47,6 +47,7 @@ def tables(d: Dimensions) -> Tables:
         depth={"vision": d.vision_blocks - 1, "language": d.layers},
         fixed=FIXED,
         model_class=MODEL_CLASS,
+        attention=("language",),
         processor_class=PROCESSOR_CLASS,
         single_tokens=(tokens.END, tokens.PATCH, tokens.START, tokens.STOP),  # of the speakers' marks it makes several
     )

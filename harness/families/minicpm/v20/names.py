@@ -22,6 +22,7 @@ def tables(d: Dimensions) -> Tables:
         depth={"vision": d.vision_layers - 1, "language": d.layers},
         fixed=FIXED,
         model_class=names.MODEL_CLASS,
+        attention=("language",),
         processor_class=names.PROCESSOR_CLASS,
         single_tokens=("</s>",),  # of the script's marks for the speakers the tokenizer makes several
         padding=("right",),  # its language model is given no attention mask: what stands on the left is attended to

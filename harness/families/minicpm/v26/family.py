@@ -42,7 +42,8 @@ class MiniCPM26(MiniCPM):
         return configuration(d)
 
     def tables(self, d: Any) -> Tables:
-        return replace(super().tables(d), single_tokens=(tokens.OPEN, tokens.CLOSE))
+        single = (tokens.OPEN, tokens.CLOSE)
+        return replace(super().tables(d), single_tokens=single, attention=("vision", "language"))
 
     def special_ids(self) -> dict[str, Any]:
         ids = tokens.ids(TINY)

@@ -81,10 +81,11 @@ class MiniCPMV4(FedConversations):
         GenerationConfig(eos_token_id=ends, pad_token_id=ids[processing.PAD]).save_pretrained(directory)
         processor.save_pretrained(directory)
 
-    def load(self, directory: Path, dtype: torch.dtype) -> Loaded:
+    def load(self, directory: Path, dtype: torch.dtype, attention: str | None = None) -> Loaded:
         from harness import stack
 
-        model = self._class.from_pretrained(directory, **stack.dtype_argument(dtype))
+        options = {**stack.dtype_argument(dtype), **stack.attention_argument(attention)}
+        model = self._class.from_pretrained(directory, **options)
         return Loaded(model, stack.pictures_alone(directory), directory)
 
     def arguments(self, batch: dict[str, Any]) -> dict[str, Any]:

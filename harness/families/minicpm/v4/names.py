@@ -56,6 +56,7 @@ def tables(kind: str, d: Dimensions) -> Tables:
         depth={"vision": d.vision_layers, "language": d.layers},
         ties=(TIED,),
         model_class=f"MiniCPMV{kind}ForConditionalGeneration",
+        attention=("vision", "language"),
         processor_class=f"MiniCPMV{kind}Processor",
         single_tokens=(OPEN, CLOSE),
     )

@@ -1,0 +1,7 @@
+"""What can be done in more than one way that should come to the same: whichever is chosen, the run is the same run."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Attention = Literal["eager", "sdpa"]
