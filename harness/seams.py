@@ -27,6 +27,7 @@ class Seam(str, Enum):
     AFTER_TUNING = "after tuning"  # the model with its adapters and frozen parts
     RANK = "rank"  # which of how many processes this one takes itself for
     WRAPPED = "wrapped"  # what is called in place of the model where there are several processes
+    TRAINER = "trainer"  # a library's trainer, made and about to train, where an engine has one
     SCALER_OPTIONS = "scaler options"  # the options on their way to the gradient scaler, `enabled` among them
     OPTIMIZER_GROUPS = "optimizer groups"  # the parameter groups the optimizer will get
     STEPS = "steps"  # the micro-batches of every step

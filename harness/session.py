@@ -22,6 +22,7 @@ from harness.launch import Launcher, WarmParent, can_fork
 from harness.own_code import named
 from harness.planner import plan
 from harness.recipe import Recipe, Suite, read_suite
+from harness.recipe.rules import ENGINES
 from harness.recipe.starting import base_and_parts
 from harness.recipe.suite_checks import AS_EVERYBODY, Judging
 from harness.refusal import Refused
@@ -167,7 +168,7 @@ def _check_own_code(recipe: Recipe) -> None:
     """Refuse an engine or a loader of the user's own that is none."""
     functions = [("engine", recipe.engine), *(("loader", name) for name in recipe.loaders)]
     for kind, name in functions:
-        if name != Recipe.model_fields["engine"].default and not callable(named(name, kind)):
+        if name not in ENGINES and not callable(named(name, kind)):
             raise Refused(f"{kind} {name!r} cannot be called", do="name a function")
 
 

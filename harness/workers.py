@@ -30,6 +30,7 @@ def worker_modules(families: Sequence[str]) -> tuple[list[str], list[str]]:
     makers = [
         "harness.making",
         "harness.engines.torch_loop",
+        "harness.engines.hf_trainer",
         "harness.recording",
         "harness.probes",
         "harness.probing",

@@ -111,16 +111,17 @@ def share_of(intent: Intent, trace: Trace, event: dict[str, Any]) -> float:
 
 
 def _tokens_learned(micro: dict[str, Any]) -> int:
-    learned = micro["learned"]
+    learned = micro.get("learned")
     return sum(end - start for row in learned["stretches"] for start, end in row) if learned else 0
 
 
 def shares_of(trace: Trace) -> Iterator[tuple[dict[str, Any], float, float]]:
     """Each backward with the loss of its micro-batch, and the value it started from without the gradient scale.
 
-    The loss is the one that the model gave, else the one that was computed from its output.
+    The loss is the one that the model gave, else the one that was computed from its output; in either case the mean
+    over what the micro-batch learns.
     """
-    given = {place(event): event["loss"] for event in trace.of("forward") if event["training"]}
+    given = {place(event): _mean_loss(event) for event in trace.of("forward") if event["training"]}
     scale = 1.0
     for event in trace.events:
         if event["kind"] == "scaler" and event["enabled"]:
@@ -132,6 +133,14 @@ def shares_of(trace: Trace) -> Iterator[tuple[dict[str, Any], float, float]]:
             loss = event.get("loss") if loss is None else loss
             if loss is not None:
                 yield event, float(loss), float(event["value"]) / scale
+
+
+def _mean_loss(forward: dict[str, Any]) -> float | None:
+    """The loss that a model gave, as the mean over its own tokens: one that was told how many tokens the step learns
+    has divided by those."""
+    loss, items = forward["loss"], forward.get("items")
+    own = _tokens_learned(forward) if items else 0
+    return float(loss) * float(items) / own if loss is not None and items and own else loss
 
 
 def auxiliary_losses(trace: Trace) -> dict[tuple[int, int], float]:

@@ -16,6 +16,7 @@ from harness.checks.wording import count
 from harness.result import Finding, Reason
 
 if TYPE_CHECKING:
+    from harness.comparator.tolerances import Tolerances
     from harness.intent import Intent
     from harness.recipe import Recipe
     from harness.trace.reader import Trace
@@ -47,8 +48,16 @@ class ProcessesMatter(Finding):
     """Steps shared by several processes that are not those of one with as many samples."""
 
 
+class EngineMatters(Finding):
+    """Steps of a trainer that are not those of a plain loop over the same micro-batches."""
+
+
 class PrecisionMatters(Finding):
     """Steps computed in 16 bits that are not those computed in fp32, by more than rounding explains."""
+
+
+# What the engine has no part in, and what it has done to the bit where the arithmetic is the same.
+_BIT_BY_BIT = (*OF_STEPS, "loss", "value of backward", "weights", "final weights", "optimizer state")
 
 
 @dataclass(frozen=True)
@@ -69,6 +78,10 @@ def _in_one_batch(recipe: Recipe) -> dict[str, Any]:
 def _in_one_process(recipe: Recipe) -> dict[str, Any]:
     size = recipe.processes * recipe.data.batch_size
     return {"processes": 1, "data.batch_size": size, "launch": {}, **ALONE}
+
+
+def _by_a_plain_loop(recipe: Recipe) -> dict[str, Any]:
+    return {"engine": "torch", **ALONE}
 
 
 def _without_checkpointing(recipe: Recipe) -> dict[str, Any]:
@@ -147,6 +160,38 @@ def checkpointing_changes_nothing(intent: Intent, trace: Trace, without_checkpoi
 
 
 @check(
+    "a trainer's steps are those of a plain loop, in gradients and weights: to the bit where it computes the same",
+    source="transformers #34191, #35438, #37208: what a trainer divides by is its own affair, until it is wrong",
+    needs=[
+        Closed,
+        Parameters,
+        Steps(1),
+        AgreesWith(other="torch"),
+        Partner(name="by_a_plain_loop", changes=_by_a_plain_loop),
+    ],
+)
+def engine_changes_nothing(intent: Intent, trace: Trace, by_a_plain_loop: Trace) -> Iterator[Finding]:
+    from harness.comparator import BITWISE
+
+    fields, tolerances = (_BIT_BY_BIT, BITWISE) if _same_arithmetic(intent) else (OF_STEPS, None)
+    for expected, seen, where in parted(trace, by_a_plain_loop, ("engine",), "a plain loop", fields, tolerances):
+        yield EngineMatters(
+            expected=expected,
+            seen=seen,
+            where=where,
+            cause="the trainer was given, or takes for itself, another setting than the recipe's: betas, epsilon,"
+            " decay, what a loss is divided by",
+        )
+
+
+def _same_arithmetic(intent: Intent) -> bool:
+    """Whether a mean of micro-batches divides by a power of two: then it is all one when, and in which precision."""
+    asked = intent.mechanisms
+    sizes = {asked.micro_batches(step) for step in range(intent.steps or 1)}
+    return asked.loss_average == "micro-batch" and all(size & (size - 1) == 0 for size in sizes)
+
+
+@check(
     "steps computed in 16 bits are those computed in fp32, as far as rounding explains",
     source="transformers #33401: a head computed in 16 bits; losses that are near, and gradients that are not",
     needs=[Closed, Parameters, Steps(1), AgreesWith(other="fp32"), Partner(name="in_fp32", changes=_in_fp32)],
@@ -164,12 +209,17 @@ def precision_changes_little(intent: Intent, trace: Trace, in_fp32: Trace) -> It
 
 
 def parted(
-    trace: Trace, partner: Trace, differing: Collection[str], other: str, fields: Collection[str] = OF_STEPS
+    trace: Trace,
+    partner: Trace,
+    differing: Collection[str],
+    other: str,
+    fields: Collection[str] = OF_STEPS,
+    tolerances: Tolerances | None = None,
 ) -> Iterator[tuple[str, str, str]]:
     """Expected, seen and where of the first point at which the two part ways, if they do."""
     from harness.comparator import across_stacks, compare  # which loads numpy: listing checks needs none
 
-    tolerances = across_stacks(trace, partner)
+    tolerances = tolerances or across_stacks(trace, partner)
     found = compare(trace, partner, tolerances, fields=fields, may_differ=(*differing, *_MEANT), by_step=True)
     if found.reasons:
         yield f"the run over {other} to be of the same experiment", "; ".join(found.reasons), "the two runs"

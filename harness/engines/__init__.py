@@ -25,5 +25,9 @@ def engine(name: str) -> Engine:
         from harness.engines.torch_loop import train
 
         return train
+    if name == "trainer":
+        from harness.engines.hf_trainer import train as by_trainer
+
+        return by_trainer
     own: Engine = named(name, "engine")
     return own

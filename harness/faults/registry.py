@@ -44,6 +44,7 @@ MODULES = (
     "settings",
     "processes",
     "several_processes",
+    "hf_trainer",
     "mechanisms",
 )
 

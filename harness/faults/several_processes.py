@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import Any
 
@@ -17,8 +18,9 @@ def _several(recipe: Recipe) -> bool:
     return recipe.processes > 1
 
 
-def _in_torch_loop(recipe: Recipe) -> bool:
-    return _several(recipe) and recipe.engine == "torch"
+def _wraps(recipe: Recipe) -> bool:
+    """Whether the engine puts torch's wrapper around the model, which averages gradients."""
+    return _several(recipe) and recipe.engine in ("torch", "trainer")
 
 
 def _second() -> bool:
@@ -31,6 +33,8 @@ def _second() -> bool:
 @fault(Seam.RANK, caught_by="processes_as_asked", finding="OtherWorld", size="one number", applies=_several)
 def each_process_by_itself(rank: Any, moment: Moment) -> Any:
     """Each process is told that it is the only one."""
+    os.environ["WORLD_SIZE"] = "1"  # libraries look there for themselves
+    os.environ.pop("LOCAL_RANK", None)
     return replace(rank, world=1)
 
 
@@ -60,7 +64,7 @@ def one_process_killed(loss: Any, moment: Moment) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-@fault(Seam.WRAPPED, caught_by="gradients_averaged", finding="GradientsApart", size="one call", applies=_in_torch_loop)
+@fault(Seam.WRAPPED, caught_by="gradients_averaged", finding="GradientsApart", size="one call", applies=_wraps)
 def model_called_past_its_wrapper(called: Any, moment: Moment) -> Any:
     """The trainer calls the model inside the wrapper, which then never averages a gradient."""
     return moment.model
@@ -71,7 +75,7 @@ def model_called_past_its_wrapper(called: Any, moment: Moment) -> Any:
     caught_by="run.completed",
     finding="RunEnded",
     size="one flag",
-    applies=lambda recipe: _in_torch_loop(recipe) and {"image", "text"} <= set(recipe.data.mix),
+    applies=lambda recipe: _wraps(recipe) and {"image", "text"} <= set(recipe.data.mix),
     changes={"launch": Launch(wait_seconds=5)},
 )
 def unused_parameters_waited_for(called: Any, moment: Moment) -> Any:
@@ -91,9 +95,7 @@ def one_element_of_one_replica(step: Any, moment: Moment) -> None:
     step()
 
 
-@fault(
-    Seam.ZERO_GRAD, caught_by="processes_step_together", finding="StepsApart", size="one step", applies=_in_torch_loop
-)
+@fault(Seam.ZERO_GRAD, caught_by="processes_step_together", finding="StepsApart", size="one step", applies=_wraps)
 def one_process_steps_twice(zero_grad: Any, moment: Moment) -> None:
     """In one step, the optimizer steps a second time in the second process."""
     if moment.step == AT_STEP and _second():

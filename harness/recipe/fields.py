@@ -162,7 +162,7 @@ Scaler = Annotated[LossScaler, BeforeValidator(_as_scaler)]
 
 
 LossAverage = Literal["micro-batch", "token"]
-Equivalence = Literal["one-batch", "no-checkpointing", "fp32", "eager", "one-process", "eager-attention"]
+Equivalence = Literal["one-batch", "no-checkpointing", "fp32", "eager", "one-process", "eager-attention", "torch"]
 
 
 class Optimizer(Frozen):

@@ -7,7 +7,13 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Discriminator, Field, PositiveInt, Tag, model_validator
 
 from harness.frozen import Frozen
-from harness.recipe import equivalence_rules, method_rules, native_rules, process_rules  # noqa: F401 - rules of theirs
+from harness.recipe import (  # noqa: F401 - rules of theirs
+    equivalence_rules,
+    method_rules,
+    native_rules,
+    process_rules,
+    trainer_rules,
+)
 from harness.recipe.choices import Attention
 from harness.recipe.fields import (
     Adapter,

@@ -24,7 +24,7 @@ class Broken:
     do: str
 
 
-ENGINES = ("torch",)
+ENGINES = ("torch", "trainer")
 OF_EVERY_METHOD = {"method", "components", "targets", "modules_to_save", "options"}
 
 Rule = Callable[["Recipe"], "tuple[str, str] | None"]

@@ -54,6 +54,8 @@ def batch_facts(inputs: Mapping[str, Any]) -> dict[str, Any]:
     pixels = next((inputs[name] for name in PIXELS if inputs.get(name) is not None), None)
     if seen := list(tensors_in(pixels)):
         facts["pixels"] = Digest()(seen)
+    if (items := _number(inputs.get("num_items_in_batch"))) is not None:
+        facts["items"] = items  # a model that is told how many tokens its step learns divides by them, not by its own
     facts["shapes"] = {name: list(value.shape) for name, value in sorted(inputs.items()) if _is_tensor(value)}
     return facts
 
@@ -81,6 +83,13 @@ def auxiliary_loss_of(output: Any) -> torch.Tensor | None:
     """What a model with experts gives beside its loss, for them to be loaded evenly."""
     found = output.get("aux_loss") if isinstance(output, Mapping) else getattr(output, "aux_loss", None)
     return found if isinstance(found, torch.Tensor) and found.numel() == 1 else None
+
+
+def _number(value: Any) -> float | None:
+    """A number, or a tensor of one."""
+    if isinstance(value, torch.Tensor):
+        return float(value) if value.numel() == 1 else None
+    return float(value) if isinstance(value, (int, float)) else None
 
 
 def _is_tensor(value: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ import torch
 from torch import nn
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
+from harness.recording.found import inside_wrapper
 from harness.recording.patches import Patches, grad_scaler_classes, loaded, scheduler_classes
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ class Watch:
         wrap = self._patches.wrap
         wrap(nn.Module, "__init__", self._module_made)
         wrap(nn.Module, "load_state_dict", self._load)
+        wrap(nn.Module, "zero_grad", self._model_zero_grad)
         wrap(torch.optim.Optimizer, "__init__", self._optimizer_made)
         wrap(torch.optim.Optimizer, "zero_grad", self._zero_grad)
         wrap(torch.autograd, "backward", self.recorder.backward)
@@ -98,6 +101,13 @@ class Watch:
         self.recorder.event("zero_grad", by=type(optimizer).__name__)
         return result
 
+    def _model_zero_grad(self, original: Any, module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        """transformers' Trainer asks the model, not its optimizer."""
+        result = original(module, *args, **kwargs)
+        if any(inside_wrapper(module) is model.root for model in self.recorder.models):
+            self.recorder.event("zero_grad", by=type(module).__name__)
+        return result
+
     def _cross_entropy(self, original: Any, *args: Any, **kwargs: Any) -> Any:
         loss = original(*args, **kwargs)
         targets = kwargs["target"] if "target" in kwargs else args[1]
@@ -108,7 +118,8 @@ class Watch:
     def _clip(self, original: Any, parameters: Any, max_norm: float, *args: Any, **kwargs: Any) -> Any:
         self.recorder.gradients("backward")
         total = original(parameters, max_norm, *args, **kwargs)
-        self.recorder.event("clip", max_norm=float(max_norm), total=float(total))
+        if math.isfinite(max_norm):  # else nothing is clipped: somebody wants to know the norm
+            self.recorder.event("clip", max_norm=float(max_norm), total=float(total))
         return total
 
     def _autocast_made(self, original: Any, autocast: Any, *args: Any, **kwargs: Any) -> None:

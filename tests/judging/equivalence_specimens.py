@@ -17,6 +17,7 @@ PARTNERS = {
     "eager": "eagerly",
     "one-process": "in_one_process",
     "eager-attention": "with_eager_attention",
+    "torch": "by_a_plain_loop",
 }
 
 

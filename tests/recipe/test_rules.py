@@ -76,6 +76,11 @@ BROKEN: dict[str, tuple[dict[str, Any], tuple[str, str]]] = {
         {"tune": "vision", "agrees_with": ["no-checkpointing"]},
         ("agrees_with no-checkpointing", "checkpointing is off"),
     ),
+    "trainer_scales_fp16_alone": (
+        {"tune": "vision", "engine": "trainer", "precision": "bf16", "loss_scaler": "on"},
+        ("engine trainer", "precision bf16"),
+    ),
+    "agrees_with_torch": ({"tune": "vision", "agrees_with": "torch"}, ("agrees_with torch", "engine torch")),
     "full_size_is_planned_only": ({"tune": "vision", "size": "full"}, ("size", "full")),
     "options_of_lora_need_lora": ({"adapter": {"method": "ia3", "dora": True, "rank": 4}}, ("dora, rank", "ia3")),
     "ranks_given_away_within_steps": (
@@ -136,6 +141,8 @@ MENDED: dict[str, dict[str, Any]] = {
     "agrees_with_eager": {"tune": "vision", "agrees_with": "eager", "data": {"lazy": True}},
     "agrees_with_no_checkpointing": {"tune": "vision", "agrees_with": ["no-checkpointing"], "checkpointing": True},
     "agrees_with_eager_attention": {"tune": "vision", "agrees_with": "eager-attention", "attention": "sdpa"},
+    "trainer_scales_fp16_alone": {"tune": "vision", "engine": "trainer", "precision": "fp16", "loss_scaler": "on"},
+    "agrees_with_torch": {"tune": "vision", "engine": "trainer", "agrees_with": "torch"},
     "agrees_with_one_process": {
         "tune": "vision",
         "agrees_with": "one-process",
@@ -278,3 +285,10 @@ def test_agreement_with_one_batch_needs_several_micro_batches() -> None:
         Recipe.model_validate(settings)
     settings["optimizer"] = {"accumulation": 2, "loss_average": "token"}
     assert Recipe.model_validate(settings).agrees_with == ("one-batch",)
+
+
+def test_agreement_with_another_engine_takes_no_dropout() -> None:
+    settings = {"family": "llava-1.5-7b", "engine": "trainer", "agrees_with": "torch", "lora": {"dropout": 0.05}}
+    with pytest.raises(ValidationError, match=r"dropout 0\.05: each engine draws other numbers"):
+        Recipe.model_validate(settings)
+    assert Recipe.model_validate({**settings, "lora": {}}).agrees_with == ("torch",)

@@ -1,0 +1,80 @@
+"""Specimens of transformers' Trainer: losses told how many tokens a step learns, and a plain loop beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tests.judging.equivalence_specimens import agrees, by_tokens, clipped, one_gradient_twice_as_large
+from tests.judging.replica_specimens import other_weights_after
+from tests.judging.steps_specimens import steps
+
+Evidence = Any
+Alteration = Callable[[Evidence], object]
+
+
+def told(items: float, *losses: float) -> Alteration:
+    """The model is told how many tokens a step learns, and gives its sums over
+    that number; two of them are learned in the first micro-batch, six in the second."""
+
+    def alter(e: Evidence) -> None:
+        by_tokens(2, 6)(e)
+        for event in e.all("forward"):
+            if event["training"]:
+                event.update(items=items, loss=losses[event["micro"]])
+        for event in e.all("backward"):
+            event["value"] = losses[event["micro"]] * (4.0 if event["step"] else 8.0)
+
+    return alter
+
+
+def by_token(*alterations: Alteration) -> Alteration:
+    """A step's loss is the mean over its tokens: a plain loop rounds elsewhere."""
+
+    def alter(e: Evidence) -> None:
+        agrees("torch", *alterations)(e)
+        e.intent["mechanisms"]["loss_average"] = "token"
+
+    return alter
+
+
+def three_micro_batches(*alterations: Alteration) -> Alteration:
+    """A third is no number of base two: a plain loop rounds elsewhere."""
+
+    def alter(e: Evidence) -> None:
+        agrees("torch", *alterations)(e)
+        e.intent["mechanisms"]["accumulation"] = 3
+
+    return alter
+
+
+def last_bit(e: Evidence) -> None:
+    event = e.one("backward", -1)
+    event["value"] = float(event["value"]) * (1 + 2.0**-23)
+
+
+SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
+    "accumulation_divides": [
+        ("LossNotDivided", "a model that was told of the tokens of one micro-batch", steps(told(6, 1.0, 3.0))),
+        (
+            "LossNotDivided",
+            "a loss over the whole step's tokens, divided again",
+            steps(told(8, 1.0, 3.0), lambda e: [one.update(value=one["value"] / 2) for one in e.all("backward")]),
+        ),
+    ],
+    "engine_changes_nothing": [
+        ("EngineMatters", "one bit of one loss", agrees("torch", last_bit)),
+        ("EngineMatters", "other weights after the last step", agrees("torch", other_weights_after(-1))),
+        ("EngineMatters", "one gradient, by tokens", by_token(one_gradient_twice_as_large)),
+        ("EngineMatters", "one gradient, by thirds", three_micro_batches(one_gradient_twice_as_large)),
+    ],
+}
+SILENT: dict[str, list[tuple[str, Alteration]]] = {
+    "accumulation_divides": [("a model that was told of the step's tokens", steps(told(8, 1.0, 3.0)))],
+    "engine_changes_nothing": [
+        ("the same to the bit", agrees("torch")),
+        ("gradients within rounding, by tokens", by_token(clipped(1.00001), last_bit)),
+        ("gradients within rounding, by thirds", three_micro_batches(clipped(1.00001), last_bit)),
+    ],
+}
+SETTINGS: dict[str, Alteration] = {"engine_changes_nothing": agrees("torch")}
