@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, NonNegativeInt, PositiveFloat, Posit
 
 from harness.frozen import Frozen
 from harness.places import NATIVE
-from harness.recipe.choices import Attention
+from harness.recipe.choices import Attention, Checkpointing
 from harness.recipe.components import Component
 from harness.recipe.fields import Equivalence, LossAverage, SaveKind, ScalerRule
 from harness.recipe.values import Regex, RegexPart, valid_regex
@@ -102,7 +102,7 @@ class Mechanisms(Frozen):
     epoch: PositiveInt | None = Field(
         default=None, description="micro-batches after which the data begin anew; the last step before may have fewer"
     )
-    checkpointing: bool = False
+    checkpointing: Checkpointing = False
     clip_norm: float | None = None
     auxiliary_loss: bool = Field(
         default=False, description="what keeps experts evenly loaded is added to the loss, by the trainer"

@@ -27,6 +27,7 @@ class Reason(str, Enum):
     TOO_FEW_STEPS = "the recipe takes fewer optimizer steps than the check needs"
     ONE_PROCESS = "the recipe is made in one process"
     NOT_ASKED_TO_AGREE = "the recipe names no such way of making it that it must agree with"
+    NOTHING_RECOMPUTED = "the recipe computes no layer again in the backward pass"
     NO_ADAPTER = "the recipe has no adapter"
     NO_IDENTITY = "an adapter of this kind changes the model from the start"
     NO_MERGING = "an adapter of this method cannot be merged"

@@ -69,16 +69,20 @@ def auto_class(directory: Path, trust_remote_code: bool = False) -> Any:
     return next(known, image_text)
 
 
-def turn_on_checkpointing(model: Any) -> None:
-    """Non-reentrant, for the reentrant kind leaves adapters in a frozen tower without gradient (peft #2880).
+def turn_on_checkpointing(model: Any, reentrant: bool = False) -> None:
+    """Non-reentrant, unless asked: the reentrant kind gives no gradient where no input of a layer wants one, as under a
+    frozen tower (peft #2880) or frozen embeddings, whose output is made to want one.
 
     transformers 5.23 calls it activation checkpointing.
     """
-    options = {"use_reentrant": False}
+    options = {"use_reentrant": reentrant}
     if hasattr(model, "activation_checkpointing_enable"):
         model.activation_checkpointing_enable(activation_checkpointing_kwargs=options)
     else:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs=options)
+    hooked = getattr(model, "_require_grads_hooks", None) or getattr(model, "_require_grads_hook", None)
+    if reentrant and not hooked:  # transformers 5 does it by itself for models of text; twice, and half is never undone
+        model.enable_input_require_grads()
 
 
 def use_modules_cache(directory: Path) -> None:

@@ -52,7 +52,7 @@ def tune(model: nn.Module, recipe: Recipe, family: Family, seams: Seams, continu
         if isinstance(family, Adjusts):
             family.adjust(model, recipe)
     if recipe.checkpointing:
-        stack.turn_on_checkpointing(model)
+        stack.turn_on_checkpointing(model, reentrant=recipe.checkpointing == "reentrant")
     return seams.alter(Seam.AFTER_TUNING, model, Moment(model=model))
 
 

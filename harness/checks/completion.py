@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from harness.checks.checkpointing import CUT_OFF, WANT_GRADIENT, cut_off
 from harness.checks.registry import check
 from harness.result import Finding
 
@@ -20,6 +21,7 @@ class RunEnded(Finding):
 
 # What processes say when one of them leaves the others waiting: which exchange it was is nobody's to know.
 _WAITING = r"(?i:wait timeout|timed out)|Connection (?:closed|reset) by peer|Expected to have finished reduction"
+NO_GRADIENT = "does not require grad"
 _ALONE = (
     "the processes came to different exchanges: one has gone, or has parts of the model in use that another has not"
 )
@@ -54,7 +56,7 @@ def _ended(intent: Intent, trace: Trace) -> Iterator[Finding]:
         said = f"; it said: {output}" if output else ""
         ended = (outcome.get("ended") or "the stream has no closing record") + said
         seen = f"{failure['error']}: {_plain(failure['message'])}" if failure else ended
-        cause, do = next(((why, how) for pattern, why, how in KNOWN if re.search(pattern, seen)), ("", ""))
+        cause, do = _known(seen, trace)
         yield RunEnded(
             expected="a run that ends by itself",
             seen=seen,
@@ -69,6 +71,13 @@ def _ended(intent: Intent, trace: Trace) -> Iterator[Finding]:
             where="the training loop",
             cause="the data ran out, or the loop stopped early",
         )
+
+
+def _known(seen: str, trace: Trace) -> tuple[str, str]:
+    """What an error comes from and what to do, where that is known; nothing else."""
+    if NO_GRADIENT in seen and cut_off(trace):
+        return CUT_OFF, WANT_GRADIENT
+    return next(((why, how) for pattern, why, how in KNOWN if re.search(pattern, seen)), ("", ""))
 
 
 def _outcome(trace: Trace) -> Record:

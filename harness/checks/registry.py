@@ -43,6 +43,7 @@ MODULES = (
     "equivalence",
     "laziness",
     "attention",
+    "checkpointing",
     "clipping",
     "rates",
     "decay",

@@ -89,6 +89,18 @@ def one_layer_recomputed_otherwise(batch: Any, moment: Moment) -> None:
 
 
 @fault(
+    Seam.AFTER_TUNING,
+    caught_by="recomputed_layers_reached",
+    finding="CutOff",
+    size="one hook",
+    applies=lambda recipe: recipe.checkpointing == "reentrant" and recipe.peft is not None and bool(recipe.tune),
+)
+def embeddings_want_no_gradient(model: Any, moment: Moment) -> None:
+    """Under reentrant checkpointing the output of frozen embeddings wants no gradient, so that no layer gets one."""
+    model.disable_input_require_grads()
+
+
+@fault(
     Seam.BATCH,
     caught_by="precision_changes_little",
     finding="PrecisionMatters",

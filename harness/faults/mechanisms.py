@@ -16,7 +16,7 @@ def _autocasts(recipe: Recipe) -> bool:
 
 
 def _checkpoints(recipe: Recipe) -> bool:
-    return recipe.checkpointing
+    return bool(recipe.checkpointing)
 
 
 def _clips(recipe: Recipe) -> bool:

@@ -5,3 +5,4 @@ from __future__ import annotations
 from typing import Literal
 
 Attention = Literal["eager", "sdpa"]
+Checkpointing = bool | Literal["reentrant"]

@@ -14,7 +14,7 @@ from harness.recipe import (  # noqa: F401 - rules of theirs
     process_rules,
     trainer_rules,
 )
-from harness.recipe.choices import Attention
+from harness.recipe.choices import Attention, Checkpointing
 from harness.recipe.fields import (
     Adapter,
     AddedTokens,
@@ -76,7 +76,9 @@ class Recipe(Frozen):
     engine: str = "torch"
     processes: PositiveInt = Field(default=1, description="each has its share of a step's micro-batches")
     launch: Launched = Launch()
-    checkpointing: bool = False
+    checkpointing: Checkpointing = Field(
+        default=False, description="layers are computed again in the backward pass; reentrant: as torch did it first"
+    )
     optimizer: Optimizer = Optimizer()
     data: Data = Data()
     save: Save = Save()

@@ -24,6 +24,18 @@ def data_for_each_process(recipe: Recipe) -> tuple[str, str] | None:
 
 
 @rule
+def reentrant_in_one_process(recipe: Recipe) -> tuple[str, str] | None:
+    """torch raises "Expected to mark a variable ready only once", in one process before the others, which then wait."""
+    if recipe.checkpointing == "reentrant" and recipe.processes > 1 and recipe.engine == "torch":
+        return (
+            f"checkpointing reentrant and processes {recipe.processes}: a model that looks for parameters left unused"
+            " takes each for ready twice",
+            "set checkpointing: true",
+        )
+    return None
+
+
+@rule
 def agrees_with_one_process(recipe: Recipe) -> tuple[str, str] | None:
     if "one-process" not in recipe.agrees_with:
         return None

@@ -42,6 +42,8 @@ class Recorder:
         self._watch = Watch(self)
         self._hooks: list[Any] = []
         self._paused = False
+        self._in_backward = False
+        self._cut_off: set[str] = set()
 
     def __enter__(self) -> Recorder:
         self._watch.start()
@@ -124,16 +126,18 @@ class Recorder:
         self.event("forward", **facts)
 
     def backward(self, original: Any, tensors: Any, *args: Any, **kwargs: Any) -> Any:
-        """Around torch.autograd.backward."""
-        if self._paused:
+        """Around torch.autograd.backward. One inside another is a reentrant checkpoint's, no backward of the run."""
+        if self._paused or self._in_backward:
             return original(tensors, *args, **kwargs)
         stale = self._stale_gradients() if self.clock.micro == 0 else 0
         watch = self._layers
         if watch is not None:
             watch.in_backward = True
+        self._in_backward = True
         try:
             result = original(tensors, *args, **kwargs)
         finally:
+            self._in_backward = False
             if watch is not None:
                 watch.remove()
                 self._layers = None
@@ -150,6 +154,14 @@ class Recorder:
         self.event("backward", **facts)
         self.clock.gradients_are_new()
         return result
+
+    def recomputed_alone(self, layer: nn.Module) -> None:
+        """A layer is to be computed again in the backward pass, and none of its inputs wants a gradient: once told."""
+        for model in self.models:
+            path = next((path for path, module in model.root.named_modules() if module is layer), None)
+            if path is not None and path not in self._cut_off:
+                self._cut_off.add(path)
+                self.event("cut_off", module=path, trains=any(p.requires_grad for p in layer.parameters()))
 
     def targets_seen(self, targets: torch.Tensor, ignored: int, loss: torch.Tensor) -> None:
         """Class indices and the loss computed from them: those of a model that is not given any labels itself."""

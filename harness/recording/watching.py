@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+import torch.utils.checkpoint
 from torch import nn
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
@@ -48,6 +49,7 @@ class Watch:
         wrap(torch.nn.utils, "clip_grad_norm_", self._clip)
         wrap(nn.functional, "cross_entropy", self._cross_entropy)
         wrap(torch.autocast, "__init__", self._autocast_made)
+        wrap(torch.utils.checkpoint.CheckpointFunction, "forward", self._checkpointed)
         if torch.distributed.is_available():
             wrap(torch.distributed, "init_process_group", self._group_made)
         for scaler in grad_scaler_classes():
@@ -131,6 +133,15 @@ class Watch:
         if asked and made not in self._autocasts:
             self._autocasts.add(made)
             self.recorder.event("autocast", device=made[0], dtype=made[1], enabled=made[2])
+
+    def _checkpointed(self, original: Any, ctx: Any, function: Any, preserve: Any, *inputs: Any) -> Any:
+        """Reentrant checkpointing gives what it recomputes gradients only if some input wants one, and says nothing."""
+        if not any(isinstance(one, torch.Tensor) and one.requires_grad for one in inputs):
+            # A method of the layer, or a function that has been given the layer.
+            known = (getattr(getattr(function, "func", function), "__self__", None), *getattr(function, "args", ()))
+            for layer in [one for one in known if isinstance(one, nn.Module)][:1]:
+                self.recorder.recomputed_alone(layer)
+        return original(ctx, function, preserve, *inputs)
 
     def _group_made(self, original: Any, *args: Any, **kwargs: Any) -> None:
         """The processes of the run have met: how many there really are, whatever was asked for."""

@@ -93,6 +93,7 @@ NOT_APPLICABLE: list[tuple[Reason, str, Callable[[dict[str, Any]], object]]] = [
         autocast=None, compute=None)),
     (Reason.NO_COMPUTE_PROMISE, "master_weights_in_fp32", lambda i: i["mechanisms"].update(
         autocast=None, compute=None)),
+    (Reason.NOTHING_RECOMPUTED, "recomputed_layers_reached", lambda i: i["mechanisms"].update(checkpointing=False)),
     (Reason.ATTENTION_NOT_ASKED, "attention_as_asked", lambda i: None),
     (Reason.NO_COMPUTE_PROMISE, "tf32_as_asked", lambda i: i["mechanisms"].update(tf32=None)),
     (Reason.NO_MASTERS, "master_weights_in_fp32", lambda i: i.update(weights="bfloat16")),

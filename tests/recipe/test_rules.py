@@ -68,6 +68,10 @@ BROKEN: dict[str, tuple[dict[str, Any], tuple[str, str]]] = {
         {"tune": "vision", "agrees_with": "one-process"},
         ("agrees_with one-process", "processes is 1"),
     ),
+    "reentrant_in_one_process": (
+        {"tune": "vision", "checkpointing": "reentrant", "processes": 2},
+        ("checkpointing reentrant", "processes 2"),
+    ),
     "data_for_each_process": (
         {"tune": "vision", "processes": 2, "data": {"samples": 6}},
         ("data.samples 6", "2 processes in batches of 2"),
@@ -149,6 +153,7 @@ MENDED: dict[str, dict[str, Any]] = {
         "processes": 2,
         "optimizer": {"loss_average": "token"},
     },
+    "reentrant_in_one_process": {"tune": "vision", "checkpointing": True, "processes": 2},
     "data_for_each_process": {"tune": "vision", "processes": 2, "data": {"samples": 8}},
     "one_adapter": {"adapter": {"method": "ia3"}},
     "lora_is_lora": {"adapter": {"method": "ia3"}},
