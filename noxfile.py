@@ -15,6 +15,7 @@ nox.options.reuse_existing_virtualenvs = True
 HERE = Path(__file__).parent
 SUITES = "suites"
 BASELINE = "golden/baseline.json"
+DEEPSPEED, DEEPSPEED_BASELINE = "suites/deepspeed", "golden/deepspeed.json"
 CONSTRAINTS = str(HERE / "constraints.txt")
 QUIET = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 
@@ -48,6 +49,16 @@ def tests(session: nox.Session) -> None:
     """The project's own tests. Arguments go to pytest."""
     _install(session, "train,dev")
     session.run("pytest", "-n", _workers(), "--dist", "loadfile", *session.posargs)
+
+
+@nox.session
+def engines(session: nox.Session) -> None:
+    """The suites and tests of engines that need more than the gate has: DeepSpeed. Arguments go to `harness run`."""
+    _install(session, "train,dev")
+    session.install("-c", CONSTRAINTS, "setuptools")  # it has no wheel, and looks for torch as it is built
+    session.install("-c", CONSTRAINTS, "--no-build-isolation", ".[deepspeed]", env={"DS_BUILD_OPS": "0"})
+    session.run("pytest", "tests/deepspeed", "tests/memory/test_estimators.py")
+    session.run("harness", "run", DEEPSPEED, "-n", _workers(), "--baseline", DEEPSPEED_BASELINE, *session.posargs)
 
 
 @nox.session

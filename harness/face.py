@@ -184,7 +184,7 @@ def run(suite: Path | str, out: Path | str = "harness-out", recipes: Sequence[st
     """
     from harness.checks import CHECKS
     from harness.recipe import read_suite
-    from harness.session import Session, WarmParents, check_buildable, prepare_out
+    from harness.session import Session, WarmParents, check_buildable, needed_of, prepare_out
     from harness.verdict import KNOWN_FAILURES, read_known_failures, with_known_failures
 
     read = read_suite(Path(suite))
@@ -194,7 +194,7 @@ def run(suite: Path | str, out: Path | str = "harness-out", recipes: Sequence[st
     check_buildable(read)
     known = read_known_failures(read.path.with_name(KNOWN_FAILURES))
     chosen = {name: recipe for name, recipe in read.recipes.items() if not recipes or name in recipes}
-    parents = WarmParents(sorted({recipe.family for recipe in chosen.values()}))
+    parents = WarmParents(*needed_of(chosen.values()))
     try:
         session = Session(parents.sockets, prepare_out(Path(out)))
         names = [one.name for one in CHECKS]

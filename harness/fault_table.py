@@ -46,7 +46,7 @@ def cases_of(fault: Fault, recipes: Mapping[str, Recipe]) -> list[str]:
     """Of each system, the first recipe that the fault applies to."""
     first: dict[str, str] = {}
     for name, recipe in recipes.items():
-        if system_of(recipe) not in first and fault.applies(recipe):
+        if system_of(recipe) not in first and fault.fits(recipe):
             first[system_of(recipe)] = name
     return list(first.values())
 

@@ -12,6 +12,7 @@ from harness.frozen import Frozen
 from harness.places import NATIVE
 from harness.recipe.choices import Attention, Checkpointing
 from harness.recipe.components import Component
+from harness.recipe.deepspeed import Zero
 from harness.recipe.fields import Equivalence, LossAverage, SaveKind, ScalerRule
 from harness.recipe.values import Regex, RegexPart, valid_regex
 from harness.trace.naming import Naming
@@ -104,6 +105,7 @@ class Mechanisms(Frozen):
     )
     checkpointing: Checkpointing = False
     clip_norm: float | None = None
+    zero: Zero | None = Field(default=None, description="what DeepSpeed's ZeRO was asked for; none: no DeepSpeed")
     auxiliary_loss: bool = Field(
         default=False, description="what keeps experts evenly loaded is added to the loss, by the trainer"
     )

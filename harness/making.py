@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -146,6 +146,7 @@ def make_run(argument: dict[str, Any]) -> None:
     import torch
 
     from harness import stack
+    from harness.engines import prepared
     from harness.families import family_of
     from harness.faults import seams_with
     from harness.recording import Recorder
@@ -166,6 +167,7 @@ def make_run(argument: dict[str, Any]) -> None:
     run.trace.mkdir(parents=True, exist_ok=True)
     if run.first:
         _write_header(run, chosen, argument)
+    prepared(recipe.engine)
     with Recorder(run.trace, run.rank.number) as recorder:
         try:
             _train(run, chosen, recorder, argument["probes"])
@@ -186,18 +188,24 @@ def _train(run: Run, family: Family, recorder: Recorder, probes: list[str]) -> N
 
         continued = next((Path(part["file"]).parent for part in run.parts if part["kind"] == "adapter"), None)
         model = tune(loaded.model, run.recipe, family, run.seams, continued)
-    with _stage(run, recorder, "train"):
-        from harness.engines import engine
-        from harness.engines.process_group import joined
+    with ExitStack() as together:
+        with _stage(run, recorder, "train"):
+            from harness.engines import engine
+            from harness.engines.process_group import joined
 
-        steps = given.steps
-        with joined(run.rank, run.recipe.launch.wait_seconds):
-            trained = engine(run.recipe.engine)(model, steps, run.recipe, run.seams, _component_of(family), family.loss)
-    if run.recipe.saves != "nothing" and run.first:
-        with _stage(run, recorder, "save"):
-            from harness.saving import save
+            together.enter_context(joined(run.rank, run.recipe.launch.wait_seconds))
+            train = engine(run.recipe.engine)
+            trained = train(model, given.steps, run.recipe, run.seams, _component_of(family), family.loss)
+        if run.recipe.saves != "nothing":
+            with _stage(run, recorder, "save"):
+                from harness.saving import gathered, save
 
-            save(loaded, model, run.recipe, family.handles, run.saved, run.seams, getattr(trained, "optimizer", None))
+                weights = gathered(trained)
+                if run.first:
+                    optimizer = getattr(trained, "optimizer", None)
+                    save(loaded, model, run.recipe, family.handles, run.saved, run.seams, optimizer, weights)
+        if release := getattr(trained, "release", None):
+            release()
     with _stage(run, recorder, "probe"):
         recorder.finish()
         if (probes or run.reload) and run.first:

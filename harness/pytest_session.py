@@ -23,7 +23,7 @@ from harness.refusal import Refused
 from harness.report import AboutRun, seen_from_here
 from harness.report.progress import Arrivals, Screen
 from harness.result import Result
-from harness.session import Session, Sockets, WarmParents, prepare_out, suite_names, unused_known_failures
+from harness.session import Session, Sockets, WarmParents, needed_of, prepare_out, suite_names, unused_known_failures
 from harness.store import ResultsFile, result_from, write_results
 from harness.verdict import KNOWN_FAILURES, KnownFailure, Outcome, outcome, read_known_failures, with_known_failures
 
@@ -141,14 +141,14 @@ class PytestSession:
             self.out = prepare_out(self.out)
             self.unused = [line for folder in self._folders() for line in _unused_in(folder)]
             self._file = ResultsFile(self.out / RESULTS)
-            self._parents = WarmParents(self._families())
+            self._parents = WarmParents(*self._needed())
         return self._parents.sockets
 
     def _folders(self) -> list[Path]:
         return sorted({suite.path.parent for suite in self.suites})
 
-    def _families(self) -> list[str]:
-        return sorted({recipe.family for suite in self.suites for recipe in read_suite(suite.path).recipes.values()})
+    def _needed(self) -> tuple[list[str], set[str]]:
+        return needed_of(recipe for suite in self.suites for recipe in read_suite(suite.path).recipes.values())
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:

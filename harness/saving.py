@@ -16,7 +16,7 @@ from harness.recipe import Recipe
 from harness.seams import Moment, Seam, Seams
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import torch
     from torch import nn
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from harness.families.family import Handles, Loaded
 
 SHARDS = 3
+Weights = dict[str, "torch.Tensor"]
 
 
 def save(
@@ -34,24 +35,29 @@ def save(
     directory: Path,
     seams: Seams,
     optimizer: Any = None,
+    weights: Weights | None = None,
 ) -> None:
-    """Write the trained model (or its adapter, or part of it), and what else the recipe names, into the directory."""
+    """Write the trained model (or its adapter, or part of it), and what else the recipe names, into the directory.
+
+    `weights` are those of the whole model by its names, where the model in memory holds only a share of them.
+    """
     moment = Moment(model=model, base=loaded.directory)
     directory.mkdir(parents=True, exist_ok=True)
     if recipe.saves == "partial":
-        _save_trained(model, directory)
+        _save_trained(model, directory, weights)
     elif recipe.saves == "native":
         _save_native(model, recipe, handles, directory, optimizer)
     elif recipe.peft and (own := handles.own_adapters.get(recipe.peft.method)):
         torch_save(own.tensors(model), directory / own.file)
     elif recipe.saves == "projector":
-        _save_projector(loaded, handles, directory)
+        _save_projector(loaded, handles, directory, weights)
     else:
-        model.save_pretrained(directory, **seams.alter(Seam.SAVE_OPTIONS, save_options(model, recipe), moment))
+        options = save_options(model, recipe, weights)
+        model.save_pretrained(directory, **seams.alter(Seam.SAVE_OPTIONS, options, moment))
     if recipe.save.format == "bin":
         to_bin(directory)
     if recipe.save.beside_adapter:
-        _save_beside_adapter(loaded, model, directory / recipe.save.beside_adapter)
+        _save_beside_adapter(loaded, model, directory / recipe.save.beside_adapter, weights)
     if recipe.save.processor:
         loaded.processor.save_pretrained(directory)
     if recipe.save.tokenizer:
@@ -61,17 +67,34 @@ def save(
     seams.alter(Seam.AFTER_SAVE, directory, moment)
 
 
+def gathered(trained: Any) -> Weights | None:
+    """The whole weights of a model of which each process has a part; none where the model has them in memory.
+
+    Every process has to call it, whichever of them saves.
+    """
+    gather = getattr(trained, "weights", None)
+    found: Weights | None = gather() if gather else None
+    return found
+
+
 def torch_save(tensors: Mapping[str, torch.Tensor], file: Path) -> None:
     import torch
 
     torch.save(dict(tensors), file)
 
 
-def _save_trained(model: nn.Module, directory: Path) -> None:
+def _values(model: nn.Module, chosen: Callable[[str, Any], bool], weights: Weights | None) -> Weights:
+    """Parameters of a model by their names, those that are chosen, from the whole weights where there are such."""
+    names = [name for name, parameter in model.named_parameters() if chosen(name, parameter)]
+    held: Weights = dict(model.named_parameters()) if weights is None else weights
+    return {name: held[name] for name in names}
+
+
+def _save_trained(model: nn.Module, directory: Path, weights: Weights | None) -> None:
     """What was trained, under the names by which `load_state_dict(strict=False)` takes it."""
     from harness.trace.writer import write_safetensors
 
-    trained = {path: parameter for path, parameter in model.named_parameters() if parameter.requires_grad}
+    trained = _values(model, lambda _, parameter: parameter.requires_grad, weights)
     write_safetensors(directory / TRAINED, trained, metadata={"format": "pt"})
 
 
@@ -89,19 +112,19 @@ def _save_native(model: nn.Module, recipe: Recipe, handles: Handles, directory: 
         torch.save(goes_on, file.with_name(f"{file.stem}{RESUME}"))
 
 
-def _save_projector(loaded: Loaded, handles: Handles, directory: Path) -> None:
+def _save_projector(loaded: Loaded, handles: Handles, directory: Path, weights: Weights | None) -> None:
     """The first stage's file, as LLaVA's trainer and those after it write it: every parameter whose name has one of
     the connector's words in it, and the configuration."""
     words = tuple(word for component in handles.in_projector_file.values() for word in component)
-    chosen = {name: p for name, p in loaded.model.named_parameters() if any(word in name for word in words)}
+    chosen = _values(loaded.model, lambda name, _: any(word in name for word in words), weights)
     _save_tensors(chosen, directory / PROJECTOR)
     _save_configuration(loaded, directory)
 
 
-def _save_beside_adapter(loaded: Loaded, model: nn.Module, file: Path) -> None:
+def _save_beside_adapter(loaded: Loaded, model: nn.Module, file: Path, weights: Weights | None) -> None:
     """What trains and is no adapter, by its name: under the names that it has in memory, as trainers write it."""
     mark = getattr(model.base_model, "prefix", "lora_")
-    trained = {name: p for name, p in model.named_parameters() if p.requires_grad and mark not in name}
+    trained = _values(model, lambda name, parameter: parameter.requires_grad and mark not in name, weights)
     _save_tensors(trained, file)
     if file.name == TRAINABLES[0]:
         _save_configuration(loaded, file.parent)
@@ -122,14 +145,16 @@ def _save_tensors(parameters: Mapping[str, torch.Tensor], file: Path) -> None:
     torch.save({name: parameter.detach().cpu().clone() for name, parameter in parameters.items()}, file)
 
 
-def save_options(model: nn.Module, recipe: Recipe) -> dict[str, Any]:
+def save_options(model: nn.Module, recipe: Recipe, weights: Weights | None = None) -> dict[str, Any]:
     """Arguments of save_pretrained. `auto` makes shards so small that even a tiny model needs at least three."""
+    given: dict[str, Any] = {} if weights is None else {"state_dict": dict(weights)}
     if recipe.saves == "adapter":
-        return {}
+        return given
     if recipe.save.max_shard_size != "auto":
-        return {"max_shard_size": _in_bytes(recipe.save.max_shard_size)}
-    size = sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
-    return {"max_shard_size": max(size // (SHARDS + 1), 1)}
+        return {**given, "max_shard_size": _in_bytes(recipe.save.max_shard_size)}
+    whole = model.parameters() if weights is None else [weights[name] for name, _ in model.named_parameters()]
+    size = sum(tensor.numel() * tensor.element_size() for tensor in whole)
+    return {**given, "max_shard_size": max(size // (SHARDS + 1), 1)}
 
 
 def _in_bytes(size: str) -> int:

@@ -28,6 +28,7 @@ class Seam(str, Enum):
     RANK = "rank"  # which of how many processes this one takes itself for
     WRAPPED = "wrapped"  # what is called in place of the model where there are several processes
     TRAINER = "trainer"  # a library's trainer, made and about to train, where an engine has one
+    ENGINE_OPTIONS = "engine options"  # the configuration on its way to DeepSpeed
     SCALER_OPTIONS = "scaler options"  # the options on their way to the gradient scaler, `enabled` among them
     OPTIMIZER_GROUPS = "optimizer groups"  # the parameter groups the optimizer will get
     STEPS = "steps"  # the micro-batches of every step

@@ -22,12 +22,13 @@ from harness.launch import Launcher, WarmParent, can_fork
 from harness.own_code import named
 from harness.planner import plan
 from harness.recipe import Recipe, Suite, read_suite
-from harness.recipe.rules import ENGINES
+from harness.recipe.rules import ENGINES, NEEDS_INSTALLED
 from harness.recipe.starting import base_and_parts
 from harness.recipe.suite_checks import AS_EVERYBODY, Judging
 from harness.refusal import Refused
 from harness.result import Result
 from harness.runner import JOURNAL, Runner
+from harness.stack import has
 from harness.verdict import KNOWN_FAILURES, KnownFailure, read_known_failures, unused
 from harness.workers import Workers, worker_modules
 
@@ -48,17 +49,23 @@ class Sockets:
 class WarmParents:
     """The two parents of a session: one whose children make runs, one whose children load what was saved."""
 
-    def __init__(self, families: Sequence[str]) -> None:
+    def __init__(self, families: Sequence[str], engines: Iterable[str] = ()) -> None:
         self._parents: list[WarmParent] = []
         self.sockets = Sockets()
         if can_fork():
-            makers, reloaders = worker_modules(families)
+            makers, reloaders = worker_modules(families, engines)
             self._parents = [WarmParent("make", makers), WarmParent("reload", reloaders)]
             self.sockets = Sockets(*(parent.socket for parent in self._parents))
 
     def stop(self) -> None:
         for parent in self._parents:
             parent.stop()
+
+
+def needed_of(recipes: Iterable[Recipe]) -> tuple[list[str], set[str]]:
+    """The families and engines for which the parents of a session should be warm."""
+    recipes = list(recipes)
+    return sorted({recipe.family for recipe in recipes}), {recipe.engine for recipe in recipes}
 
 
 @dataclass
@@ -165,7 +172,10 @@ def _check_start(recipe: Recipe, where: str) -> None:
 
 
 def _check_own_code(recipe: Recipe) -> None:
-    """Refuse an engine or a loader of the user's own that is none."""
+    """Refuse an engine that is not installed, and one or a loader of the user's own that is none."""
+    if recipe.engine in NEEDS_INSTALLED and not has(recipe.engine):
+        do = f"pip install finetune-harness[{recipe.engine}]"
+        raise Refused(f"engine {recipe.engine} is not installed", do=do)
     functions = [("engine", recipe.engine), *(("loader", name) for name in recipe.loaders)]
     for kind, name in functions:
         if name not in ENGINES and not callable(named(name, kind)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from harness.families import family
@@ -12,6 +12,7 @@ from harness.launch import Launcher
 
 PLAIN_NAME = re.compile(r"[a-z0-9][a-z0-9.+-]*(/[a-z0-9.+-]+(\[[a-z0-9.+-]+\])?)?")
 LONGEST_NAME = 100
+ENGINES = {"deepspeed": "harness.engines.deepspeed_loop"}  # whose libraries cost their time to import
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,11 @@ class Workers:
     reloaders: Launcher
 
 
-def worker_modules(families: Sequence[str]) -> tuple[list[str], list[str]]:
-    """What the makers' and the reloaders' warm parents import: all that their jobs would import one by one."""
+def worker_modules(families: Sequence[str], engines: Iterable[str] = ()) -> tuple[list[str], list[str]]:
+    """What the makers' and the reloaders' warm parents import: all that their jobs would import one by one.
+
+    Only makers know an engine: a save must load where there is none.
+    """
     libraries = ["torch", "transformers", "peft", "safetensors.torch", "accelerate", "PIL.Image", "jinja2"]
     models = [module for name in families for module in family(name).library_modules]
     shared = ["harness.stack", "harness.checkpoint.inventory", "harness.trace.writer"]
@@ -36,6 +40,7 @@ def worker_modules(families: Sequence[str]) -> tuple[list[str], list[str]]:
         "harness.probing",
         "harness.faults",
     ]
+    makers += sorted(ENGINES[name] for name in set(engines) if name in ENGINES)
     reloaders = ["harness.reloading.jobs"]
     return [*libraries, *models, *shared, *makers], [*libraries, *models, *shared, *reloaders]
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from harness.checks.adapter_needs import PROMPTS
 from harness.checks.needs import Closed, Steps
 from harness.checks.registry import check
+from harness.checks.zero_mechanism import zero_idle
 from harness.result import Finding
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ class MechanismIdle(Finding):
     name="run.mechanism_active",
 )
 def mechanism_active(intent: Intent, trace: Trace) -> Iterator[Finding]:
+    for expected, seen, where, cause in zero_idle(intent, trace):
+        yield MechanismIdle(expected=expected, seen=seen, where=where, cause=cause)
     for mechanism in (
         _autocast,
         _loss_scaler,

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from harness.checks.expected import gets_gradient, should_train
-from harness.checks.needs import Parameters, Steps
+from harness.checks.needs import Parameters, SteppedInPlace, Steps
 from harness.checks.optimizer_groups import rates_of
 from harness.checks.registry import check
 from harness.checks.wording import by_component, count, listed
@@ -63,7 +63,7 @@ def trainable_parameters_moved(intent: Intent, trace: Trace) -> Iterator[Finding
 @check(
     "steps are large enough for the weights' precision",
     source="bf16 weights, AdamW, rate 1e-6: 37 of 64 tensors changed, but 1.45 % of their elements",
-    needs=[Parameters, Steps(1, effective=True)],
+    needs=[Parameters, Steps(1, effective=True), SteppedInPlace],
 )
 def updates_not_lost_to_rounding(intent: Intent, trace: Trace) -> Iterator[Finding]:
     rates = rates_of(trace)

@@ -82,6 +82,15 @@ class _SeveralProcesses(Need):
 
 
 @dataclass(frozen=True)
+class _SteppedInPlace(Need):
+    """The optimizer steps the weights themselves, and no copies of theirs in more bits."""
+
+    def refusal(self, intent: Intent) -> Reason | None:
+        elsewhere = intent.mechanisms.zero and intent.weights != "float32"
+        return Reason.MASTERS_ELSEWHERE if elsewhere else None
+
+
+@dataclass(frozen=True)
 class _Adapter(Need):
     def refusal(self, intent: Intent) -> Reason | None:
         return None if intent.adapter else Reason.NO_ADAPTER
@@ -221,6 +230,7 @@ Parameters = _Parameters()
 Closed = _Closed()
 FrozenPart = _FrozenPart()
 SeveralProcesses = _SeveralProcesses()
+SteppedInPlace = _SteppedInPlace()
 AnAdapter = _Adapter()
 Images = _Images()
 Reload = _Reload()

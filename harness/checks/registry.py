@@ -63,6 +63,7 @@ MODULES = (
     "saved_files",
     "saved",
     "saved_tensors",
+    "saved_whole",
     "saved_vocabulary",
     "adapter_saved",
     "resuming",

@@ -172,13 +172,13 @@ def faults(suites: Suites, out: Out = Path("harness-out"), as_json: AsJson = Fal
     """Inject every fault that applies into the suites' recipes, and print which checks caught it."""
     from harness.cli.suites import suites_at
     from harness.fault_table import fault_rows
-    from harness.session import WarmParents, prepare_out, suite_names
+    from harness.session import WarmParents, needed_of, prepare_out, suite_names
 
     found = suites_at(suites)
     names = suite_names(suite.path for suite in found)
     recipes = {f"{names[suite.path]}/{name}": recipe for suite in found for name, recipe in suite.recipes.items()}
     out = prepare_out(out)
-    parents = WarmParents(sorted({recipe.family for recipe in recipes.values()}))
+    parents = WarmParents(*needed_of(recipes.values()))
     rows = []
     try:
         for row in fault_rows(recipes, parents.sockets, out):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from harness.trace.arrays import read_arrays
 
 if TYPE_CHECKING:
@@ -15,7 +17,21 @@ if TYPE_CHECKING:
 
 def final_values(trace: Trace) -> dict[int, npt.NDArray[Any]]:
     """The last value of each parameter, by its index; nothing for a model too large to be kept."""
-    return {int(name.split("/")[1]): values for name, values in _final(trace).items() if name.startswith("last/")}
+    if any(event.get("sizes") for event in trace.of("deepspeed")):
+        return _put_together(trace)
+    return _last(_final(trace))
+
+
+def _last(arrays: dict[str, npt.NDArray[Any]]) -> dict[int, npt.NDArray[Any]]:
+    return {int(name.split("/")[1]): values for name, values in arrays.items() if name.startswith("last/")}
+
+
+def _put_together(trace: Trace) -> dict[int, npt.NDArray[Any]]:
+    """Of parameters that lie in parts with several processes: the parts one after the other."""
+    parts = [_last(_final(one)) for one in sorted(trace.ranks, key=lambda one: one.rank)]
+    shapes = {parameter.index: parameter.shape for parameter in trace.parameters}
+    whole = {index: np.concatenate([part[index].reshape(-1) for part in parts]) for index in parts[0]}
+    return {index: values.reshape(shapes[index]) for index, values in whole.items()}
 
 
 def _final(trace: Trace) -> dict[str, npt.NDArray[Any]]:

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from harness import stack
 from harness.own_code import named
 from harness.recipe import Recipe
+from harness.refusal import Refused
 from harness.seams import Seams
 
 Batches = Sequence[Sequence[dict[str, Any]]]
 ComponentOf = Callable[[str], str]
 LossOf = Callable[[Any, dict[str, Any]], Any]
 Engine = Callable[[Any, Batches, Recipe, Seams, ComponentOf, LossOf], Any]
+MODULES = {
+    "torch": "harness.engines.torch_loop",
+    "trainer": "harness.engines.hf_trainer",
+    "deepspeed": "harness.engines.deepspeed_loop",
+}
+LIBRARIES = {"deepspeed": "deepspeed"}  # what an engine runs on that need not be installed
+
+
+def prepared(name: str) -> None:
+    """Import what the engine of that name runs on, before anything is watched: what is watched must be there."""
+    if name in LIBRARIES and stack.has(LIBRARIES[name]):
+        importlib.import_module(MODULES[name])
 
 
 def engine(name: str) -> Engine:
@@ -21,13 +36,10 @@ def engine(name: str) -> Engine:
     It is called with model, micro-batches per step, recipe, seams, path-to-component, and what makes one training
     forward and gives its loss. What it gives back may have an `optimizer`, for files that training goes on from.
     """
-    if name == "torch":
-        from harness.engines.torch_loop import train
-
+    if name in LIBRARIES and not stack.has(LIBRARIES[name]):
+        raise Refused(f"engine {name} is not installed", do=f"pip install finetune-harness[{name}]")
+    if name in MODULES:
+        train: Engine = importlib.import_module(MODULES[name]).train
         return train
-    if name == "trainer":
-        from harness.engines.hf_trainer import train as by_trainer
-
-        return by_trainer
     own: Engine = named(name, "engine")
     return own

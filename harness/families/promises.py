@@ -160,6 +160,7 @@ def _mechanisms(recipe: Recipe, tables: Tables) -> Mechanisms:
         epoch=recipe.epoch,
         checkpointing=recipe.checkpointing,
         clip_norm=recipe.optimizer.clip_norm,
+        zero=recipe.deepspeed.asked() if recipe.engine == "deepspeed" else None,
         auxiliary_loss=tables.auxiliary_loss,
         loss_average=recipe.optimizer.loss_average,
     )

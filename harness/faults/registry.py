@@ -46,6 +46,7 @@ MODULES = (
     "several_processes",
     "hf_trainer",
     "mechanisms",
+    "zero",
 )
 
 
@@ -62,6 +63,13 @@ class Fault:
     applies: Applies
     description: str
     changes: Mapping[str, Any]
+    engines: tuple[str, ...] = ()
+
+    def fits(self, recipe: Recipe) -> bool:
+        """Whether the fault can be put into a recipe. DeepSpeed takes a model apart, and does inside a step what a loop
+        does between seams: what is not written for it is for loops."""
+        engine = recipe.engine in self.engines if self.engines else recipe.engine != "deepspeed"
+        return engine and self.applies(recipe)
 
 
 _registered: dict[str, Fault] = {}
@@ -75,16 +83,19 @@ def fault(
     size: str,
     applies: Applies = lambda recipe: True,
     changes: Mapping[str, Any] | None = None,
+    engines: tuple[str, ...] = (),
 ) -> Callable[[Alteration], Alteration]:
     """Register a fault under its function's name; the docstring's first line describes it.
 
-    `changes` are recipe fields the fault needs, such as limits that end a hang soon.
+    `changes` are recipe fields the fault needs, such as limits that end a hang soon; `engines` those that it is for,
+    without any all but DeepSpeed.
     """
 
     def register(alteration: Alteration) -> Alteration:
         name = alteration.__name__
         description = (alteration.__doc__ or "").strip().split("\n")[0]
-        _registered[name] = Fault(name, seam, caught_by, finding, size, alteration, applies, description, changes or {})
+        facts = (name, seam, caught_by, finding, size, alteration, applies, description)
+        _registered[name] = Fault(*facts, changes or {}, engines)
         return alteration
 
     return register

@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Discriminator, Field, PositiveInt, Tag, mo
 
 from harness.frozen import Frozen
 from harness.recipe import (  # noqa: F401 - rules of theirs
+    deepspeed_rules,
     equivalence_rules,
     method_rules,
     native_rules,
@@ -15,6 +16,7 @@ from harness.recipe import (  # noqa: F401 - rules of theirs
     trainer_rules,
 )
 from harness.recipe.choices import Attention, Checkpointing
+from harness.recipe.deepspeed import DeepSpeed
 from harness.recipe.fields import (
     Adapter,
     AddedTokens,
@@ -74,6 +76,7 @@ class Recipe(Frozen):
     )
     loss_scaler: Scaler = LossScaler()
     engine: str = "torch"
+    deepspeed: DeepSpeed = Field(default=DeepSpeed(), description="what engine deepspeed is told")
     processes: PositiveInt = Field(default=1, description="each has its share of a step's micro-batches")
     launch: Launched = Launch()
     checkpointing: Checkpointing = Field(

@@ -24,7 +24,8 @@ class Broken:
     do: str
 
 
-ENGINES = ("torch", "trainer")
+ENGINES = ("torch", "trainer", "deepspeed")
+NEEDS_INSTALLED = ("deepspeed",)  # beside what `finetune-harness[train]` brings, under the engine's own name
 OF_EVERY_METHOD = {"method", "components", "targets", "modules_to_save", "options"}
 
 Rule = Callable[["Recipe"], "tuple[str, str] | None"]

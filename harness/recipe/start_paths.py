@@ -4,8 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from harness.recipe.deepspeed import DeepSpeed
 from harness.recipe.fields import OWN_TOWER, Composed, EarlierRecipe, Source
 from harness.refusal import Refused
+
+
+def config_resolved(settings: DeepSpeed, path: Path, where: str) -> DeepSpeed:
+    """The same settings with the path of a DeepSpeed JSON resolved. Raises Refused for one that is not there."""
+    if settings.config is None:
+        return settings
+    file = path.parent / settings.config
+    if not file.is_file():
+        raise Refused(f"deepspeed.config: no file {file}", where=where, do="name a DeepSpeed JSON")
+    resolved = settings.model_copy(update={"config": str(file)})
+    resolved.asked()
+    return resolved
 
 
 def start_resolved(start: Source | Composed, path: Path, where: str) -> Source | Composed:

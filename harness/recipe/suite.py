@@ -16,7 +16,7 @@ from harness.recipe import fields
 from harness.recipe.model import Recipe
 from harness.recipe.quick import quick_recipes
 from harness.recipe.stages import with_stages
-from harness.recipe.start_paths import start_resolved
+from harness.recipe.start_paths import config_resolved, start_resolved
 from harness.recipe.suite_checks import NOTHING_SAID, Judging, Marks, SuiteChecks
 from harness.recipe.yaml_file import read_yaml
 from harness.refusal import Refused
@@ -173,7 +173,9 @@ def _paths_resolved(recipe: Recipe, path: Path, where: str) -> Recipe:
         if not source.is_file():
             raise Refused(f"data.source: no file {source}", where=where, do="name an existing JSON file, or shipped")
         recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"source": str(source)})})
-    return recipe.model_copy(update={"start_from": start_resolved(recipe.start_from, path, where)})
+    deepspeed = config_resolved(recipe.deepspeed, path, where)
+    start = start_resolved(recipe.start_from, path, where)
+    return recipe.model_copy(update={"start_from": start, "deepspeed": deepspeed})
 
 
 def _known_keys(mapping: dict[str, Any], known: tuple[str, ...], where: str) -> None:

@@ -29,6 +29,11 @@ def agrees_with_torch(recipe: Recipe) -> tuple[str, str] | None:
         return None
     if recipe.engine == "torch":
         return "agrees_with torch, and engine torch", "set engine: trainer, or leave it out"
+    if recipe.engine == "deepspeed" and recipe.precision.startswith("pure-"):
+        return (
+            f"agrees_with torch, and precision {recipe.precision}: DeepSpeed keeps masters in fp32, a plain loop none",
+            "set precision: fp32 or bf16, or leave it out",
+        )
     if recipe.peft and recipe.peft.dropout:
         return (
             f"agrees_with torch, and dropout {recipe.peft.dropout:g}: each engine draws other numbers",

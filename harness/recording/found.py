@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from harness.recording.shards import ShardValues
 from harness.recording.values import Values
 from harness.trace.fingerprint import as_hex, fingerprint
 from harness.trace.writer import StreamWriter
@@ -50,13 +51,26 @@ class FoundModel:
         self.paths, self.parameters, self._ties = _unique(root.named_parameters(remove_duplicate=False))
         self.buffer_paths, self.buffers, _ = _unique(root.named_buffers(remove_duplicate=False))
         self.index = {id(parameter): i for i, parameter in enumerate(self.parameters)}
-        self.values = Values(self.parameters)
+        self.values: Values | ShardValues = Values(self.parameters)
         self.dense = sum(p.numel() for p in self.parameters) <= DENSE_ELEMENTS
         self.first = [p.detach().clone() for p in self.parameters] if self.dense else None
 
     @property
     def trainable(self) -> list[torch.Tensor]:
         return [parameter for parameter in self.parameters if parameter.requires_grad]
+
+    @property
+    def shard(self) -> dict[str, Any]:
+        """What a record of values says where they are those of a part of each parameter."""
+        return {"shard": True} if isinstance(self.values, ShardValues) else {}
+
+    def observed(self) -> dict[str, Any]:
+        """The columns of the values now."""
+        return {**self.values.observe(), **self.shard}
+
+    def last_values(self) -> list[torch.Tensor]:
+        """What each parameter holds, or the part of it that lies here."""
+        return self.values.now() if isinstance(self.values, ShardValues) else self.parameters
 
     def first_values(self) -> dict[str, torch.Tensor] | None:
         """What each parameter held when the model was found, by path, where that is kept."""
@@ -125,9 +139,14 @@ def _unique(
 
 def inside_wrapper(root: nn.Module) -> nn.Module:
     """The model that a wrapper for several processes has been put around: its names are those of the model alone."""
-    while isinstance(root, nn.parallel.DistributedDataParallel):
-        root = root.module
+    while isinstance(root, nn.parallel.DistributedDataParallel) or is_deepspeed_engine(root):
+        root = root.module  # type: ignore[assignment]
     return root
+
+
+def is_deepspeed_engine(module: nn.Module) -> bool:
+    """Whether it is DeepSpeed's, told without importing it."""
+    return any(kind.__module__ == "deepspeed.runtime.engine" for kind in type(module).__mro__)
 
 
 def kind_of(module: Any) -> str:

@@ -22,6 +22,7 @@ class OptimizerFacts:
         self.ident = ident
         self._optimizer = optimizer
         self._described: tuple[Any, ...] | None = None
+        self._given = [[id(parameter) for parameter in group["params"]] for group in optimizer.param_groups]
         self._digest = Digest(first=PER_STEP)
         self._last: str | None = None
 
@@ -32,17 +33,20 @@ class OptimizerFacts:
         if membership == self._described:
             return
         self._described = membership
+        held = [[id(parameter) for parameter in group["params"]] for group in self._optimizer.param_groups]
         places = {key: [model.ident, index] for model in models for key, index in model.index.items()}
+        if not any(key in places for keys in held for key in keys):  # ZeRO has put flat tensors of its own there
+            held = [keys for keys in self._given if keys]
         stream.emit(
             "optimizer",
             optimizer=self.ident,
             type=kind_of(self._optimizer),
             groups=[
                 {
-                    "parameters": [places.get(id(p)) for p in group["params"]],
+                    "parameters": [places.get(key) for key in keys],
                     **{name: group[name] for name in _NUMBERS if name in group},
                 }
-                for group in self._optimizer.param_groups
+                for keys, group in zip(held, self._optimizer.param_groups)
             ],
         )
 

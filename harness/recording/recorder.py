@@ -98,6 +98,15 @@ class Recorder:
     def _parameters(self) -> list[torch.Tensor]:
         return [parameter for model in self.models for parameter in model.parameters]
 
+    def hooked(self, handle: Any) -> None:
+        """A hook that is to go when recording ends."""
+        self._hooks.append(handle)
+
+    def described(self, optimizer: torch.optim.Optimizer) -> None:
+        """Say what an optimizer holds, where that was not said."""
+        if not self._paused:
+            self._facts(optimizer).describe_once(self.stream, self.models)
+
     # -- forward and backward -------------------------------------------------------------------------------------
 
     def _forward_begins(self, root: nn.Module, _args: Any, _kwargs: Mapping[str, Any]) -> None:
@@ -224,7 +233,7 @@ class Recorder:
             **before,
             state=facts.state_digest(),
             rng=rng_digest(),
-            values={model.ident: model.values.observe() for model in self.models},
+            values={model.ident: model.observed() for model in self.models},
         )
         self.stream.flush()
         self.clock.stepped()
@@ -245,6 +254,7 @@ class Recorder:
                 model=model.ident,
                 fingerprint=columns["fingerprint"],
                 changed_since_last_step=columns["changed"],
+                **model.shard,
                 buffers=model.buffer_fingerprints(),
                 requires_grad=[p.requires_grad for p in model.parameters],
                 arrays=self._first_and_last(model),
@@ -258,7 +268,7 @@ class Recorder:
         if model.first is None:
             return None
         arrays = {f"first/{i}": tensor for i, tensor in enumerate(model.first)}
-        arrays.update({f"last/{i}": tensor for i, tensor in enumerate(model.parameters)})
+        arrays.update({f"last/{i}": tensor for i, tensor in enumerate(model.last_values())})
         return self.stream.arrays(arrays)
 
     def failed(self, error: BaseException) -> None:

@@ -12,6 +12,7 @@ import torch.utils.checkpoint
 from torch import nn
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
+from harness.recording.deepspeed import DeepSpeedWatch
 from harness.recording.found import inside_wrapper
 from harness.recording.patches import Patches, grad_scaler_classes, loaded, scheduler_classes
 
@@ -36,6 +37,7 @@ class Watch:
         self._stepped_inside_scaler = False
         self._starting_schedule = False
         self._depth = 0
+        self._deepspeed = DeepSpeedWatch(recorder, self._patches)
         self._autocasts: set[tuple[str, str, bool]] = set()
 
     def start(self) -> None:
@@ -63,8 +65,9 @@ class Watch:
         for module, name in _SAVERS:
             if (owner := loaded(module, name)) is not None and "save_pretrained" in vars(owner):
                 wrap(owner, "save_pretrained", self._save)
+        self._deepspeed.start()
         self._handles = [
-            register_optimizer_step_pre_hook(lambda optimizer, *_: self.recorder.step_begins(optimizer)),
+            register_optimizer_step_pre_hook(lambda optimizer, *_: self._stepping(optimizer)),
             register_optimizer_step_post_hook(lambda optimizer, *_: self._stepped(optimizer)),
         ]
 
@@ -92,8 +95,16 @@ class Watch:
         original(optimizer, *args, **kwargs)
         self.recorder.optimizer_made(optimizer)
 
+    def _stepping(self, optimizer: Any) -> None:
+        if self._deepspeed.manages(optimizer):
+            self._deepspeed.steps_inside(optimizer)
+        else:
+            self.recorder.step_begins(optimizer)
+
     def _stepped(self, optimizer: Any) -> None:
         self._stepped_inside_scaler = True
+        if self._deepspeed.manages(optimizer):
+            return
         # A fused optimizer is called even for a step that is to be skipped, and skips it itself.
         found_inf = getattr(optimizer, "found_inf", None)
         self.recorder.step_ends(optimizer, skipped=found_inf is not None and bool(found_inf))

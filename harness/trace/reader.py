@@ -14,6 +14,7 @@ from harness.refusal import Refused
 from harness.trace.json_text import parsed
 from harness.trace.naming import Naming
 from harness.trace.schema import FORMAT_VERSION
+from harness.trace.shards import put_together
 
 Record = dict[str, Any]
 _AGAIN = "record the run again"
@@ -235,19 +236,21 @@ def read_trace(directory: Path) -> Trace:
             do="upgrade the harness" if newer else _AGAIN,
         )
     measured, outcome = directory / "measured.json", directory / "outcome.json"
+    others = _other_ranks(directory)
+    try:
+        streams = put_together([read_stream(directory / f"rank-{rank}" / "events.jsonl") for rank in (0, *others)])
+    except (IndexError, TypeError, ValueError):
+        raise _damaged(directory, "the parts of its processes do not fit together") from None
     trace = Trace(
         directory,
         header,
-        events=read_stream(directory / "rank-0" / "events.jsonl"),
+        events=streams[0],
         reload=read_stream(directory / "reload" / "events.jsonl"),
         base=read_stream(directory / "base" / "events.jsonl"),
         measured=_read_json(measured, directory) if measured.exists() else {},
         outcome=_read_json(outcome, directory) if outcome.exists() else {},
     )
-    trace.others = [
-        replace(trace, rank=rank, events=read_stream(directory / f"rank-{rank}" / "events.jsonl"))
-        for rank in _other_ranks(directory)
-    ]
+    trace.others = [replace(trace, rank=rank, events=events) for rank, events in zip(others, streams[1:], strict=True)]
     for one in trace.ranks:
         _ = one.modules, one.parameters  # damage shows now, whatever is asked of the trace later
     return trace

@@ -111,6 +111,12 @@ NOT_APPLICABLE: list[tuple[Reason, str, Callable[[dict[str, Any]], object]]] = [
     (Reason.NO_TAIL, "last_group_steps", lambda i: (i.update(steps=None), i["mechanisms"].update(epoch=1))),
     (Reason.NO_REPEATED_BATCH, "repeated_batch_is_learned", lambda i: (
         i.update(optimization={"learning_rate": 0.01}), i["mechanisms"].update(epoch=4))),
+    (Reason.NOT_PARTITIONED, "saved_weights_whole", lambda i: None),
+    (Reason.NOT_PARTITIONED, "saved_weights_whole", lambda i: i["mechanisms"].update(zero={"stage": 2})),
+    (Reason.NOTHING_SAVED, "saved_weights_whole", lambda i: (
+        i["mechanisms"].update(zero={"stage": 3}), i["save"].update(what="nothing"))),
+    (Reason.MASTERS_ELSEWHERE, "updates_not_lost_to_rounding", lambda i: (
+        i.update(weights="bfloat16"), i["mechanisms"].update(zero={"stage": 2}))),
     (Reason.NOT_PROBED, "pixels_matter", lambda i: i.update(probed=False)),
     (Reason.NOT_PROBED, "reloaded_outputs_equal_text", lambda i: i.update(probed=False)),
 ]  # fmt: skip

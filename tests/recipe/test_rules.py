@@ -133,6 +133,30 @@ BROKEN: dict[str, tuple[dict[str, Any], tuple[str, str]]] = {
     ),
     "something_lies_beside_the_adapter": ({"lora": LORA, "save": {"beside_adapter": BESIDE}}, ("beside", "tune")),
     "engine_is_installed": ({"tune": "vision", "engine": "abacus"}, ("engine", "abacus")),
+    "deepspeed_of_that_engine": (
+        {"tune": "vision", "deepspeed": {"stage": 1}},
+        ("deepspeed.stage", "engine torch"),
+    ),
+    "deepspeed_by_fields_or_by_file": (
+        {"tune": "vision", "engine": "deepspeed", "deepspeed": {"stage": 2, "config": "zero2.json"}},
+        ("deepspeed.config zero2.json", "stage or offload"),
+    ),
+    "parameters_offloaded_at_stage_3": (
+        {"tune": "vision", "engine": "deepspeed", "deepspeed": {"offload_parameters": True}},
+        ("deepspeed.offload_parameters", "deepspeed.stage 2"),
+    ),
+    "optimizer_offloaded_by_zero": (
+        {"tune": "vision", "engine": "deepspeed", "deepspeed": {"stage": 0, "offload_optimizer": True}},
+        ("deepspeed.offload_optimizer", "deepspeed.stage 0"),
+    ),
+    "gathered_by_names_that_deepspeed_knows": (
+        {"tune": "vision", "engine": "deepspeed", "save": {"what": "native"}},
+        ("engine deepspeed", "save.what native"),
+    ),
+    "ranks_given_away_by_a_plain_loop": (
+        {"adapter": {"method": "adalora", "options": {"total_step": 4}}, "engine": "deepspeed"},
+        ("engine deepspeed", "adapter.method adalora"),
+    ),
 }
 
 MENDED: dict[str, dict[str, Any]] = {
@@ -192,6 +216,24 @@ MENDED: dict[str, dict[str, Any]] = {
         "save": {"beside_adapter": BESIDE},
     },
     "engine_is_installed": {"tune": "vision", "engine": "torch"},
+    "deepspeed_of_that_engine": {"tune": "vision", "engine": "deepspeed", "deepspeed": {"stage": 1}},
+    "deepspeed_by_fields_or_by_file": {
+        "tune": "vision",
+        "engine": "deepspeed",
+        "deepspeed": {"config": "zero2.json", "gather_on_save": False},
+    },
+    "parameters_offloaded_at_stage_3": {
+        "tune": "vision",
+        "engine": "deepspeed",
+        "deepspeed": {"stage": 3, "offload_parameters": True},
+    },
+    "optimizer_offloaded_by_zero": {
+        "tune": "vision",
+        "engine": "deepspeed",
+        "deepspeed": {"stage": 1, "offload_optimizer": True},
+    },
+    "gathered_by_names_that_deepspeed_knows": {"tune": "vision", "engine": "deepspeed", "save": {"what": "full"}},
+    "ranks_given_away_by_a_plain_loop": {"lora": LORA, "engine": "deepspeed"},
 }
 
 

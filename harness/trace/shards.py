@@ -1,0 +1,107 @@
+"""Records of which each process has written its part, put together: as if one had held the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+Record = dict[str, Any]
+SHARD = "shard"
+_WORD = 1 << 64
+
+
+def put_together(streams: Sequence[list[Record]]) -> list[list[Record]]:
+    """The streams of all processes of a run, in each the whole of what they have parts of.
+
+    Where one of them has ended early, its part of what came later is nowhere: all end there.
+    """
+    kept = list(_ends(streams))
+    counted = [iter(_parts(stream)) for stream in kept]
+    wholes = [_whole(parts, _sizes(kept)) for parts in zip(*counted, strict=False)]
+    return [_with(stream, wholes) for stream in kept]
+
+
+def _parts(stream: Sequence[Record]) -> Iterator[Record]:
+    return (record for record in stream if _is_part(record))
+
+
+def _is_part(record: Record) -> bool:
+    return bool(record.get(SHARD)) or any(columns.get(SHARD) for columns in (record.get("values") or {}).values())
+
+
+def _ends(streams: Sequence[list[Record]]) -> Iterator[list[Record]]:
+    """Each stream up to the last part that all processes have written, and what of it is no part."""
+    fewest = min(sum(1 for _ in _parts(stream)) for stream in streams)
+    for stream in streams:
+        seen, kept = 0, []
+        for record in stream:
+            seen += _is_part(record)
+            if not (_is_part(record) and seen > fewest):
+                kept.append(record)
+        yield kept
+
+
+def _sizes(streams: Sequence[list[Record]]) -> list[list[int]]:
+    """How many elements of each parameter each process has."""
+    return [next((list(record["sizes"]) for record in stream if record.get("sizes")), []) for stream in streams]
+
+
+def _with(stream: list[Record], wholes: Sequence[Record]) -> list[Record]:
+    """The stream with the whole in the place of each part; what only its own process has stays."""
+    left = iter(wholes)
+    for record in stream:
+        if _is_part(record):  # in place: a record knows the file that it is of
+            record.update(next(left))
+    return stream
+
+
+def _whole(parts: Sequence[Record], sizes: list[list[int]]) -> Record:
+    first = parts[0]
+    if first["kind"] == "gradients":
+        return _gradients(parts)
+    if first["kind"] == "final":
+        return {
+            "fingerprint": _added([part["fingerprint"] for part in parts]),
+            "changed_since_last_step": _summed([part["changed_since_last_step"] for part in parts]),
+            SHARD: False,
+        }
+    values = {}
+    for model in first["values"]:
+        columns = [part["values"][model] for part in parts]
+        values[model] = {
+            "fingerprint": _added([one["fingerprint"] for one in columns]),
+            "changed": _summed([one["changed"] for one in columns]),
+            "rms": _roots([one["rms"] for one in columns], sizes),
+            "peak": [max(map(float, peaks)) for peaks in zip(*(one["peak"] for one in columns), strict=True)],
+        }
+    return {"values": values}
+
+
+def _gradients(parts: Sequence[Record]) -> Record:
+    """Gradients of which each process has a part: their squares add up; what no backward pass reached has none."""
+    reached = {index for part in parts for index in part["reached"]}
+    squares = [sum(float(n) ** 2 for n in norms) for norms in zip(*(part["norm"] for part in parts), strict=True)]
+    norms = [square**0.5 if index in reached else None for index, square in enumerate(squares)]
+    whole: Record = {"norm": norms, SHARD: False}
+    if "nonzero" in parts[0]:
+        counts = _summed([part["nonzero"] for part in parts])
+        whole["nonzero"] = [count if index in reached else None for index, count in enumerate(counts)]
+    return whole
+
+
+def _added(columns: Sequence[list[str]]) -> list[str]:
+    """Fingerprints of parts, added modulo 2**64."""
+    return [format(sum(int(one, 16) for one in row) % _WORD, "016x") for row in zip(*columns, strict=True)]
+
+
+def _summed(columns: Sequence[list[int]]) -> list[int]:
+    return [sum(row) for row in zip(*columns, strict=True)]
+
+
+def _roots(columns: Sequence[list[float]], sizes: list[list[int]]) -> list[float]:
+    """The root of the mean square of wholes, from those of their parts."""
+    rows = zip(zip(*columns, strict=True), zip(*sizes, strict=True), strict=True)
+    return [
+        (sum(float(rms) ** 2 * size for rms, size in zip(roots, of, strict=True)) / max(1, sum(of))) ** 0.5
+        for roots, of in rows
+    ]

@@ -1,0 +1,108 @@
+"""Specimens of a run under DeepSpeed's ZeRO: what it made of the model, and what was saved of that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tests.judging.replica_specimens import in_two
+
+Evidence = Any
+Alteration = Callable[[Evidence], object]
+OF_ALL = 5 * 4  # elements that train
+NOT_OFFLOADED = {"offload_optimizer": False, "offload_parameters": False}
+
+
+def under_zero(stage: int = 3, *alterations: Alteration, **asked: Any) -> Alteration:
+    """DeepSpeed was asked for a stage and gave it, but for the alterations."""
+
+    def alter(e: Evidence) -> None:
+        e.intent["mechanisms"]["zero"] = {"stage": stage, **asked}
+        e.events.append(
+            {
+                "kind": "deepspeed",
+                "step": 0,
+                "micro": 0,
+                "stage": stage,
+                "offload_optimizer": bool(asked.get("offload_optimizer")),
+                "offload_parameters": bool(asked.get("offload_parameters")),
+                "stepped_here": OF_ALL // 2,
+                "masters": ["float32"],
+                **({"partitioned": 9} if stage == 3 else {}),
+            }
+        )
+        for facts in e.saved["tensors"].values():
+            facts.setdefault("shape", [2, 2])
+        for one in alterations:
+            one(e)
+
+    return alter
+
+
+def made(**facts: Any) -> Alteration:
+    return lambda e: e.one("deepspeed").update(facts)
+
+
+def unsaid(e: Evidence) -> None:
+    e.one("deepspeed").pop("partitioned")
+
+
+def never_made(e: Evidence) -> None:
+    e.drop("deepspeed")
+
+
+def in_16_bits(e: Evidence) -> None:
+    """The weights have 16 bits, and compute in them."""
+    e.intent["weights"] = "bfloat16"
+
+
+def a_linear_layer_in_two(**facts: Any) -> Alteration:
+    """The same in two processes, of which the second made something else."""
+
+    def alter(e: Evidence) -> None:
+        under_zero(2)(e)
+        in_two(made(**facts))(e)
+
+    return alter
+
+
+def shaped(name: str, *shape: int) -> Alteration:
+    return lambda e: e.saved["tensors"].__setitem__(name, {"file": "a.safetensors", "shape": list(shape)})
+
+
+SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
+    "run.mechanism_active": [
+        ("MechanismIdle", "no engine of DeepSpeed", under_zero(2, never_made)),
+        ("MechanismIdle", "another stage", under_zero(3, made(stage=2))),
+        ("MechanismIdle", "nothing is partitioned", under_zero(3, made(partitioned=0))),
+        ("MechanismIdle", "it is not said what is partitioned", under_zero(3, unsaid)),
+        ("MechanismIdle", "the optimizer is not", under_zero(2, made(**NOT_OFFLOADED), offload_optimizer=True)),
+        ("MechanismIdle", "the parameters are not", under_zero(3, made(**NOT_OFFLOADED), offload_parameters=True)),
+        ("MechanismIdle", "masters in 16 bits", under_zero(2, in_16_bits, made(masters=["bfloat16"]))),
+        ("MechanismIdle", "no masters", under_zero(2, in_16_bits, made(masters=[]))),
+        ("MechanismIdle", "one process steps everything", a_linear_layer_in_two(stepped_here=OF_ALL)),
+    ],
+    "saved_weights_whole": [
+        ("SavedInParts", "an empty tensor", under_zero(3, shaped("language.layers.0.fc.weight", 0))),
+        ("SavedInParts", "one nobody knows", under_zero(3, shaped("extra", 2, 0))),
+        ("SavedInParts", "half of one", under_zero(3, shaped("language.layers.0.fc.weight", 2))),
+    ],
+}  # fmt: skip
+SILENT: dict[str, list[tuple[str, Alteration]]] = {
+    "run.mechanism_active": [
+        ("stage 0", under_zero(0)),
+        ("stage 2", under_zero(2)),
+        ("stage 3", under_zero(3)),
+        ("offloaded", under_zero(3, offload_optimizer=True, offload_parameters=True)),
+        ("offloaded unasked", under_zero(3, made(offload_optimizer=True))),
+        ("weights in 16 bits with masters", under_zero(2, in_16_bits)),
+        ("masters of weights in 32 bits are not asked about", under_zero(2, made(masters=["bfloat16"]))),
+        ("one process steps everything, for it is alone", under_zero(2, made(stepped_here=OF_ALL))),
+        ("two processes step a part each", a_linear_layer_in_two(stepped_here=OF_ALL - 1)),
+    ],
+    "saved_weights_whole": [
+        ("as large as in memory", under_zero(3, shaped("language.layers.0.fc.weight", 2, 2))),
+        ("one nobody knows", under_zero(3, shaped("extra", 1))),
+    ],
+}
+SETTINGS: dict[str, Alteration] = {"saved_weights_whole": under_zero(3)}

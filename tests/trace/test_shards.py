@@ -1,0 +1,107 @@
+"""Parts that several processes have written of one run come to what one would have written that had the whole."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from harness.recording.shards import ShardValues
+from harness.recording.values import Values
+from harness.trace.json_text import parsed
+from harness.trace.shards import put_together
+from harness.trace.writer import encoded
+
+SHAPES = ((3, 5), (7,), (1,), (4, 4))
+
+
+class Held(torch.nn.Parameter):
+    """A parameter as ZeRO leaves it in one of so many processes: its part, filled up, and nothing in its place."""
+
+    @classmethod
+    def of(cls, whole: torch.Tensor, rank: int, world: int) -> Held:
+        size = -(-whole.numel() // world)
+        filled = torch.zeros(size * world)
+        filled[: whole.numel()] = whole.reshape(-1)
+        held = cls(torch.empty(0))
+        held.ds_numel, held.ds_process_group = whole.numel(), rank
+        held.ds_tensor = filled[rank * size : (rank + 1) * size].clone()
+        held.ds_tensor.ds_numel = size
+        return held
+
+
+@pytest.fixture(autouse=True)
+def _rank_is_the_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.distributed, "get_rank", lambda group: group)
+
+
+def record(values: Any) -> dict[str, Any]:
+    found: dict[str, Any] = parsed(encoded({"kind": "optimizer_step", "values": values}).encode())
+    return found
+
+
+@pytest.mark.parametrize("world", [1, 2, 3])
+def test_values_of_parts_come_to_those_of_the_whole(world: int) -> None:
+    wholes = [torch.randn(shape) for shape in SHAPES]
+    held = [[Held.of(whole, rank, world) for whole in wholes] for rank in range(world)]
+    alone, parts = Values(wholes), [ShardValues(one) for one in held]
+    for whole, *shards in zip(wholes, *held, strict=True):
+        whole.view(-1)[0] += 1
+        shards[0].ds_tensor[0] += 1
+
+    streams = [
+        [{"kind": "deepspeed", "sizes": one.sizes}, record({"m": {**one.observe(), "shard": True}})] for one in parts
+    ]
+    together = put_together(streams)
+    columns = record({"m": alone.observe()})["values"]["m"]
+
+    for stream in together:
+        found = stream[1]["values"]["m"]
+        assert found["fingerprint"] == columns["fingerprint"]
+        assert found["changed"] == columns["changed"] == [1] * len(SHAPES)
+        assert found["rms"] == pytest.approx(columns["rms"])
+        assert found["peak"] == pytest.approx(columns["peak"])
+
+
+def gradients(reached: list[int], norm: list[float], nonzero: list[int]) -> dict[str, Any]:
+    facts = {"moment": "optimizer", "shard": True, "reached": reached, "norm": norm, "nonzero": nonzero}
+    return {"kind": "gradients", **facts}
+
+
+def test_what_any_process_reached_has_a_gradient_and_what_none_did_has_none() -> None:
+    first, second = gradients([0], [3.0, 0.0, 0.0], [2, 0, 0]), gradients([1], [4.0, 2.0, 0.0], [1, 5, 0])
+
+    for (found,) in put_together([[first], [second]]):
+        assert found["norm"] == [5.0, 2.0, None]
+        assert found["nonzero"] == [3, 5, None]
+
+
+def test_what_one_process_did_not_come_to_is_left_out_in_all() -> None:
+    part, whole = gradients([0], [1.0], [1]), {"kind": "forward"}
+
+    first, second = put_together([[deepcopy(part), whole, deepcopy(part)], [deepcopy(part), whole]])
+
+    assert [one["kind"] for one in first] == [one["kind"] for one in second] == ["gradients", "forward"]
+
+
+def test_a_run_without_parts_is_left_as_it_is() -> None:
+    streams = [[{"kind": "forward"}, record({"m": {"fingerprint": ["0"], "changed": [0]}})]] * 2
+
+    assert put_together(deepcopy(streams)) == streams
+
+
+def test_parts_that_do_not_fit_are_damage(tmp_path: Path) -> None:
+    from harness.refusal import Refused
+    from harness.trace.reader import read_trace
+
+    (tmp_path / "header.json").write_text('{"format": 1}')
+    for rank, norms in enumerate(([1.0], [1.0, 2.0])):
+        (tmp_path / f"rank-{rank}").mkdir()
+        line = encoded(gradients([0], norms, [1] * len(norms)))
+        (tmp_path / f"rank-{rank}" / "events.jsonl").write_text(line + "\n")
+
+    with pytest.raises(Refused, match="do not fit together"):
+        read_trace(tmp_path)
