@@ -14,6 +14,7 @@ from typing import Any
 
 from benchmarks.collecting import collect_many
 from benchmarks.cycle import recipe_against_bare_cycle
+from benchmarks.processes import equivalences, two_processes
 from benchmarks.recording import recording_overhead
 from benchmarks.repeating import repeated_gates
 from benchmarks.start import list_checks
@@ -25,6 +26,8 @@ BENCHMARKS = {
     "recording": recording_overhead,
     "cycle": recipe_against_bare_cycle,
     "repeating": repeated_gates,
+    "processes": two_processes,
+    "equivalences": equivalences,
 }
 
 

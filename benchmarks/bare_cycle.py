@@ -13,6 +13,7 @@ def run(argument: dict[str, Any]) -> None:
     from harness import making, stack
     from harness.engines import engine
     from harness.families import family
+    from harness.micro_batches import fed
     from harness.recipe import Recipe
     from harness.saving import save
     from harness.seams import Seams
@@ -25,11 +26,11 @@ def run(argument: dict[str, Any]) -> None:
     chosen, seams = family(recipe.family), Seams()
     run = making.Run(recipe, Path(argument["to"]), Path(argument["base"]), seams)
     loaded = making._build(run, chosen)
-    batches, _ = making._batches(recipe, chosen, loaded)
+    batches = fed(recipe, chosen, loaded).steps
     model = tune(loaded.model, recipe, chosen, seams)
     engine(recipe.engine)(model, batches, recipe, seams, making._component_of(chosen), chosen.loss)
     saved = Path(argument["to"])
-    save(loaded, model, recipe, saved, seams)
+    save(loaded, model, recipe, chosen.handles, saved, seams)
     again = _loaded(saved, Path(argument["base"]), recipe)
     batch = {name: value for name, value in batches[0][0].items() if name != "labels"}
     inputs = chosen.arguments(batch)

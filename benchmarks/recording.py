@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from benchmarks.figure import Figure
 
@@ -52,7 +53,7 @@ def _quickest(seconds: list[float]) -> float:
     return statistics.fmean(sorted(seconds)[:QUICKEST])
 
 
-def _steps(model: object, trace: Path | None) -> list[float]:
+def _steps(model: Any, trace: Path | None) -> list[float]:
     """The processor times of a block's steps, but the first two: those set up the optimizer and look at dtypes."""
     import torch
 
@@ -74,7 +75,7 @@ def _steps(model: object, trace: Path | None) -> list[float]:
     return seconds[2:]
 
 
-def _batch(model: object) -> dict[str, object]:
+def _batch(model: Any) -> dict[str, object]:
     import torch
 
     config = model.config

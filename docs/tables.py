@@ -54,7 +54,7 @@ def figures() -> str:
     results = json.loads((ROOT / "benchmarks" / "results.json").read_text(encoding="utf-8"))
     rows = [
         (one["name"], f"{one['median']:.3g} {one['unit']}", f"{one['bound']:g} {one['unit']}")
-        for benchmark in ("start", "collecting", "recording", "cycle", "repeating")
+        for benchmark in ("start", "collecting", "recording", "cycle", "repeating", "processes", "equivalences")
         for one in results[benchmark]
     ]
     return _table(("measured", "median", "at most"), rows)
