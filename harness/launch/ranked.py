@@ -33,4 +33,4 @@ def _end_with_parent() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(sys.argv[-1]))  # DeepSpeed's launcher says the local rank before it
