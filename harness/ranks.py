@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.launch import Ended, Job, Launcher, last_lines, run_together
-from harness.launch.commands import launcher_output, run_by
+from harness.launch.commands import Asked, launcher_output, run_by
 from harness.launch.rendezvous import output_of, variables
 from harness.recipe import Recipe
 
@@ -42,7 +42,8 @@ def run_processes(launcher: Launcher, job: Job, recipe: Recipe, directory: Path)
 
 def _by_command(launcher: Launcher, job: Job, recipe: Recipe) -> dict[str, Any]:
     """By a command, whose status is that of the run; who failed first is for the processes themselves to say."""
-    ended = run_by(recipe.launch.by, job, recipe.processes, recipe.launch.port, launcher.environment)
+    asked = Asked(recipe.processes, recipe.launch.port, recipe.launch.hostfile)
+    ended = run_by(recipe.launch.by, job, asked, launcher.environment)
     own = Path(job.output)
     return _outcome(ended, own if last_lines(own) else launcher_output(job))
 

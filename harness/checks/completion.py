@@ -27,6 +27,11 @@ _ALONE = (
 )
 KNOWN: tuple[tuple[str, str, str], ...] = (
     (_WAITING, _ALONE, "look at what the other processes say; give each the same kinds of samples"),
+    (
+        r"Using hostfile at \S+ but host=",
+        "the hostfile names machines that are not to be reached by ssh: one machine needs neither",
+        "take the file away, or name none in launch.hostfile",
+    ),
     ("EADDRINUSE", "somebody else listens at the port where the processes meet", "name another port, or none"),
 )
 """What an error says, what it comes from, and what to do."""

@@ -36,6 +36,26 @@ def reentrant_in_one_process(recipe: Recipe) -> tuple[str, str] | None:
 
 
 @rule
+def hostfile_of_its_launcher(recipe: Recipe) -> tuple[str, str] | None:
+    if recipe.launch.hostfile and recipe.launch.by != "deepspeed":
+        return (
+            f"launch.hostfile {recipe.launch.hostfile} and launch.by {recipe.launch.by}: that is DeepSpeed's",
+            "set launch.by: deepspeed, or leave it out",
+        )
+    return None
+
+
+@rule
+def port_of_a_command(recipe: Recipe) -> tuple[str, str] | None:
+    if recipe.launch.port and recipe.launch.by == "fork":
+        return (
+            f"launch.port {recipe.launch.port} and launch.by fork: forked processes meet over a file",
+            "name who starts them, such as launch.by: torchrun, or leave the port out",
+        )
+    return None
+
+
+@rule
 def agrees_with_one_process(recipe: Recipe) -> tuple[str, str] | None:
     if "one-process" not in recipe.agrees_with:
         return None

@@ -26,6 +26,11 @@ class Launch(Frozen):
     port: Annotated[int, Field(ge=1024, le=65535)] | None = Field(
         default=None, description="where processes that a command starts meet; none: a free one"
     )
+    hostfile: str | None = Field(
+        default=None,
+        description="what DeepSpeed's launcher reads machines from; none: it reads no file, /job/hostfile"
+        " included, and stays on this machine",
+    )
     wait_seconds: PositiveFloat = 30
 
 

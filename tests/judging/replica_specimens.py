@@ -121,6 +121,12 @@ def port_taken(e: Evidence) -> None:
     e.outcome.update(code=1, ended="exited with status 1", last_output="DistNetworkError: port: 29500, EADDRINUSE")
 
 
+def stray_hostfile(e: Evidence) -> None:
+    e.drop("closing")
+    said = "RuntimeError: Using hostfile at /job/hostfile but host=worker-9 was not reachable via ssh."
+    e.outcome.update(code=1, ended="exited with status 1", last_output=said)
+
+
 def fewer_steps_seen(e: Evidence) -> None:
     last = e.one("optimizer_step", -1)
     e.events.remove(last)
@@ -132,6 +138,7 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
         ("RunEnded", "the second process was killed", ended_otherwise),
         ("RunEnded", "the second process had nothing to say", never_heard_of),
         ("RunEnded", "the port was taken", port_taken),
+        ("RunEnded", "a hostfile lay about", stray_hostfile),
     ],
     "processes_as_asked": [
         ("OtherWorld", "the second process never met the first", in_two(alone)),

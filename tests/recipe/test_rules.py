@@ -72,6 +72,14 @@ BROKEN: dict[str, tuple[dict[str, Any], tuple[str, str]]] = {
         {"tune": "vision", "checkpointing": "reentrant", "processes": 2},
         ("checkpointing reentrant", "processes 2"),
     ),
+    "hostfile_of_its_launcher": (
+        {"tune": "vision", "launch": {"by": "torchrun", "hostfile": "hosts"}},
+        ("launch.hostfile hosts", "launch.by torchrun"),
+    ),
+    "port_of_a_command": (
+        {"tune": "vision", "launch": {"port": 29500}},
+        ("launch.port 29500", "launch.by fork"),
+    ),
     "data_for_each_process": (
         {"tune": "vision", "processes": 2, "data": {"samples": 6}},
         ("data.samples 6", "2 processes in batches of 2"),
@@ -178,6 +186,8 @@ MENDED: dict[str, dict[str, Any]] = {
         "optimizer": {"loss_average": "token"},
     },
     "reentrant_in_one_process": {"tune": "vision", "checkpointing": True, "processes": 2},
+    "hostfile_of_its_launcher": {"tune": "vision", "launch": {"by": "deepspeed", "hostfile": "hosts"}},
+    "port_of_a_command": {"tune": "vision", "launch": {"by": "torchrun", "port": 29500}},
     "data_for_each_process": {"tune": "vision", "processes": 2, "data": {"samples": 8}},
     "one_adapter": {"adapter": {"method": "ia3"}},
     "lora_is_lora": {"adapter": {"method": "ia3"}},
