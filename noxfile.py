@@ -79,6 +79,13 @@ def faults(session: nox.Session) -> None:
 
 
 @nox.session
+def golden(session: nox.Session) -> None:
+    """Hold the pinned goldens against today's code and libraries. Arguments go to `harness golden verify`."""
+    _install(session, "train")
+    session.run("harness", "golden", "verify", *session.posargs)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Measure what the project promises, write benchmarks/results.json, and fail where a bound is missed."""
     _install(session, "train,dev")

@@ -1,7 +1,8 @@
 """Layer 2, judging side. Where two runs that should agree part ways: one comparator for everything."""
 
-from harness.comparator.comparing import compare
+from harness.comparator.comparing import compare, compare_observed
 from harness.comparator.comparison import Comparison, Difference, FieldComparison, Verdict
+from harness.comparator.observed import Observed, Place
 from harness.comparator.tolerances import BITWISE, Tolerance, Tolerances, across_stacks
 
 __all__ = [
@@ -9,9 +10,12 @@ __all__ = [
     "Comparison",
     "Difference",
     "FieldComparison",
+    "Observed",
+    "Place",
     "Tolerance",
     "Tolerances",
     "Verdict",
     "across_stacks",
     "compare",
+    "compare_observed",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +45,7 @@ def compare(
     overflowed = _skipped_in_both(one, other)
     joined = [
         pair
-        for pair in _joined(one, other, by_step)
+        for pair in _joined(observations(one), observations(other), by_step)
         if (fields is None or _place(pair).field in fields) and not _overflows(pair, overflowed)
     ]
     renumbered = [] if fields is not None and "steps" not in fields else list(_steps(one, other))
@@ -55,6 +55,15 @@ def compare(
     equal = all(field.largest is None and not field.left_out for field in table) and not renumbered
     verdict = Verdict.DIFFERENT if found else Verdict.EQUAL if equal else Verdict.WITHIN_TOLERANCE
     return Comparison(verdict, tolerances.name, (), tuple(found), table, around)
+
+
+def compare_observed(
+    one: Iterable[Observed], other: Iterable[Observed], tolerances: Tolerances
+) -> tuple[tuple[FieldComparison, ...], tuple[Difference, ...]]:
+    """Compare what was seen of two things, place by place: each field, and what is beyond its tolerance."""
+    judged = list(_by_field(_joined(one, other), tolerances, 0.0))
+    found = sorted((difference for _, differences in judged for difference in differences), key=_when)
+    return tuple(field for field, _ in judged), tuple(found)
 
 
 def _nothing_trained(one: Trace, other: Trace) -> tuple[str, ...]:
@@ -81,9 +90,9 @@ def _overflows(pair: tuple[Observed | None, Observed | None], skipped: Collectio
     return all(isinstance(value, float) and not math.isfinite(value) for value in values)
 
 
-def _joined(one: Trace, other: Trace, by_step: bool) -> _Joined:
+def _joined(one: Iterable[Observed], other: Iterable[Observed], by_step: bool = False) -> _Joined:
     """The observations of both by place, in the order of the first; what only the second has comes after."""
-    first, second = ({_at(seen, by_step): seen for seen in observations(trace)} for trace in (one, other))
+    first, second = ({_at(seen, by_step): seen for seen in observed} for observed in (one, other))
     places = [*first, *(place for place in second if place not in first)]
     return [(first.get(place), second.get(place)) for place in places]
 
