@@ -99,6 +99,7 @@ class Mechanisms(Frozen):
         default=None, description="when the trainer turns its gradient scaler on, whatever the precision"
     )
     overflow: bool = Field(default=False, description="a scaler that starts high enough to overflow, on purpose")
+    overflow_at: NonNegativeInt | None = Field(default=None, description="the step that overflows, on purpose")
     accumulation: PositiveInt = 1
     epoch: PositiveInt | None = Field(
         default=None, description="micro-batches after which the data begin anew; the last step before may have fewer"

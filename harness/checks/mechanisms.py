@@ -59,10 +59,12 @@ def _loss_scaler(intent: Intent, trace: Trace) -> Iterator[Finding]:
         return
     if not any(event["enabled"] for event in trace.of("scaler")) or not trace.of("scaler_update"):
         yield MechanismIdle(expected="an enabled gradient scaler", seen="no scaler update", where="the training loop")
-    elif intent.mechanisms.overflow and not any(step["skipped"] for step in trace.steps):
+        return
+    skipped, at = [step["step"] for step in trace.steps if step["skipped"]], intent.mechanisms.overflow_at
+    if (intent.mechanisms.overflow and not skipped) or (at is not None and at not in skipped):
         yield MechanismIdle(
-            expected="a scale that overflows once",
-            seen="no skipped step",
+            expected="a scale that overflows once" + ("" if at is None else f", at step {at}"),
+            seen=f"step {skipped[0]} skipped" if skipped else "no skipped step",
             where="the gradient scaler",
             cause="gradients were not scaled, or not checked for overflow",
         )

@@ -71,7 +71,7 @@ def arguments(recipe: Recipe, folder: str) -> TrainingArguments:
         adam_beta2=asked.betas[1],
         adam_epsilon=asked.eps,
         max_grad_norm=asked.clip_norm or 0.0,
-        optim="adamw_torch",
+        optim="adamw_torch_fused" if asked.fused else "adamw_torch",
         bf16=recipe.precision == "bf16",
         fp16=recipe.precision == "fp16",
         seed=recipe.seed,

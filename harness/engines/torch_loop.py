@@ -23,6 +23,7 @@ AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 IGNORED = -100  # the label of what is not learned, torch's own
 SCALE_THAT_OVERFLOWS = 2.0**40  # a tiny model's gradients exceed fp16 here, so that skipping a step is exercised
 BACKOFF_AFTER_OVERFLOW = 2.0**-24
+SCALE_THAT_FITS = SCALE_THAT_OVERFLOWS * BACKOFF_AFTER_OVERFLOW
 
 
 def train(
@@ -58,7 +59,8 @@ class Loop:
         groups = parameter_groups(model, recipe.optimizer, component_of)
         groups = seams.alter(Seam.OPTIMIZER_GROUPS, groups, self.moment)
         self.called = seams.alter(Seam.WRAPPED, wrapped(model), self.moment)
-        self.optimizer = torch.optim.AdamW(groups, betas=recipe.optimizer.betas, eps=recipe.optimizer.eps)
+        asked = recipe.optimizer
+        self.optimizer = torch.optim.AdamW(groups, betas=asked.betas, eps=asked.eps, fused=asked.fused or None)
         factor = factor_of_step(recipe.optimizer, recipe.steps)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, factor)
         options = seams.alter(Seam.SCALER_OPTIONS, scaler_options(recipe), self.moment)
@@ -136,15 +138,19 @@ def rank_allocation(model: Any) -> Callable[[int], None] | None:
 
 
 def scaler_options(recipe: Recipe) -> dict[str, Any]:
-    """Arguments of the gradient scaler. A tiny model starts where it overflows once, unless the recipe says a scale."""
+    """Arguments of the gradient scaler. A tiny model starts where it overflows once, unless the recipe says a scale; or
+    it grows to there by itself, by the step that the recipe says."""
     settings = recipe.loss_scaler
     options: dict[str, Any] = {
         "enabled": recipe.scaler_enabled,
         "growth_interval": settings.growth_interval,
-        "init_scale": settings.init_scale or 2.0**16,
+        "init_scale": settings.init_scale or SCALE_THAT_FITS,
     }
     if settings.backoff_factor:
         options["backoff_factor"] = settings.backoff_factor
-    if recipe.size == "tiny" and settings.init_scale is None:
+    if settings.overflow_at:
+        grows = {"growth_interval": settings.overflow_at, "growth_factor": 1 / BACKOFF_AFTER_OVERFLOW}
+        options |= {**grows, "backoff_factor": BACKOFF_AFTER_OVERFLOW}
+    elif recipe.size == "tiny" and settings.init_scale is None:
         options |= {"init_scale": SCALE_THAT_OVERFLOWS, "backoff_factor": BACKOFF_AFTER_OVERFLOW}
     return options

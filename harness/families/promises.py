@@ -156,6 +156,7 @@ def _mechanisms(recipe: Recipe, tables: Tables) -> Mechanisms:
         loss_scaler=recipe.scaler_enabled,
         scaler_rule=recipe.loss_scaler.rule,
         overflow=recipe.scaler_enabled and recipe.size == "tiny" and recipe.loss_scaler.init_scale is None,
+        overflow_at=recipe.loss_scaler.overflow_at,
         accumulation=recipe.optimizer.accumulation,
         epoch=recipe.epoch,
         checkpointing=recipe.checkpointing,

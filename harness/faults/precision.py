@@ -25,8 +25,22 @@ def _autocasts_bf16(recipe: Recipe) -> bool:
 
 
 def _overflows(recipe: Recipe) -> bool:
-    """Whether the first step is skipped, on purpose."""
+    """Whether a step is skipped, on purpose."""
     return _scales(recipe) and recipe.loss_scaler.init_scale is None
+
+
+def _overflowed(moment: Moment) -> bool:
+    """Whether this step is one that will be skipped, or has been."""
+    gradients = (p.grad for p in moment.model.parameters() if p.grad is not None)
+    return any(not bool(gradient.isfinite().all()) for gradient in gradients)
+
+
+def _overflows_at_first(recipe: Recipe) -> bool:
+    return _overflows(recipe) and not recipe.loss_scaler.overflow_at
+
+
+def _overflows_later(recipe: Recipe) -> bool:
+    return _overflows(recipe) and bool(recipe.loss_scaler.overflow_at)
 
 
 def _goes_by_rule(recipe: Recipe) -> bool:
@@ -94,7 +108,7 @@ def clip_before_unscale_once(unscale: Any, moment: Moment) -> None:
 )
 def skipped_step_moves_one_element(step: Any, moment: Moment) -> None:
     """The last bit of one element of one trained parameter flips in the step that is skipped."""
-    if moment.step == 0:
+    if _overflowed(moment):
         flip_last_bit(first_trained(moment.model))
     step()
 
@@ -110,7 +124,7 @@ def skipped_step_is_counted(step: Any, moment: Moment) -> None:
     """The optimizer counts the step that is skipped, for one parameter."""
     import torch
 
-    if moment.step == 0:
+    if _overflowed(moment):
         held = first_trained(moment.model)
         moments = {name: torch.zeros_like(held) for name in ("exp_avg", "exp_avg_sq")}
         moment.optimizer.state[held].update(step=torch.tensor(1.0), **moments)
@@ -127,7 +141,7 @@ def skipped_step_is_counted(step: Any, moment: Moment) -> None:
 def skipped_step_advances_the_schedule(update: Any, moment: Moment) -> None:
     """The schedule goes on after the step that is skipped."""
     update()
-    if moment.step == 0:
+    if _overflowed(moment):
         moment.schedule.step()
 
 
@@ -140,10 +154,22 @@ def skipped_step_advances_the_schedule(update: Any, moment: Moment) -> None:
 )
 def scale_stays_after_a_skipped_step(update: Any, moment: Moment) -> None:
     """The scale is the same after the step that is skipped."""
-    if moment.step == 0:
+    if _overflowed(moment):
         update(new_scale=update.__self__.get_scale())
     else:
         update()
+
+
+@fault(
+    Seam.SCALER_OPTIONS,
+    caught_by="run.mechanism_active",
+    finding="MechanismIdle",
+    size="one number",
+    applies=_overflows_later,
+)
+def scale_grows_a_step_late(options: dict[str, Any], moment: Moment) -> None:
+    """The scale grows a step later than it was asked to."""
+    options["growth_interval"] += 1
 
 
 @fault(
@@ -151,7 +177,7 @@ def scale_stays_after_a_skipped_step(update: Any, moment: Moment) -> None:
     caught_by="scale_backs_off_and_recovers",
     finding="NoRecovery",
     size="one element of one gradient",
-    applies=_overflows,
+    applies=_overflows_at_first,
 )
 def one_gradient_element_overflows_again(unscale: Any, moment: Moment) -> None:
     """One element of one gradient is infinite at the step after the one that is skipped."""

@@ -156,6 +156,7 @@ class LossScaler(Frozen):
     init_scale: PositiveFloat | None = None
     growth_interval: PositiveInt = 2000
     backoff_factor: Annotated[float, Field(gt=0, lt=1)] | None = None
+    overflow_at: NonNegativeInt | None = Field(default=None, description="the step at which the scale is grown too far")
 
 
 Scaler = Annotated[LossScaler, BeforeValidator(_as_scaler)]
@@ -176,6 +177,7 @@ class Optimizer(Frozen):
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     betas: tuple[Fraction, Fraction] = (0.9, 0.999)
     eps: PositiveFloat = Field(default=1e-8, description="AdamW's; below 6e-8 it is zero in pure fp16")
+    fused: bool = Field(default=False, description="one kernel for all parameters, which skips an overflow by itself")
     schedule: Literal["constant", "linear", "cosine"] = "constant"
     floor: Fraction = Field(default=0.0, description="the part of the rate that the schedule falls to")
     warmup_steps: Annotated[int, Field(ge=0)] = 0

@@ -13,6 +13,7 @@ from harness.recipe import (  # noqa: F401 - rules of theirs
     method_rules,
     native_rules,
     process_rules,
+    scaler_rules,
     trainer_rules,
 )
 from harness.recipe.choices import Attention, Checkpointing

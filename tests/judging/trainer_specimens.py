@@ -48,6 +48,10 @@ def three_micro_batches(*alterations: Alteration) -> Alteration:
     return alter
 
 
+def overflows_at(step: int) -> Alteration:
+    return lambda e: e.intent["mechanisms"].update(overflow_at=step)
+
+
 def last_bit(e: Evidence) -> None:
     event = e.one("backward", -1)
     event["value"] = float(event["value"]) * (1 + 2.0**-23)
@@ -62,6 +66,7 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
             steps(told(8, 1.0, 3.0), lambda e: [one.update(value=one["value"] / 2) for one in e.all("backward")]),
         ),
     ],
+    "run.mechanism_active": [("MechanismIdle", "an overflow at another step", overflows_at(1))],
     "engine_changes_nothing": [
         ("EngineMatters", "one bit of one loss", agrees("torch", last_bit)),
         ("EngineMatters", "other weights after the last step", agrees("torch", other_weights_after(-1))),
@@ -71,6 +76,7 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
 }
 SILENT: dict[str, list[tuple[str, Alteration]]] = {
     "accumulation_divides": [("a model that was told of the step's tokens", steps(told(8, 1.0, 3.0)))],
+    "run.mechanism_active": [("the overflow that was asked for", overflows_at(0))],
     "engine_changes_nothing": [
         ("the same to the bit", agrees("torch")),
         ("gradients within rounding, by tokens", by_token(clipped(1.00001), last_bit)),

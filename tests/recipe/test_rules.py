@@ -92,6 +92,14 @@ BROKEN: dict[str, tuple[dict[str, Any], tuple[str, str]]] = {
         {"tune": "vision", "engine": "trainer", "precision": "bf16", "loss_scaler": "on"},
         ("engine trainer", "precision bf16"),
     ),
+    "overflow_of_a_scaler": (
+        {"tune": "vision", "loss_scaler": {"overflow_at": 1}},
+        ("loss_scaler.overflow_at 1", "no loss_scaler is on"),
+    ),
+    "one_overflow_and_a_step_after_it": (
+        {"tune": "vision", "precision": "fp16", "loss_scaler": {"overflow_at": 3}},
+        ("loss_scaler.overflow_at 3", "steps 4"),
+    ),
     "agrees_with_torch": ({"tune": "vision", "agrees_with": "torch"}, ("agrees_with torch", "engine torch")),
     "full_size_is_planned_only": ({"tune": "vision", "size": "full"}, ("size", "full")),
     "options_of_lora_need_lora": ({"adapter": {"method": "ia3", "dora": True, "rank": 4}}, ("dora, rank", "ia3")),
@@ -178,6 +186,8 @@ MENDED: dict[str, dict[str, Any]] = {
     "agrees_with_no_checkpointing": {"tune": "vision", "agrees_with": ["no-checkpointing"], "checkpointing": True},
     "agrees_with_eager_attention": {"tune": "vision", "agrees_with": "eager-attention", "attention": "sdpa"},
     "trainer_scales_fp16_alone": {"tune": "vision", "engine": "trainer", "precision": "fp16", "loss_scaler": "on"},
+    "overflow_of_a_scaler": {"tune": "vision", "precision": "fp16", "loss_scaler": {"overflow_at": 2}},
+    "one_overflow_and_a_step_after_it": {"tune": "vision", "precision": "fp16", "loss_scaler": {"overflow_at": 0}},
     "agrees_with_torch": {"tune": "vision", "engine": "trainer", "agrees_with": "torch"},
     "agrees_with_one_process": {
         "tune": "vision",
@@ -349,3 +359,18 @@ def test_agreement_with_another_engine_takes_no_dropout() -> None:
     with pytest.raises(ValidationError, match=r"dropout 0\.05: each engine draws other numbers"):
         Recipe.model_validate(settings)
     assert Recipe.model_validate({**settings, "lora": {}}).agrees_with == ("torch",)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"steps": 4, "loss_scaler": {"overflow_at": 1}}, "step 3 would overflow, too; set steps: 3 or fewer"),
+        ({"steps": 3, "loss_scaler": {"overflow_at": 2}}, "no step comes after the one that overflows"),
+        ({"loss_scaler": {"overflow_at": 2, "init_scale": 8}}, "overflow_at 2 and loss_scaler.init_scale"),
+    ],
+)
+def test_an_overflow_is_one_and_made_by_the_scale_alone(settings: dict[str, Any], words: str) -> None:
+    common = {"family": "llava-1.5-7b", "tune": "vision", "precision": "fp16"}
+    with pytest.raises(ValidationError, match=words):
+        Recipe.model_validate({**common, **settings})
+    assert Recipe.model_validate({**common, "steps": 3, "loss_scaler": {"overflow_at": 1}}).scaler_enabled

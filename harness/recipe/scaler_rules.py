@@ -1,0 +1,46 @@
+"""What cannot work of a gradient scaler that is to overflow, by name; see `rules`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.recipe.rules import rule
+
+if TYPE_CHECKING:
+    from harness.recipe.model import Recipe
+
+OF_THE_SCALE = ("init_scale", "growth_interval", "backoff_factor")
+
+
+@rule
+def overflow_of_a_scaler(recipe: Recipe) -> tuple[str, str] | None:
+    at = recipe.loss_scaler.overflow_at
+    if at is None:
+        return None
+    if not recipe.scaler_enabled:
+        return f"loss_scaler.overflow_at {at}, and no loss_scaler is on", "set precision: fp16, or leave it out"
+    if given := [name for name in OF_THE_SCALE if name in recipe.loss_scaler.model_fields_set]:
+        return (
+            f"loss_scaler.overflow_at {at} and loss_scaler.{given[0]}: the first says what the second has to be",
+            "keep one of them",
+        )
+    return None
+
+
+@rule
+def one_overflow_and_a_step_after_it(recipe: Recipe) -> tuple[str, str] | None:
+    """A scale that grows too far after so many steps without an overflow does so again after as many more."""
+    at, steps = recipe.loss_scaler.overflow_at, recipe.steps
+    if at is None:
+        return None
+    if steps < at + 2:
+        return (
+            f"loss_scaler.overflow_at {at} and steps {steps}: no step comes after the one that overflows",
+            f"set steps: {at + 2} or more",
+        )
+    if at and steps > 2 * at + 1:
+        return (
+            f"loss_scaler.overflow_at {at} and steps {steps}: step {2 * at + 1} would overflow, too",
+            f"set steps: {2 * at + 1} or fewer",
+        )
+    return None
