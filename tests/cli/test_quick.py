@@ -80,7 +80,7 @@ def test_marked_recipes_take_the_place_of_the_first_of_each_kind(tmp_path) -> No
 
 
 def test_of_the_shipped_suites_it_runs_well_under_half_and_every_precision_and_kind_of_save() -> None:
-    suites = [read_suite(path) for path in sorted((ROOT / "suites").glob("*.yaml"))]
+    suites = [read_suite(path) for path in sorted((ROOT / "suites").glob("[!k]*.yaml"))]
     everything = [recipe for suite in suites for recipe in suite.recipes.values()]
     quick = [suite.recipes[name] for suite in suites for name in suite.quick]
 

@@ -122,7 +122,7 @@ def test_other_mistakes_are_found_too(file: str, was: str, becomes: str, check: 
             "own_trainer:AUTOCAST",
             "engine 'own_trainer:AUTOCAST' cannot be called; name a function",
         ),
-        ("own_trainer:train", "trainer", "engine 'trainer' is not installed"),
+        ("own_trainer:train", "trainers", "engine 'trainers' is not installed"),
         ("own_model:load_model", "own_model:load_models", "loader 'own_model:load_models' cannot be imported"),
         ("own_model:load_model", "nobodys", "loader 'nobodys' is not written as module:name"),
         ("own_model:load_model", "'own model'", "save.loader: String should match pattern"),
