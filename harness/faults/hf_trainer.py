@@ -116,5 +116,6 @@ def beta_of_the_trainers_own(trainer: Any, moment: Moment) -> None:
     applies=lambda recipe: _by_trainer(recipe) and saves_whole(recipe),
 )
 def cache_setting_of_the_trainer_saved(options: Any, moment: Moment) -> None:
-    """The Trainer sets use_cache for itself, and the configuration is saved with it."""
-    moment.model.config.use_cache = False
+    """The Trainer sets use_cache as it needs it, and the configuration is saved with it."""
+    config = moment.model.config
+    config.use_cache = not getattr(config, "use_cache", True)
