@@ -32,8 +32,8 @@ class WrongDecay(Finding):
 def weight_decay_as_declared(intent: Intent, trace: Trace) -> Iterator[Finding]:
     assert intent.optimization is not None
     asked = intent.optimization.weight_decay
-    held = list(_decays(trace))
-    spared = [(p, decay) for p, decay in held if _is_spared(p, trace) and decay != 0]
+    held = list(decays(trace))
+    spared = [(p, decay) for p, decay in held if is_spared(p, trace) and decay != 0]
     for component, keys in by_component((p.component, p.key) for p, _ in spared).items():
         yield DecayOnBiasOrNorm(
             expected=f"{component}: no weight decay on biases and norms",
@@ -41,7 +41,7 @@ def weight_decay_as_declared(intent: Intent, trace: Trace) -> Iterator[Finding]:
             where=listed(keys),
             cause="the optimizer has one group for everything, or tells biases and norms by names they do not have",
         )
-    wrong = [(p, decay) for p, decay in held if not _is_spared(p, trace) and decay not in _allowed(p, asked)]
+    wrong = [(p, decay) for p, decay in held if not is_spared(p, trace) and decay not in _allowed(p, asked)]
     for component, keys in by_component((p.component, p.key) for p, _ in wrong).items():
         yield WrongDecay(
             expected=f"{component}: weight decay {asked:g}",
@@ -57,14 +57,14 @@ def _allowed(parameter: Parameter, asked: float) -> tuple[float, ...]:
     return (asked,) if len(parameter.shape) > 1 else (asked, 0.0)
 
 
-def _is_spared(parameter: Parameter, trace: Trace) -> bool:
+def is_spared(parameter: Parameter, trace: Trace) -> bool:
     """Whether the parameter is a bias by its name, or belongs to a normalisation by its module's class."""
     module, _, name = parameter.path.rpartition(".")
     kind = trace.modules.get(module, "").rpartition(".")[2].lower()
     return name.endswith("bias") or "norm" in kind
 
 
-def _decays(trace: Trace) -> Iterator[tuple[Parameter, float]]:
+def decays(trace: Trace) -> Iterator[tuple[Parameter, float]]:
     """Each parameter in an optimizer with each decay it ever had there."""
     model = trace.of("parameters")[0]["model"]
     held = (

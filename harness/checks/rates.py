@@ -48,7 +48,7 @@ def learning_rates_as_declared(intent: Intent, trace: Trace) -> Iterator[Finding
     if asked is None:  # the needs have refused
         return
     wrong: dict[str, list[_Off]] = {}
-    for off in _off(asked, steps, trace):
+    for off in off_schedule(asked, steps, trace):
         wrong.setdefault(off.parameter.component, []).append(off)
     for component, found in wrong.items():
         first = found[0]
@@ -77,7 +77,7 @@ def expected_rate(asked: Optimization, component: str, effective: int, steps: in
     return full
 
 
-def _off(asked: Optimization, steps: int, trace: Trace) -> Iterator[_Off]:
+def off_schedule(asked: Optimization, steps: int, trace: Trace) -> Iterator[_Off]:
     """What moved at another rate than asked. A step that was skipped leaves the schedule where it is."""
     places = places_of(trace)
     effective: dict[str, int] = {}

@@ -47,6 +47,7 @@ MODULES = (
     "clipping",
     "rates",
     "decay",
+    "zero_configuration",
     "determinism",
     "adapters",
     "adapter_ranks",

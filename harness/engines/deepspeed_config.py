@@ -30,7 +30,7 @@ def deepspeed_config(recipe: Recipe, hidden_size: int) -> dict[str, Any]:
     for name, word in (("bf16", "pure-bf16"), ("fp16", "pure-fp16")):
         if recipe.precision == word and name not in own:
             config[name] = {"enabled": True}
-    if "gradient_clipping" not in config and recipe.optimizer.clip_norm is not None:
+    if not asked.config and recipe.optimizer.clip_norm is not None:
         config["gradient_clipping"] = recipe.optimizer.clip_norm
     return config
 
@@ -69,6 +69,7 @@ def _zero(recipe: Recipe) -> dict[str, Any]:
 def filled(config: dict[str, Any], recipe: Recipe, hidden_size: int) -> dict[str, Any]:
     """A DeepSpeed JSON with its auto values as transformers' trainer fills them in from a recipe's settings.
 
+    What a JSON does not mention stays unmentioned: without `gradient_clipping` DeepSpeed clips to what it likes.
     Where it makes an optimizer itself, that is torch's AdamW: DeepSpeed's own is an operator still to be compiled.
     """
     config = copy.deepcopy(config)
@@ -83,7 +84,7 @@ def filled(config: dict[str, Any], recipe: Recipe, hidden_size: int) -> dict[str
         "scheduler.params": {
             "warmup_min_lr": 0,
             "warmup_max_lr": asked.learning_rate,
-            "warmup_num_steps": asked.warmup_steps,
+            "warmup_num_steps": max(1, asked.warmup_steps),
             "total_num_steps": recipe.steps,
         },
         "zero_optimization": {

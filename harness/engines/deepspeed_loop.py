@@ -64,14 +64,16 @@ class DeepSpeedLoop:
         optimizer = schedule = None
         if "optimizer" not in config:
             optimizer = torch.optim.AdamW(groups, betas=asked.betas, eps=asked.eps)
-        if "scheduler" not in config and optimizer is not None:
-            schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor_of_step(asked, self.recipe.steps))
-            self._put_seam_around(schedule)
+        if "scheduler" not in config:
+            schedule = self._schedule_of if optimizer is None else self._schedule_of(optimizer)
         return optimizer, schedule
 
-    def _put_seam_around(self, schedule: Any) -> None:
+    def _schedule_of(self, optimizer: Any) -> Any:
+        factor = factor_of_step(self.recipe.optimizer, self.recipe.steps)
+        schedule: Any = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         step = schedule.step
         schedule.step = lambda: self.seams.around(Seam.SCHEDULER_STEP, step, self.moment)
+        return schedule
 
     def run(self, batches: Batches) -> None:
         self.engine.train()

@@ -82,3 +82,58 @@ def weights_saved_without_gathering(options: Any, moment: Moment) -> None:
 def adapter_saved_without_gathering(options: Any, moment: Moment) -> None:
     """Under ZeRO-3 the adapter is saved as it lies in memory: its tensors are empty."""
     del options["state_dict"]
+
+
+@fault(
+    Seam.ENGINE_OPTIONS,
+    caught_by="configuration_overrides_nothing",
+    finding="ConfigurationOverrides",
+    size="one section",
+    applies=lambda recipe: recipe.optimizer.schedule != "constant",
+    engines=DEEPSPEED,
+)
+def schedule_of_the_configuration(config: Any, moment: Moment) -> None:
+    """The JSON brings a schedule, as MiniCPM-V's does: the one that was asked for is not made."""
+    config["scheduler"] = {
+        "type": "WarmupLR",
+        "params": {"warmup_min_lr": 0, "warmup_max_lr": 1e-3, "warmup_num_steps": 1},
+    }
+
+
+@fault(
+    Seam.ENGINE_OPTIONS,
+    caught_by="configuration_overrides_nothing",
+    finding="ConfigurationOverrides",
+    size="one section",
+    applies=lambda recipe: recipe.optimizer.weight_decay > 0,
+    engines=DEEPSPEED,
+)
+def optimizer_of_the_configuration(config: Any, moment: Moment) -> None:
+    """The JSON brings an optimizer: groups collapse into one, whose weight decay pulls at biases and norms."""
+    config["optimizer"] = {"type": "AdamW", "params": {"lr": 1e-3, "weight_decay": 0.1, "torch_adam": True}}
+
+
+@fault(
+    Seam.ENGINE_OPTIONS,
+    caught_by="configuration_overrides_nothing",
+    finding="ConfigurationOverrides",
+    size="one setting",
+    applies=lambda recipe: recipe.optimizer.clip_norm not in (None, 1.0),  # DeepSpeed's own, from 0.19 on
+    engines=DEEPSPEED,
+)
+def clipping_not_in_the_configuration(config: Any, moment: Moment) -> None:
+    """The JSON does not mention clipping, as LLaVA's: DeepSpeed's own default is in force, whatever was asked."""
+    del config["gradient_clipping"]
+
+
+@fault(
+    Seam.ENGINE_OPTIONS,
+    caught_by="engine_changes_nothing",
+    finding="EngineMatters",
+    size="one word",
+    applies=lambda recipe: "torch" in recipe.agrees_with and recipe.processes > 1,
+    engines=DEEPSPEED,
+)
+def gradients_summed_by_deepspeed(config: Any, moment: Moment) -> None:
+    """DeepSpeed is told to sum gradients over the processes, not to average them."""
+    config["gradient_allreduce_op"] = "sum"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from harness.recording.patches import Patches, loaded
+from harness.recording.patches import Patches, loaded, scheduler_classes
 from harness.recording.shards import ShardValues, is_partitioned
 from harness.recording.zero import FlatGradients, GradientsOfStep
 
@@ -67,6 +67,9 @@ class DeepSpeedWatch:
             facts["partitioned"] = sum(1 for p in model.parameters if _is_apart(p))
             model.values = shards = ShardValues(model.parameters)
             facts["sizes"] = shards.sizes
+        schedule = engine.lr_scheduler
+        if schedule is not None and not isinstance(schedule, scheduler_classes()[0]):
+            self._patches.wrap(schedule, "step", self._schedule_steps(basic))
         self.recorder.event("deepspeed", model=model.ident, **facts)
 
     def _watch_gradients(self, parameters: list[Any], reached: set[int]) -> None:
@@ -85,6 +88,17 @@ class DeepSpeedWatch:
             finally:
                 self._step = None
             step.ends()
+            return result
+
+        return wrapped
+
+    def _schedule_steps(self, optimizer: Any) -> Any:
+        """A schedule of DeepSpeed's own steps, which is none of torch's."""
+
+        def wrapped(original: Any, *args: Any, **kwargs: Any) -> Any:
+            result = original(*args, **kwargs)
+            rates = [float(group["lr"]) for group in optimizer.param_groups]
+            self.recorder.event("scheduler_step", initial=False, lr=rates)
             return result
 
         return wrapped

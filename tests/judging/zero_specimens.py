@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.judging.replica_specimens import in_two
+from tests.judging.steps_specimens import RATE, VISION, decay, norm_trains, steps
 
 Evidence = Any
 Alteration = Callable[[Evidence], object]
@@ -26,6 +27,9 @@ def under_zero(stage: int = 3, *alterations: Alteration, **asked: Any) -> Altera
                 "stage": stage,
                 "offload_optimizer": bool(asked.get("offload_optimizer")),
                 "offload_parameters": bool(asked.get("offload_parameters")),
+                "clip_norm": 1.0,
+                "own_optimizer": None,
+                "own_schedule": None,
                 "stepped_here": OF_ALL // 2,
                 "masters": ["float32"],
                 **({"partitioned": 9} if stage == 3 else {}),
@@ -82,6 +86,21 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
         ("MechanismIdle", "no masters", under_zero(2, in_16_bits, made(masters=[]))),
         ("MechanismIdle", "one process steps everything", a_linear_layer_in_two(stepped_here=OF_ALL)),
     ],
+    "configuration_overrides_nothing": [
+        ("ConfigurationOverrides", "a schedule", steps(
+            under_zero(2, made(own_schedule="WarmupLR")), schedule="linear")),
+        ("ConfigurationOverrides", "a group", steps(
+            under_zero(2, made(own_optimizer="adamw")), norm_trains, lambda e: decay(e, 0.1, on=VISION),
+            weight_decay=0.1)),
+        ("ConfigurationOverrides", "rates by component", steps(
+            under_zero(2, made(own_optimizer="adamw")), component_rates={"connector": RATE})),
+        ("ConfigurationOverrides", "rates by name", steps(
+            under_zero(2, made(own_optimizer="adamw")), rate_factors={"connector": 1.0})),
+        ("ConfigurationOverrides", "no clipping", steps(under_zero(2, made(clip_norm=0.0)))),
+        ("ConfigurationOverrides", "another norm", steps(under_zero(2, made(clip_norm=2.0)))),
+        ("ConfigurationOverrides", "clipping unasked", steps(
+            under_zero(2), lambda e: e.intent["mechanisms"].update(clip_norm=None))),
+    ],
     "saved_weights_whole": [
         ("SavedInParts", "an empty tensor", under_zero(3, shaped("language.layers.0.fc.weight", 0))),
         ("SavedInParts", "one nobody knows", under_zero(3, shaped("extra", 2, 0))),
@@ -100,9 +119,25 @@ SILENT: dict[str, list[tuple[str, Alteration]]] = {
         ("one process steps everything, for it is alone", under_zero(2, made(stepped_here=OF_ALL))),
         ("two processes step a part each", a_linear_layer_in_two(stepped_here=OF_ALL - 1)),
     ],
+    "configuration_overrides_nothing": [
+        ("a schedule that is the one asked for", steps(under_zero(2, made(own_schedule="WarmupLR")))),
+        ("an optimizer that decays nothing", steps(under_zero(2, made(own_optimizer="adamw")), norm_trains)),
+        ("other rates by nobody's schedule", steps(under_zero(2), schedule="linear")),
+        (
+            "a norm that decays in a group of the trainer's own",
+            steps(under_zero(2), norm_trains, lambda e: decay(e, 0.1, on=VISION), weight_decay=0.1),
+        ),
+        (
+            "neither clips",
+            steps(under_zero(2, made(clip_norm=0.0)), lambda e: e.intent["mechanisms"].update(clip_norm=None)),
+        ),
+    ],
     "saved_weights_whole": [
         ("as large as in memory", under_zero(3, shaped("language.layers.0.fc.weight", 2, 2))),
         ("one nobody knows", under_zero(3, shaped("extra", 1))),
     ],
 }
-SETTINGS: dict[str, Alteration] = {"saved_weights_whole": under_zero(3)}
+SETTINGS: dict[str, Alteration] = {
+    "saved_weights_whole": under_zero(3),
+    "configuration_overrides_nothing": steps(under_zero(2)),
+}
