@@ -159,6 +159,8 @@ class Intent(Frozen):
     adapter: AdapterIntent | None = None
     weights: Dtype = "float32"
     steps: int | None = None
+    first_step: NonNegativeInt = Field(default=0, description="how many steps were made before, by another process")
+    effective_before: NonNegativeInt = Field(default=0, description="how many of those were not skipped")
     mechanisms: Mechanisms = Mechanisms()
     optimization: Optimization | None = Field(
         default=None, description="rates and decay that were asked for; none where the intent does not say"
@@ -198,6 +200,11 @@ class Intent(Frozen):
     def naming(self) -> Naming:
         """The rules that give a parameter its canonical key and its component."""
         return Naming(self.renames, self.components)
+
+    @property
+    def step_numbers(self) -> range:
+        """The numbers of the steps that the run takes, where the intent says how many."""
+        return range(self.first_step, self.first_step + (self.steps or 0))
 
     def names_as_trained(self, key: str) -> bool:
         """Whether the parameter of the model itself under this canonical key is meant to train."""

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from harness.launch.interruption import Interruption, interruption_of
 from harness.launch.rendezvous import Rank, rank_of
 from harness.micro_batches import fed
 from harness.places import MODULES, RELOAD, SAVED, STREAM
@@ -45,6 +46,7 @@ class Run:
     seconds: dict[str, float] = field(default_factory=dict)
     bytes_of_batches: int = 0
     rank: Rank = field(default_factory=rank_of)
+    interruption: Interruption = field(default_factory=Interruption)
 
     @property
     def first(self) -> bool:
@@ -161,6 +163,7 @@ def make_run(argument: dict[str, Any]) -> None:
     run = Run(
         recipe, *places, faults, argument["inventory"], argument["reload"], tuple(argument["parts"]), argument["towers"]
     )
+    run.interruption = interruption_of(argument.get("interruption"))
     run.rank = faults.alter(Seam.RANK, run.rank, Moment())
     stack.use_modules_cache(run.directory / MODULES / ("made" if run.first else f"made-{run.rank.number}"))
     chosen = family_of(recipe)
@@ -168,7 +171,7 @@ def make_run(argument: dict[str, Any]) -> None:
     if run.first:
         _write_header(run, chosen, argument)
     prepared(recipe.engine)
-    with Recorder(run.trace, run.rank.number) as recorder:
+    with Recorder(run.trace, run.rank.number, run.interruption.first_step) as recorder:
         try:
             _train(run, chosen, recorder, argument["probes"])
         except BaseException as error:
@@ -180,7 +183,7 @@ def _train(run: Run, family: Family, recorder: Recorder, probes: list[str]) -> N
     with _stage(run, recorder, "build"):
         loaded = _build(run, family, recorder)
     with _stage(run, recorder, "data"):
-        given = fed(run.recipe, family, loaded, run.rank.number, run.rank.world)
+        given = fed(run.recipe, family, loaded, run.rank.number, run.rank.world, run.interruption.first_step)
         run.bytes_of_batches = given.bytes_held
         recorder.stream.emit("data", **given.facts)
     with _stage(run, recorder, "tune"):
@@ -194,9 +197,10 @@ def _train(run: Run, family: Family, recorder: Recorder, probes: list[str]) -> N
             from harness.engines.process_group import joined
 
             together.enter_context(joined(run.rank, run.recipe.launch.wait_seconds))
-            train = engine(run.recipe.engine)
-            trained = train(model, given.steps, run.recipe, run.seams, _component_of(family), family.loss)
-        if run.recipe.saves != "nothing":
+            train = cast("Callable[..., Any]", engine(run.recipe.engine))
+            how = run.recipe, run.seams, _component_of(family), family.loss
+            trained = train(model, given.steps, *how, **run.interruption.options)
+        if run.recipe.saves != "nothing" and not run.interruption.ends_early:
             with _stage(run, recorder, "save"):
                 from harness.saving import gathered, save
 

@@ -50,10 +50,11 @@ class Fed:
     bytes_held: int
 
 
-def fed(recipe: Recipe, family: Family, loaded: Loaded, rank: int = 0, world: int = 1) -> Fed:
+def fed(recipe: Recipe, family: Family, loaded: Loaded, rank: int = 0, world: int = 1, first: int = 0) -> Fed:
     """The micro-batches of each step, in the samples' order. Lazily, no more than those of one step are ever held.
 
-    Several processes take turns: of a step's micro-batches the first is for the first process, the next for the next.
+    The steps before `first` are another process's, and the trace says nothing of them. Several processes take turns: of
+    a step's micro-batches the first is for the first process, the next for the next.
     """
     from harness.announcing import announced
     from harness.data import digest, select
@@ -71,11 +72,12 @@ def fed(recipe: Recipe, family: Family, loaded: Loaded, rank: int = 0, world: in
     facts: dict[str, list[Any]] = {}
     kept: list[list[Batch]] = []
     held: list[int] = []
-    for group in steps:
+    for number, group in enumerate(steps):
         inputs = [encoded(of) for of in group]
         made = [family.collate(one, loaded.processor) for one in inputs]
-        for name, found in announced(group, inputs, made, family, loaded.processor).items():
-            facts.setdefault(name, []).extend(found)
+        if number >= first:
+            for name, found in announced(group, inputs, made, family, loaded.processor).items():
+                facts.setdefault(name, []).extend(found)
         held.append(_bytes(made))
         if not recipe.data.lazy:
             kept.append(made)

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ from harness.trace.schema import FORMAT_VERSION
 from harness.workers import Workers, folder_name
 
 JOURNAL = "journal.jsonl"
+BEFORE = "before"  # the part of a run before its interruption
+CHECKPOINT = "checkpoint.pt"
 
 
 @dataclass
@@ -88,13 +90,30 @@ class Runner:
             "process": started_by(self.workers.makers, run.recipe),
         }
         job = _job("harness.making:make_run", argument, directory / OUTPUT, run.recipe)
-        outcome = run_processes(self.workers.makers, job, run.recipe, directory)
+        outcome = self._interrupted(job, run.recipe, directory) if run.recipe.interrupted_after else None
+        outcome = outcome or run_processes(self.workers.makers, job, run.recipe, directory)
         if outcome["code"] != 0:
             refuse_full_disk(directory, outcome["last_output"])
         self._note_outcome(directory, recipe_id, run, outcome)
         self._journal(recipe_id, outcome["ended"])
         if run.reload and outcome["code"] == 0 and (directory / RELOAD / REQUEST).exists():
             self._reload(directory, run.recipe)
+
+    def _interrupted(self, job: Job, recipe: Recipe, directory: Path) -> dict[str, Any] | None:
+        """Make the part of a run before its interruption, and have the job go on from there. What it left and how it
+        ended is the run's own where it did not come so far; nothing is given back where it did."""
+        before, file = directory / BEFORE, directory / CHECKPOINT
+        before.mkdir()
+        settings: dict[str, Any] = {**job.argument, "directory": str(before), "probes": [], "reload": False}
+        begun = replace(job, argument=settings, output=str(before / OUTPUT))
+        between = {"file": str(file), "after": recipe.interrupted_after}
+        settings["interruption"] = {**between, "goes_on": False}
+        job.argument["interruption"] = {**between, "goes_on": True}
+        outcome = run_processes(self.workers.makers, begun, recipe, before)
+        if outcome["code"] == 0:
+            return None
+        shutil.copytree(before / "trace", directory / "trace", dirs_exist_ok=True)
+        return outcome
 
     def _make_stage(self, name: str, recipe: Recipe, place: Path) -> None:
         """Make the run of an earlier recipe, for what it saves. Faults are injected into the run itself alone."""

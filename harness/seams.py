@@ -32,6 +32,7 @@ class Seam(str, Enum):
     SCALER_OPTIONS = "scaler options"  # the options on their way to the gradient scaler, `enabled` among them
     OPTIMIZER_GROUPS = "optimizer groups"  # the parameter groups the optimizer will get
     STEPS = "steps"  # the micro-batches of every step
+    RESUMED = "resumed"  # what training goes on from, by its parts, as it was read from a checkpoint
     BATCH = "batch"  # one micro-batch
     LOSS = "loss"  # the loss about to be scaled and sent backward
     BACKWARD = "backward"  # around, as are the next six

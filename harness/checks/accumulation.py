@@ -128,6 +128,8 @@ def shares_of(trace: Trace) -> Iterator[tuple[dict[str, Any], float, float]]:
             scale = float(event["init_scale"])
         elif event["kind"] == "scaler_update":
             scale = float(event["after"])
+        elif event["kind"] == "scaler_loaded":
+            scale = float(event["scale"])
         elif event["kind"] == "backward" and event["value"] is not None:
             loss = given.get(place(event))
             loss = event.get("loss") if loss is None else loss

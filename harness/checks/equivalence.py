@@ -193,7 +193,7 @@ def _same_arithmetic(intent: Intent) -> bool:
     asked = intent.mechanisms
     if asked.zero:
         return False
-    sizes = {asked.micro_batches(step) for step in range(intent.steps or 1)}
+    sizes = {asked.micro_batches(step) for step in intent.step_numbers or (0,)}
     return asked.loss_average == "micro-batch" and all(size & (size - 1) == 0 for size in sizes)
 
 

@@ -44,11 +44,11 @@ class _Off:
     needs=[Parameters, Steps(1), Optimized],
 )
 def learning_rates_as_declared(intent: Intent, trace: Trace) -> Iterator[Finding]:
-    asked, steps = intent.optimization, intent.steps or len(trace.steps)
+    asked, steps = intent.optimization, intent.first_step + (intent.steps or len(trace.steps))
     if asked is None:  # the needs have refused
         return
     wrong: dict[str, list[_Off]] = {}
-    for off in off_schedule(asked, steps, trace):
+    for off in off_schedule(asked, steps, trace, intent.effective_before):
         wrong.setdefault(off.parameter.component, []).append(off)
     for component, found in wrong.items():
         first = found[0]
@@ -77,12 +77,12 @@ def expected_rate(asked: Optimization, component: str, effective: int, steps: in
     return full
 
 
-def off_schedule(asked: Optimization, steps: int, trace: Trace) -> Iterator[_Off]:
+def off_schedule(asked: Optimization, steps: int, trace: Trace, before: int = 0) -> Iterator[_Off]:
     """What moved at another rate than asked. A step that was skipped leaves the schedule where it is."""
     places = places_of(trace)
     effective: dict[str, int] = {}
     for event in trace.steps:
-        done = effective.get(event["optimizer"], 0)
+        done = effective.get(event["optimizer"], before)
         for parameter in trace.parameters:
             for optimizer, group in places.get(parameter.index, ()):
                 if optimizer != event["optimizer"] or group >= len(event["lr"]):

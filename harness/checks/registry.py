@@ -44,6 +44,7 @@ MODULES = (
     "laziness",
     "attention",
     "checkpointing",
+    "resumed",
     "clipping",
     "rates",
     "decay",

@@ -31,7 +31,7 @@ class _Tail(Need):
 
     def refusal(self, intent: Intent) -> Reason | None:
         asked = intent.mechanisms
-        short = any(asked.micro_batches(step) < asked.accumulation for step in range(intent.steps or 0))
+        short = any(asked.micro_batches(step) < asked.accumulation for step in intent.step_numbers)
         return None if short else Reason.NO_TAIL
 
 

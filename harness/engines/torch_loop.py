@@ -12,9 +12,11 @@ from typing import Any
 import torch
 
 from harness import stack
+from harness.engines.going_on import go_on, leave
 from harness.engines.parameter_groups import parameter_groups
 from harness.engines.process_group import over_all, without_averaging, wrapped
 from harness.engines.schedules import factor_of_step
+from harness.launch.interruption import Interruption
 from harness.recipe import Recipe
 from harness.recipe.fields import LossAverage
 from harness.seams import Moment, Seam, Seams
@@ -33,10 +35,19 @@ def train(
     seams: Seams,
     component_of: Callable[[str], str],
     loss_of: Callable[[Any, dict[str, Any]], Any],
+    interruption: Interruption = Interruption(),  # noqa: B008 - frozen
 ) -> Loop:
-    """Run one optimizer step per entry of `batches`, each a sequence of micro-batches."""
+    """Run one optimizer step per entry of `batches`, each a sequence of micro-batches; of an interrupted run those
+    before the interruption, whereupon a checkpoint is left, or those after it."""
     loop = Loop(model, recipe, seams, component_of, loss_of)
-    loop.run(batches)
+    if interruption.file is None:
+        loop.run(batches, range(len(batches)))
+    elif interruption.goes_on:
+        place = go_on(loop, interruption.file)
+        loop.run(batches, range(interruption.after, len(batches)), place - interruption.after)
+    else:
+        loop.run(batches, range(interruption.after))
+        leave(loop, interruption.file)
     return loop
 
 
@@ -69,10 +80,13 @@ class Loop:
         self.allocate = rank_allocation(model)
         self.effective = 0
 
-    def run(self, batches: Sequence[Sequence[dict[str, Any]]]) -> None:
+    def run(self, batches: Sequence[Sequence[dict[str, Any]]], steps: range, shift: int = 0) -> None:
+        """Take the steps of these numbers, each on the batches that are so much further in the data."""
         self.model.train()
-        batches = self.seams.alter(Seam.STEPS, batches, self.moment)
-        for step, micro_batches in enumerate(batches):
+        before, batches = len(batches), self.seams.alter(Seam.STEPS, batches, self.moment)
+        steps = range(steps.start, steps.stop + len(batches) - before) if steps.stop == before else steps
+        for step in steps:
+            micro_batches = batches[step + shift]
             self.moment.step, self.moment.micro_batches = step, len(micro_batches)
             shares = shares_of(micro_batches, self.recipe.optimizer.loss_average)
             for micro, batch in enumerate(micro_batches):

@@ -61,6 +61,7 @@ class Tables:
 def intent_from(recipe: Recipe, tables: Tables) -> Intent:
     """The intent of a recipe under a family's tables."""
     seen = recipe.samples_seen
+    first, overflow = recipe.interrupted_after or 0, _overflow(recipe)
     has_images = any(kind != "text" for kind in recipe.data.mix[:seen])
     unreached = tables.out_of_reach + (() if has_images else _patterns_of(tables.image_components, tables))
     return Intent(
@@ -74,7 +75,9 @@ def intent_from(recipe: Recipe, tables: Tables) -> Intent:
         adapter=_adapter(recipe),
         merged=earlier.saves if (earlier := merged_from(recipe)) else None,
         weights=WEIGHTS[recipe.precision],
-        steps=recipe.steps,
+        steps=recipe.steps - first,
+        first_step=first,
+        effective_before=first - (overflow is not None and overflow < first),
         mechanisms=_mechanisms(recipe, tables),
         optimization=_optimization(recipe),
         save=_save(recipe, tables),
@@ -148,6 +151,8 @@ def _adapter(recipe: Recipe) -> AdapterIntent | None:
 
 
 def _mechanisms(recipe: Recipe, tables: Tables) -> Mechanisms:
+    overflow = _overflow(recipe)
+    to_come = overflow is not None and overflow >= (recipe.interrupted_after or 0)  # else the process before has had it
     return Mechanisms(
         autocast=AUTOCAST.get(recipe.precision),
         compute=AUTOCAST.get(recipe.precision, WEIGHTS[recipe.precision]),
@@ -155,8 +160,8 @@ def _mechanisms(recipe: Recipe, tables: Tables) -> Mechanisms:
         tf32=recipe.tf32,
         loss_scaler=recipe.scaler_enabled,
         scaler_rule=recipe.loss_scaler.rule,
-        overflow=recipe.scaler_enabled and recipe.size == "tiny" and recipe.loss_scaler.init_scale is None,
-        overflow_at=recipe.loss_scaler.overflow_at,
+        overflow=to_come,
+        overflow_at=recipe.loss_scaler.overflow_at if to_come else None,
         accumulation=recipe.optimizer.accumulation,
         epoch=recipe.epoch,
         checkpointing=recipe.checkpointing,
@@ -165,6 +170,12 @@ def _mechanisms(recipe: Recipe, tables: Tables) -> Mechanisms:
         auxiliary_loss=tables.auxiliary_loss,
         loss_average=recipe.optimizer.loss_average,
     )
+
+
+def _overflow(recipe: Recipe) -> int | None:
+    """The step that overflows on purpose, and is skipped, if there is one."""
+    meant = recipe.scaler_enabled and recipe.size == "tiny" and recipe.loss_scaler.init_scale is None
+    return (recipe.loss_scaler.overflow_at or 0) if meant else None
 
 
 def _attention(recipe: Recipe, tables: Tables) -> dict[Component, Attention]:

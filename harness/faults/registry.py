@@ -30,6 +30,7 @@ MODULES = (
     "batch_invariance",
     "equivalence",
     "attention",
+    "resumed",
     "saved_files",
     "saved_tensors",
     "adapter_files",

@@ -163,7 +163,9 @@ Scaler = Annotated[LossScaler, BeforeValidator(_as_scaler)]
 
 
 LossAverage = Literal["micro-batch", "token"]
-Equivalence = Literal["one-batch", "no-checkpointing", "fp32", "eager", "one-process", "eager-attention", "torch"]
+Equivalence = Literal[
+    "one-batch", "no-checkpointing", "fp32", "eager", "one-process", "eager-attention", "torch", "uninterrupted"
+]
 
 
 class Optimizer(Frozen):

@@ -13,6 +13,7 @@ from harness.recipe import (  # noqa: F401 - rules of theirs
     method_rules,
     native_rules,
     process_rules,
+    resuming_rules,
     scaler_rules,
     trainer_rules,
 )
@@ -95,6 +96,10 @@ class Recipe(Frozen):
         default=(), description="other ways of making the same run, each made too, that must lead to the same weights"
     )
     steps: PositiveInt = 4
+    interrupted_after: PositiveInt | None = Field(
+        default=None,
+        description="steps after which the process ends; another goes on from the checkpoint that it leaves",
+    )
     seed: int = 0
     limits: Limits = Limits()
 

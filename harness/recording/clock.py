@@ -10,8 +10,8 @@ class StepClock:
     schedule's step still belong to it.
     """
 
-    def __init__(self) -> None:
-        self.step = 0
+    def __init__(self, first_step: int = 0) -> None:
+        self.step = first_step
         self.micro = 0
         self.steps_done = 0
         self._stepped = False

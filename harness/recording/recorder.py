@@ -25,15 +25,16 @@ from harness.trace.writer import StreamWriter
 class Recorder:
     """Records one process. Use as a context; everything built and trained inside is seen.
 
-    `directory` is the trace; the stream goes into its `rank-N`. The recorder runs no forward pass of its own, draws no
+    `directory` is the trace; the stream goes into its `rank-N`. `first_step` is how many
+    steps another process made before. The recorder runs no forward pass of its own, draws no
     random number and starts no collective, so that a run is bit-identical with and without it.
     """
 
-    def __init__(self, directory: Path, rank: int = 0) -> None:
+    def __init__(self, directory: Path, rank: int = 0, first_step: int = 0) -> None:
         self.stream = StreamWriter(Path(directory) / f"rank-{rank}")
         self.live = LiveModules()
         self.models: list[FoundModel] = []
-        self.clock = StepClock()
+        self.clock = StepClock(first_step)
         self.stage = "start"
         self._optimizers: dict[int, OptimizerFacts] = {}
         self._layers: LayerWatch | None = None
@@ -94,6 +95,12 @@ class Recorder:
             root.register_forward_pre_hook(self._forward_begins, with_kwargs=True),
             root.register_forward_hook(self._forward_ends, with_kwargs=True),
         ]
+
+    def values_loaded(self, root: nn.Module) -> None:
+        """Values were loaded into a model: what its next step changes is counted from them."""
+        for model in self.models:
+            if model.root is root:
+                model.values.observe()
 
     def _parameters(self) -> list[torch.Tensor]:
         return [parameter for model in self.models for parameter in model.parameters]

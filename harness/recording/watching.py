@@ -59,6 +59,7 @@ class Watch:
             wrap(scaler, "unscale_", self._unscale)
             wrap(scaler, "step", self._scaler_step)
             wrap(scaler, "update", self._scaler_update)
+            wrap(scaler, "load_state_dict", self._scaler_loaded)
         for scheduler in scheduler_classes():
             wrap(scheduler, "__init__", self._scheduler_made)
             wrap(scheduler, "step", self._scheduler_step)
@@ -88,6 +89,7 @@ class Watch:
         result = original(module, state, strict, *args, **kwargs)
         keys, unexpected = len(state), [str(key) for key in result.unexpected_keys]
         facts = {"strict": bool(strict), "keys": keys, "matched": keys - len(unexpected), "unexpected": unexpected}
+        self.recorder.values_loaded(module)
         self.recorder.event("load", module=type(module).__name__, **facts)
         return result
 
@@ -197,6 +199,12 @@ class Watch:
         result = original(scaler, *args, **kwargs)
         if scaler.is_enabled():
             self.recorder.event("scaler_update", before=before, after=_scale(scaler))
+        return result
+
+    def _scaler_loaded(self, original: Any, scaler: Any, *args: Any, **kwargs: Any) -> Any:
+        result = original(scaler, *args, **kwargs)
+        if scaler.is_enabled():
+            self.recorder.event("scaler_loaded", scale=_scale(scaler))
         return result
 
     def _scheduler_made(self, original: Any, scheduler: Any, *args: Any, **kwargs: Any) -> None:

@@ -16,6 +16,7 @@ PARTNERS = {
     "fp32": "in_fp32",
     "eager": "eagerly",
     "one-process": "in_one_process",
+    "uninterrupted": "uninterrupted",
     "eager-attention": "with_eager_attention",
     "torch": "by_a_plain_loop",
 }

@@ -68,6 +68,18 @@ BROKEN: dict[str, tuple[dict[str, Any], tuple[str, str]]] = {
         {"tune": "vision", "agrees_with": "one-process"},
         ("agrees_with one-process", "processes is 1"),
     ),
+    "interrupted_within_the_run": (
+        {"tune": "vision", "steps": 3, "interrupted_after": 3},
+        ("interrupted_after 3", "steps 3"),
+    ),
+    "interrupted_where_a_checkpoint_holds_all": (
+        {"tune": "vision", "interrupted_after": 1, "processes": 2},
+        ("interrupted_after", "processes 2"),
+    ),
+    "agrees_with_uninterrupted": (
+        {"tune": "vision", "agrees_with": "uninterrupted"},
+        ("agrees_with uninterrupted", "nothing interrupts"),
+    ),
     "reentrant_in_one_process": (
         {"tune": "vision", "checkpointing": "reentrant", "processes": 2},
         ("checkpointing reentrant", "processes 2"),
@@ -195,6 +207,9 @@ MENDED: dict[str, dict[str, Any]] = {
         "processes": 2,
         "optimizer": {"loss_average": "token"},
     },
+    "interrupted_within_the_run": {"tune": "vision", "steps": 3, "interrupted_after": 2},
+    "interrupted_where_a_checkpoint_holds_all": {"tune": "vision", "interrupted_after": 1},
+    "agrees_with_uninterrupted": {"tune": "vision", "agrees_with": "uninterrupted", "interrupted_after": 1},
     "reentrant_in_one_process": {"tune": "vision", "checkpointing": True, "processes": 2},
     "hostfile_of_its_launcher": {"tune": "vision", "launch": {"by": "deepspeed", "hostfile": "hosts"}},
     "port_of_a_command": {"tune": "vision", "launch": {"by": "torchrun", "port": 29500}},
@@ -374,3 +389,15 @@ def test_an_overflow_is_one_and_made_by_the_scale_alone(settings: dict[str, Any]
     with pytest.raises(ValidationError, match=words):
         Recipe.model_validate({**common, **settings})
     assert Recipe.model_validate({**common, "steps": 3, "loss_scaler": {"overflow_at": 1}}).scaler_enabled
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"engine": "trainer"}, "interrupted_after and engine trainer"),
+        ({"tune": [], "adapter": {"method": "adalora", "options": {"total_step": 4, "tfinal": 0}}}, "adalora"),
+    ],
+)
+def test_what_no_checkpoint_holds_is_not_interrupted(settings: dict[str, Any], named: str) -> None:
+    with pytest.raises(ValidationError, match=named):
+        Recipe.model_validate({"family": "f", "tune": "vision", "interrupted_after": 1, **settings})
