@@ -80,6 +80,7 @@ class SaveIntent(Frozen):
     half: bool = Field(default=False, description="weights are rounded to fp16 on their way to the file")
     resume: bool = Field(default=False, description="a file to go on from lies beside the weights")
     left_out: Patterns = Field(default=(), description="keys that are not meant to be in the file")
+    shards: bool = Field(default=False, description="a checkpoint of DeepSpeed's lies there, a shard for each process")
     holds: Patterns = Field(default=(), description="keys that a projector's file holds, whether they trained or not")
 
 

@@ -204,7 +204,7 @@ def _train(run: Run, family: Family, recorder: Recorder, probes: list[str]) -> N
             with _stage(run, recorder, "save"):
                 from harness.saving import gathered, save
 
-                weights = gathered(trained)
+                weights = gathered(trained, run.saved)
                 if run.first:
                     optimizer = getattr(trained, "optimizer", None)
                     save(loaded, model, run.recipe, family.handles, run.saved, run.seams, optimizer, weights)

@@ -67,13 +67,13 @@ def save(
     seams.alter(Seam.AFTER_SAVE, directory, moment)
 
 
-def gathered(trained: Any) -> Weights | None:
+def gathered(trained: Any, directory: Path) -> Weights | None:
     """The whole weights of a model of which each process has a part; none where the model has them in memory.
 
-    Every process has to call it, whichever of them saves.
+    Every process has to call it, whichever of them saves; what an engine saves by itself goes into the directory.
     """
     gather = getattr(trained, "weights", None)
-    found: Weights | None = gather() if gather else None
+    found: Weights | None = gather(directory) if gather else None
     return found
 
 

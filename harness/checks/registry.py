@@ -66,6 +66,7 @@ MODULES = (
     "saved",
     "saved_tensors",
     "saved_whole",
+    "saved_shards",
     "saved_vocabulary",
     "adapter_saved",
     "resuming",

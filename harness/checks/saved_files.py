@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -86,6 +87,9 @@ def saved_files_agree(intent: Intent, trace: Trace) -> Iterator[Finding]:
         yield FilesDisagree(expected="files that agree with each other", seen=problem, where="the saved directory")
 
 
+OF_A_STEP, NO_FILE = re.compile(r"global_step\d+/"), re.compile(r"(?!)")  # DeepSpeed's shards have no other format
+
+
 @check(
     "nothing is pickled, unless the recipe asks for a native state dict or a part in that format",
     source="torch.load runs whatever a pickle says; MiniCPM-V's vpm_resampler_embedtokens.pt was one",
@@ -98,7 +102,8 @@ def nothing_pickled(intent: Intent, trace: Trace) -> Iterator[Finding]:
     weights = trace.inventory["roles"].get("weights", ()) if intent.save.pickled else ()
     known = {*trace.inventory["roles"].get("trainer", ()), *weights, *_pickles_asked_for(intent)}
     pickled = [name for name, facts in trace.inventory["files"].items() if facts.get("pickled")]
-    if asked_for := [name for name in pickled if name not in known]:
+    shards = OF_A_STEP if intent.save.shards else NO_FILE
+    if asked_for := [name for name in pickled if name not in known and not shards.match(name)]:
         yield Pickled(
             expected="weights in safetensors files",
             seen=f"{count(len(asked_for), 'pickle')}",

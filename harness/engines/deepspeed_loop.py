@@ -10,7 +10,8 @@ import contextlib
 import io
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import deepspeed
@@ -69,10 +70,8 @@ class DeepSpeedLoop:
         return optimizer, schedule
 
     def _schedule_of(self, optimizer: Any) -> Any:
-        factor = factor_of_step(self.recipe.optimizer, self.recipe.steps)
-        schedule: Any = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
-        step = schedule.step
-        schedule.step = lambda: self.seams.around(Seam.SCHEDULER_STEP, step, self.moment)
+        schedule = _Schedule(optimizer, factor_of_step(self.recipe.optimizer, self.recipe.steps))
+        schedule.around = lambda step: self.seams.around(Seam.SCHEDULER_STEP, step, self.moment)
         return schedule
 
     def run(self, batches: Batches) -> None:
@@ -104,16 +103,33 @@ class DeepSpeedLoop:
     def _backward(self, loss: Any, native: bool) -> None:
         self.seams.around(Seam.BACKWARD, lambda: self.engine.backward(loss, scale_wrt_gas=native), self.moment)
 
-    def weights(self) -> dict[str, torch.Tensor] | None:
+    def weights(self, directory: Path) -> dict[str, torch.Tensor] | None:
         """The whole state dict by the model's names, as DeepSpeed gathers it; in every process but the first, nothing.
 
-        Every process has to call it: under stage 3 each has only its share.
+        Every process has to call it: under stage 3 each has only its share. Where they are not to be gathered, each
+        leaves its share in the directory, and the first puts the files together.
         """
-        if self.recipe.deepspeed.asked().stage < 3:
-            return None
         with _quiet():
+            if not self.recipe.deepspeed.gather_on_save:
+                return self._put_together(directory)
+            if self.recipe.deepspeed.asked().stage < 3:
+                return None
             found: dict[str, torch.Tensor] | None = self.engine._zero3_consolidated_16bit_state_dict()
-        return found
+            return found
+
+    def _put_together(self, directory: Path) -> dict[str, torch.Tensor] | None:
+        """What `zero_to_fp32.py`, which DeepSpeed leaves beside a checkpoint, makes of its shards; in the weights' own
+        dtypes, as they are loaded into the model."""
+        directory.mkdir(parents=True, exist_ok=True)
+        self.engine.save_checkpoint(str(directory))
+        distributed.barrier()
+        if distributed.get_rank() != 0:
+            return None
+        from deepspeed.utils.zero_to_fp32 import get_fp32_state_dict_from_zero_checkpoint
+
+        whole = get_fp32_state_dict_from_zero_checkpoint(str(directory))
+        dtypes = {name: tensor.dtype for name, tensor in self.model.state_dict().items()}
+        return {name: tensor.to(dtypes.get(name, tensor.dtype)) for name, tensor in whole.items()}
 
     def release(self) -> None:
         """Leave the model as any other, whole in each process and without DeepSpeed's hooks."""
@@ -123,6 +139,21 @@ class DeepSpeedLoop:
         torch.nn.functional.linear = self._linear  # stage 3 has put its own there, for the rest of the process
         if self._alone:
             distributed.destroy_process_group()
+
+
+class _Schedule(torch.optim.lr_scheduler.LambdaLR):
+    """A schedule that DeepSpeed steps, with a seam around that; it is saved without the seam."""
+
+    around: Callable[[Callable[[], None]], None] | None = None
+
+    def step(self, epoch: int | None = None) -> None:
+        if self.around is None:  # the first, of its own, as it is made
+            super().step(epoch)
+        else:
+            self.around(super().step)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {name: value for name, value in super().state_dict().items() if name != "around"}
 
 
 def _initialized(model: Any, config: dict[str, Any], optimizer: Any, schedule: Any) -> Any:

@@ -213,6 +213,7 @@ def _save(recipe: Recipe, tables: Tables) -> SaveIntent:
         native_file=f"{recipe.save.name}{tables.native_ending}.pth" if recipe.save.name else NATIVE,
         half=recipe.save.half,
         resume=recipe.save.resume,
+        shards=recipe.engine == "deepspeed" and not recipe.deepspeed.gather_on_save and recipe.saves != "nothing",
         left_out=tables.not_in_native if recipe.saves == "native" else (),
         holds=_patterns_of(tables.in_projector_file, tables) if recipe.saves == "projector" else (),
     )

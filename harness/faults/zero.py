@@ -137,3 +137,33 @@ def clipping_not_in_the_configuration(config: Any, moment: Moment) -> None:
 def gradients_summed_by_deepspeed(config: Any, moment: Moment) -> None:
     """DeepSpeed is told to sum gradients over the processes, not to average them."""
     config["gradient_allreduce_op"] = "sum"
+
+
+@fault(
+    Seam.AFTER_SAVE,
+    caught_by="saved_shards_complete",
+    finding="ShardsMissing",
+    size="one file",
+    applies=lambda recipe: not recipe.deepspeed.gather_on_save and recipe.processes > 1,
+    engines=DEEPSPEED,
+)
+def shard_of_second_process_missing(directory: Any, moment: Moment) -> None:
+    """What the second process has saved of the optimizer was not copied."""
+    for file in directory.glob("global_step*/*zero_pp_rank_1_*_optim_states.pt"):
+        file.unlink()
+
+
+@fault(
+    Seam.AFTER_SAVE,
+    caught_by="saved_shards_complete",
+    finding="ShardsOfOtherStep",
+    size="one step",
+    applies=lambda recipe: not recipe.deepspeed.gather_on_save,
+    engines=DEEPSPEED,
+)
+def shards_of_the_step_before(directory: Any, moment: Moment) -> None:
+    """The checkpoint of shards is that of the step before the last."""
+    for folder in directory.glob("global_step*"):
+        number = int(folder.name.removeprefix("global_step")) - 1
+        folder.rename(folder.with_name(f"global_step{number}"))
+        (directory / "latest").write_text(f"global_step{number}")

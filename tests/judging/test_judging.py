@@ -112,6 +112,7 @@ NOT_APPLICABLE: list[tuple[Reason, str, Callable[[dict[str, Any]], object]]] = [
     (Reason.NO_REPEATED_BATCH, "repeated_batch_is_learned", lambda i: (
         i.update(optimization={"learning_rate": 0.01}), i["mechanisms"].update(epoch=4))),
     (Reason.NO_DEEPSPEED, "configuration_overrides_nothing", lambda i: i.update(optimization={"learning_rate": 0.01})),
+    (Reason.NO_SHARDS_SAVED, "saved_shards_complete", lambda i: None),
     (Reason.NOT_PARTITIONED, "saved_weights_whole", lambda i: None),
     (Reason.NOT_PARTITIONED, "saved_weights_whole", lambda i: i["mechanisms"].update(zero={"stage": 2})),
     (Reason.NOTHING_SAVED, "saved_weights_whole", lambda i: (

@@ -70,6 +70,32 @@ def a_linear_layer_in_two(**facts: Any) -> Alteration:
     return alter
 
 
+OF_STAGE_2 = ("mp_rank_00_model_states.pt", "zero_pp_rank_0_mp_rank_00_optim_states.pt")
+OF_STAGE_3 = ("zero_pp_rank_0_mp_rank_00_model_states.pt", "zero_pp_rank_0_mp_rank_00_optim_states.pt")
+
+
+def shards(*names: str, step: int = 3) -> Alteration:
+    """The directory is to hold a checkpoint of shards, and holds these of a step."""
+
+    def alter(e: Evidence) -> None:
+        e.intent["save"]["shards"] = True
+        e.saved["files"] |= {f"global_step{step}/{name}": {} for name in names} | {"latest": {}}
+
+    return alter
+
+
+def pickled_shard(e: Evidence) -> None:
+    e.saved["files"]["global_step3/mp_rank_00_model_states.pt"] = {"pickled": True}
+
+
+def pickled_weights(e: Evidence) -> None:
+    e.saved["files"]["weights.pt"] = {"pickled": True}
+
+
+def without_latest(e: Evidence) -> None:
+    e.saved["files"].pop("latest")
+
+
 def shaped(name: str, *shape: int) -> Alteration:
     return lambda e: e.saved["tensors"].__setitem__(name, {"file": "a.safetensors", "shape": list(shape)})
 
@@ -100,6 +126,18 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
         ("ConfigurationOverrides", "another norm", steps(under_zero(2, made(clip_norm=2.0)))),
         ("ConfigurationOverrides", "clipping unasked", steps(
             under_zero(2), lambda e: e.intent["mechanisms"].update(clip_norm=None))),
+    ],
+    "nothing_pickled": [
+        ("Pickled", "shards that nobody asked for", pickled_shard),
+        ("Pickled", "a pickle beside shards", under_zero(2, shards(*OF_STAGE_2), pickled_weights)),
+    ],
+    "saved_shards_complete": [
+        ("ShardsMissing", "no checkpoint", under_zero(3, shards())),
+        ("ShardsMissing", "nothing says which is the latest", under_zero(3, shards(*OF_STAGE_3), without_latest)),
+        ("ShardsMissing", "one of the optimizer", under_zero(3, shards(*OF_STAGE_3[:-1]))),
+        ("ShardsMissing", "one of the model", under_zero(3, shards(*OF_STAGE_3[1:]))),
+        ("ShardsMissing", "one of the second process", under_zero(2, shards(*OF_STAGE_2), in_two())),
+        ("ShardsOfOtherStep", "the step before", under_zero(3, shards(*OF_STAGE_3, step=2))),
     ],
     "saved_weights_whole": [
         ("SavedInParts", "an empty tensor", under_zero(3, shaped("language.layers.0.fc.weight", 0))),
@@ -132,6 +170,13 @@ SILENT: dict[str, list[tuple[str, Alteration]]] = {
             steps(under_zero(2, made(clip_norm=0.0)), lambda e: e.intent["mechanisms"].update(clip_norm=None)),
         ),
     ],
+    "nothing_pickled": [("shards", under_zero(2, shards(*OF_STAGE_2), pickled_shard))],
+    "saved_shards_complete": [
+        ("stage 2", under_zero(2, shards(*OF_STAGE_2))),
+        ("16 bits have a name of their own", under_zero(2, shards(OF_STAGE_2[0], f"bf16_{OF_STAGE_2[1]}"))),
+        ("without ZeRO", under_zero(0, shards(OF_STAGE_2[0]))),
+        ("one of an earlier step beside it", under_zero(2, shards(OF_STAGE_2[0], step=2), shards(*OF_STAGE_2))),
+    ],
     "saved_weights_whole": [
         ("as large as in memory", under_zero(3, shaped("language.layers.0.fc.weight", 2, 2))),
         ("one nobody knows", under_zero(3, shaped("extra", 1))),
@@ -139,5 +184,6 @@ SILENT: dict[str, list[tuple[str, Alteration]]] = {
 }
 SETTINGS: dict[str, Alteration] = {
     "saved_weights_whole": under_zero(3),
+    "saved_shards_complete": under_zero(3, shards(*OF_STAGE_3)),
     "configuration_overrides_nothing": steps(under_zero(2)),
 }

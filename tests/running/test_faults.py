@@ -19,6 +19,7 @@ REPORTED = {
     name: {row["cause"] for row in ROWS if row["fault"] == name and "cause" in row}
     for name in {row["fault"] for row in ROWS}
 }
+IN_THE_GATE = [fault for fault in FAULTS.values() if "deepspeed" not in fault.engines]  # those are tried beside it
 EACH, FEWEST = 2, 8
 
 
@@ -39,7 +40,7 @@ def test_every_system_is_tried_with_many_faults(cases, shipped) -> None:
     assert min(tried.values()) >= FEWEST, tried
 
 
-@pytest.mark.parametrize("fault", FAULTS.values(), ids=lambda fault: fault.name)
+@pytest.mark.parametrize("fault", IN_THE_GATE, ids=lambda fault: fault.name)
 def test_fault_is_caught(fault, cases, shipped, warm, bases, tmp_path: Path) -> None:
     assert cases[fault.name], f"no shipped recipe lets {fault.name} apply"
 
