@@ -206,8 +206,7 @@ def _train(run: Run, family: Family, recorder: Recorder, probes: list[str]) -> N
 
                 weights = gathered(trained, run.saved)
                 if run.first:
-                    optimizer = getattr(trained, "optimizer", None)
-                    save(loaded, model, run.recipe, family.handles, run.saved, run.seams, optimizer, weights)
+                    save(loaded, model, run.recipe, family.handles, run.saved, run.seams, trained, weights)
         if release := getattr(trained, "release", None):
             release()
     with _stage(run, recorder, "probe"):

@@ -34,23 +34,26 @@ def save(
     handles: Handles,
     directory: Path,
     seams: Seams,
-    optimizer: Any = None,
+    trained: Any = None,
     weights: Weights | None = None,
 ) -> None:
     """Write the trained model (or its adapter, or part of it), and what else the recipe names, into the directory.
 
-    `weights` are those of the whole model by its names, where the model in memory holds only a share of them.
+    `trained` is what the engine has given back: its optimizer, for files that training goes on from, and its own way of
+    saving. `weights` are those of the whole model by its names, where the model in memory holds only a share of them.
     """
     moment = Moment(model=model, base=loaded.directory)
     directory.mkdir(parents=True, exist_ok=True)
     if recipe.saves == "partial":
         _save_trained(model, directory, weights)
     elif recipe.saves == "native":
-        _save_native(model, recipe, handles, directory, optimizer)
+        _save_native(model, recipe, handles, directory, getattr(trained, "optimizer", None))
     elif recipe.peft and (own := handles.own_adapters.get(recipe.peft.method)):
         torch_save(own.tensors(model), directory / own.file)
     elif recipe.saves == "projector":
         _save_projector(loaded, handles, directory, weights)
+    elif recipe.save.by == "trainer":
+        _save_by_trainer(loaded, recipe, directory, trained)
     else:
         options = save_options(model, recipe, weights)
         model.save_pretrained(directory, **seams.alter(Seam.SAVE_OPTIONS, options, moment))
@@ -58,13 +61,20 @@ def save(
         to_bin(directory)
     if recipe.save.beside_adapter:
         _save_beside_adapter(loaded, model, directory / recipe.save.beside_adapter, weights)
-    if recipe.save.processor:
+    if recipe.save.processor and recipe.save.by == "loop":
         loaded.processor.save_pretrained(directory)
-    if recipe.save.tokenizer:
+    if recipe.save.tokenizer and recipe.save.by == "loop":
         loaded.processor.tokenizer.save_pretrained(directory)
     if recipe.save.files_from_base:
         repair(directory, loaded.directory)
     seams.alter(Seam.AFTER_SAVE, directory, moment)
+
+
+def _save_by_trainer(loaded: Loaded, recipe: Recipe, directory: Path, trainer: Any) -> None:
+    """As a script has it: the trainer saves its model, and whatever it was given to process text with."""
+    if recipe.save.processor or recipe.save.tokenizer:
+        trainer.processing_class = loaded.processor if recipe.save.processor else loaded.processor.tokenizer
+    trainer.save_model(str(directory))
 
 
 def gathered(trained: Any, directory: Path) -> Weights | None:

@@ -201,7 +201,7 @@ def _optimization(recipe: Recipe) -> Optimization:
 
 
 def _save(recipe: Recipe, tables: Tables) -> SaveIntent:
-    sharded = recipe.saves == "full" and recipe.save.max_shard_size == "auto"
+    sharded = recipe.saves == "full" and recipe.save.by == "loop" and recipe.save.max_shard_size == "auto"
     return SaveIntent(
         what=recipe.saves,
         at_least_shards=TINY_SHARDS if sharded else 1,

@@ -6,7 +6,7 @@ import functools
 from typing import Any
 
 from harness.faults.registry import fault
-from harness.faults.where import saves_whole
+from harness.faults.where import saves_whole_by_itself
 from harness.recipe import Recipe
 from harness.seams import Moment, Seam
 
@@ -113,9 +113,28 @@ def beta_of_the_trainers_own(trainer: Any, moment: Moment) -> None:
     caught_by="settings_kept",
     finding="SettingChanged",
     size="one setting",
-    applies=lambda recipe: _by_trainer(recipe) and saves_whole(recipe),
+    applies=lambda recipe: _by_trainer(recipe) and saves_whole_by_itself(recipe),
 )
 def cache_setting_of_the_trainer_saved(options: Any, moment: Moment) -> None:
     """The Trainer sets use_cache as it needs it, and the configuration is saved with it."""
     config = moment.model.config
     config.use_cache = not getattr(config, "use_cache", True)
+
+
+@fault(
+    Seam.TRAINER,
+    caught_by="processor_reloads",
+    finding="ProcessorLost",
+    size="one argument",
+    applies=lambda recipe: recipe.save.by == "trainer" and recipe.save.processor,
+)
+def tokenizer_given_for_the_processor(trainer: Any, moment: Moment) -> None:
+    """The Trainer is given the tokenizer where it wants the processor, and saves what it has."""
+    save = trainer.save_model
+
+    @functools.wraps(save)
+    def with_a_tokenizer(*args: Any, **named: Any) -> None:
+        trainer.processing_class = trainer.processing_class.tokenizer
+        save(*args, **named)
+
+    trainer.save_model = with_a_tokenizer

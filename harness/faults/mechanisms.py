@@ -6,7 +6,7 @@ import functools
 from typing import Any
 
 from harness.faults.registry import fault
-from harness.faults.where import saves_whole
+from harness.faults.where import saves_whole_by_itself
 from harness.recipe import Recipe
 from harness.seams import Moment, Seam
 
@@ -68,7 +68,7 @@ def clipping_left_out_once(clip: Any, moment: Moment) -> None:
     caught_by="run.mechanism_active",
     finding="MechanismIdle",
     size="one setting",
-    applies=saves_whole,
+    applies=saves_whole_by_itself,
 )
 def one_large_shard(options: dict[str, Any], moment: Moment) -> None:
     """The weights are saved in one file although several were asked for."""

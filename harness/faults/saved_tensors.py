@@ -13,6 +13,7 @@ from harness.faults.where import (
     hide_tower,
     saves_part,
     saves_whole,
+    saves_whole_by_itself,
     ties_head,
     tunes_tower_and_more,
 )
@@ -49,7 +50,7 @@ def one_trained_tensor_left_out(directory: Path, moment: Moment) -> None:
     caught_by="saved_tensors_as_trained",
     finding="TensorNotSaved",
     size="one attribute",
-    applies=lambda recipe: saves_whole(recipe) and tunes_tower_and_more(recipe),
+    applies=lambda recipe: saves_whole_by_itself(recipe) and tunes_tower_and_more(recipe),
 )
 def saved_while_the_tower_lay_in_a_list(options: Any, moment: Moment) -> None:
     """The vision tower is kept in a Python list when the model is saved: no state dict holds what lies there."""

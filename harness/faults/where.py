@@ -59,6 +59,11 @@ def saves_whole(recipe: Recipe) -> bool:
     return recipe.saves == "full"
 
 
+def saves_whole_by_itself(recipe: Recipe) -> bool:
+    """Whether save_pretrained is called with options of the recipe's, and not by a library's trainer with its own."""
+    return saves_whole(recipe) and recipe.save.by == "loop"
+
+
 def saves_part(recipe: Recipe) -> bool:
     return recipe.saves == "partial"
 

@@ -220,6 +220,7 @@ class Save(Frozen):
     """
 
     what: Literal["auto", SaveKind] = "auto"
+    by: Literal["loop", "trainer"] = Field(default="loop", description="trainer: its own save_model, its arguments too")
     format: Literal["safetensors", "bin"] = Field(
         default="safetensors", description="of a whole model's weights: bin is what torch.save writes, as of old"
     )

@@ -44,3 +44,15 @@ def one_overflow_and_a_step_after_it(recipe: Recipe) -> tuple[str, str] | None:
             f"set steps: {2 * at + 1} or fewer",
         )
     return None
+
+
+@rule
+def settings_that_deepspeed_has_its_own_of(recipe: Recipe) -> tuple[str, str] | None:
+    """DeepSpeed makes optimizer and loss scale itself, from its own configuration."""
+    named = {
+        "loss_scaler.overflow_at": recipe.loss_scaler.overflow_at is not None,
+        "optimizer.fused": recipe.optimizer.fused,
+    }
+    if recipe.engine == "deepspeed" and (given := [name for name, asked in named.items() if asked]):
+        return f"{given[0]} and engine deepspeed: it makes them itself", "set engine: torch or trainer, or leave it out"
+    return None

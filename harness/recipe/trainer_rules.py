@@ -23,6 +23,26 @@ def trainer_scales_fp16_alone(recipe: Recipe) -> tuple[str, str] | None:
 
 
 @rule
+def saved_by_a_trainer(recipe: Recipe) -> tuple[str, str] | None:
+    asked = recipe.save
+    if asked.by != "trainer":
+        return None
+    if recipe.engine != "trainer":
+        return f"save.by trainer and engine {recipe.engine}: there is no trainer", "set engine: trainer"
+    if recipe.saves not in ("full", "adapter"):
+        return (
+            f"save.by trainer and save.what {recipe.saves}: a trainer saves a whole model, or an adapter",
+            "set save.what: full, or leave save.by out",
+        )
+    if asked.max_shard_size != "auto":
+        return (
+            f"save.by trainer and save.max_shard_size {asked.max_shard_size}: nobody can tell a trainer of it",
+            "leave one of them out",
+        )
+    return None
+
+
+@rule
 def agrees_with_torch(recipe: Recipe) -> tuple[str, str] | None:
     """The Trainer seeds anew when it is made: what an adapter drops is then other elements than in a plain loop."""
     if "torch" not in recipe.agrees_with:

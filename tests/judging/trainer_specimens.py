@@ -52,6 +52,17 @@ def overflows_at(step: int) -> Alteration:
     return lambda e: e.intent["mechanisms"].update(overflow_at=step)
 
 
+def another_loss(e: Evidence) -> None:
+    e.one("forward", -1)["loss"] = 1.5
+
+
+def told_of_the_step(e: Evidence) -> None:
+    """Its model is told how many tokens the step learns, and the plain loop's is not."""
+    by_token(another_loss)(e)
+    for event in e.all("forward"):
+        event["items"] = 16
+
+
 def last_bit(e: Evidence) -> None:
     event = e.one("backward", -1)
     event["value"] = float(event["value"]) * (1 + 2.0**-23)
@@ -70,6 +81,7 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
     "engine_changes_nothing": [
         ("EngineMatters", "one bit of one loss", agrees("torch", last_bit)),
         ("EngineMatters", "other weights after the last step", agrees("torch", other_weights_after(-1))),
+        ("EngineMatters", "one loss, by tokens", by_token(another_loss)),
         ("EngineMatters", "one gradient, by tokens", by_token(one_gradient_twice_as_large)),
         ("EngineMatters", "one gradient, by thirds", three_micro_batches(one_gradient_twice_as_large)),
     ],
@@ -80,6 +92,7 @@ SILENT: dict[str, list[tuple[str, Alteration]]] = {
     "engine_changes_nothing": [
         ("the same to the bit", agrees("torch")),
         ("gradients within rounding, by tokens", by_token(clipped(1.00001), last_bit)),
+        ("a loss over the tokens of the whole step", told_of_the_step),
         ("gradients within rounding, by thirds", three_micro_batches(clipped(1.00001), last_bit)),
     ],
 }

@@ -104,6 +104,11 @@ BROKEN: dict[str, tuple[dict[str, Any], tuple[str, str]]] = {
         {"tune": "vision", "engine": "trainer", "precision": "bf16", "loss_scaler": "on"},
         ("engine trainer", "precision bf16"),
     ),
+    "saved_by_a_trainer": ({"tune": "vision", "save": {"by": "trainer"}}, ("save.by trainer", "engine torch")),
+    "settings_that_deepspeed_has_its_own_of": (
+        {"tune": "vision", "engine": "deepspeed", "optimizer": {"fused": True}},
+        ("optimizer.fused", "engine deepspeed"),
+    ),
     "overflow_of_a_scaler": (
         {"tune": "vision", "loss_scaler": {"overflow_at": 1}},
         ("loss_scaler.overflow_at 1", "no loss_scaler is on"),
@@ -198,6 +203,8 @@ MENDED: dict[str, dict[str, Any]] = {
     "agrees_with_no_checkpointing": {"tune": "vision", "agrees_with": ["no-checkpointing"], "checkpointing": True},
     "agrees_with_eager_attention": {"tune": "vision", "agrees_with": "eager-attention", "attention": "sdpa"},
     "trainer_scales_fp16_alone": {"tune": "vision", "engine": "trainer", "precision": "fp16", "loss_scaler": "on"},
+    "saved_by_a_trainer": {"tune": "vision", "engine": "trainer", "save": {"by": "trainer"}},
+    "settings_that_deepspeed_has_its_own_of": {"tune": "vision", "engine": "trainer", "optimizer": {"fused": True}},
     "overflow_of_a_scaler": {"tune": "vision", "precision": "fp16", "loss_scaler": {"overflow_at": 2}},
     "one_overflow_and_a_step_after_it": {"tune": "vision", "precision": "fp16", "loss_scaler": {"overflow_at": 0}},
     "agrees_with_torch": {"tune": "vision", "engine": "trainer", "agrees_with": "torch"},
@@ -401,3 +408,16 @@ def test_an_overflow_is_one_and_made_by_the_scale_alone(settings: dict[str, Any]
 def test_what_no_checkpoint_holds_is_not_interrupted(settings: dict[str, Any], named: str) -> None:
     with pytest.raises(ValidationError, match=named):
         Recipe.model_validate({"family": "f", "tune": "vision", "interrupted_after": 1, **settings})
+
+
+@pytest.mark.parametrize(
+    ("save", "words"),
+    [
+        ({"what": "partial"}, "a trainer saves a whole model, or an adapter"),
+        ({"max_shard_size": "1GB"}, "nobody can tell a trainer of it"),
+    ],
+)
+def test_a_trainer_saves_what_trainers_save(save: dict[str, Any], words: str) -> None:
+    common = {"family": "llava-1.5-7b", "tune": "vision", "engine": "trainer"}
+    with pytest.raises(ValidationError, match=words):
+        Recipe.model_validate({**common, "save": {"by": "trainer", **save}})

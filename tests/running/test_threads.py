@@ -26,6 +26,7 @@ WORDING = json.loads((ROOT / "tests" / "judging" / "wording.json").read_text(enc
 KINDS = {"saving", "trainability", "data", "precision", "loading", "steps"}
 FAMILIES = {
     "Mini-Gemini": "mini-gemini-",
+    "LLaVA": "llava-",
     "MiniCPM-V": "minicpm-",
     "MiniMind": "minimind-v",
     "MiniMind-V": "minimind-3v",
