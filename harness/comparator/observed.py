@@ -62,12 +62,13 @@ def _nothing(_trace: Trace, _event: Record) -> Iterator[Observed]:
 
 
 def _before(trace: Trace) -> Iterator[Observed]:
+    """What there was before the first step. An adapter is drawn then and there, all else is read from files."""
     for parameter in trace.parameters:
         for field, value in (
             ("shape", parameter.shape),
             ("dtype", parameter.dtype),
             ("trains", parameter.requires_grad),
-            ("first value", parameter.first),
+            ("drawn value" if parameter.role == "adapter" else "first value", parameter.first),
         ):
             yield Observed(Place("before", field, subject=_key(parameter)), value, parameter.component)
 

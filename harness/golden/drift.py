@@ -19,7 +19,8 @@ ASPECTS = {
         "gradient norm at backward", "gradient norm at unscale", "gradient norm at optimizer", "norm that was clipped",
     ),
     "weights": (
-        "shape", "dtype", "trains", "first value", "weights", "weights' mean square", "weights' peak", "moved",
+        "shape", "dtype", "trains", "first value", "drawn value", "weights",
+        "weights' mean square", "weights' peak", "moved",
         "final weights", "final values", "skipped", "loss scale", "learning rate", "optimizer state",
         "final optimizer state", "random state", "steps",
     ),

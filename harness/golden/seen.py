@@ -14,6 +14,9 @@ from typing import Any
 from harness.comparator import BITWISE, Difference, Observed, Place, Tolerance, Tolerances
 from harness.comparator.tolerances import COMPUTED_IN_16_BITS
 from harness.places import INPUTS, RELOAD
+from harness.recipe import Recipe
+from harness.recipe.fields import EarlierRecipe
+from harness.recipe.starting import base_and_parts, saved_by
 from harness.trace.arrays import read_arrays
 from harness.trace.naming import Naming
 from harness.trace.reader import Record, Trace
@@ -30,14 +33,32 @@ _IMAGE_BACKENDS = Tolerance(
 )
 
 
-def with_inputs_and_loads(tolerances: Tolerances) -> Tolerances:
-    """Tolerances for two runs, and with them those for inputs and for a checkpoint that is loaded and not trained."""
+def with_inputs_and_loads(tolerances: Tolerances, recipe: Recipe | None = None) -> Tolerances:
+    """Tolerances for two runs, and with them those for inputs and for a checkpoint that is loaded and not trained.
+
+    What a recipe starts from is read from files. Where those come of an earlier recipe's run they may differ as that
+    run may, and so may all that comes of them.
+    """
     if tolerances is BITWISE:
         return tolerances
     loaded = tolerances.tolerance("outputs") or COMPUTED_IN_16_BITS.of["outputs"]
     left_out = {PIXEL_DIGESTS, *({GENERATED} if tolerances.tolerance("generated ids") is None else ())}
-    of = {**tolerances.of, OUTPUTS: loaded, PIXELS: _IMAGE_BACKENDS}
+    earlier = _earlier_reach(recipe) if recipe else 0.0
+    left_out |= {"first value"} if earlier else set()
+    of = {name: replace(one, absolute=one.absolute + one.reach * earlier) for name, one in tolerances.of.items()}
+    of |= {OUTPUTS: loaded, PIXELS: _IMAGE_BACKENDS}
     return replace(tolerances, of=of, left_out=tolerances.left_out | left_out)
+
+
+def _earlier_reach(recipe: Recipe) -> float:
+    """How far the optimizers of the runs before this one may have moved an element: their rates, step by step."""
+    base, parts = base_and_parts(recipe)
+    earlier = [saved_by(one) for one in (base, *(part.source for part in parts)) if isinstance(one, EarlierRecipe)]
+    return sum(one.steps * _rate(one) + _earlier_reach(one) for one in earlier)
+
+
+def _rate(recipe: Recipe) -> float:
+    return max(recipe.optimizer.learning_rate, *recipe.optimizer.component_rates.values(), 0.0)
 
 
 def inputs_seen(directory: Path, trace: Trace) -> Iterator[Observed]:

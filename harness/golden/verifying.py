@@ -118,7 +118,7 @@ def _held(runner: Runner, asked: Asked, recipe: Recipe, source: Provenance, file
     then = read_trace(old / "trace")
     loaded = _loaded_again(runner, recipe, old, then, places)
     change = changes(source, run.header.get("environment") or source.environment, recipe)
-    tolerances = with_inputs_and_loads(across_stacks(then, run) if change.stack else BITWISE)
+    tolerances = with_inputs_and_loads(across_stacks(then, run) if change.stack else BITWISE, recipe)
     found = [*keys_parted(then, loaded), *compare_observed(load_seen(then), load_seen(loaded), tolerances)[1]]
     reasons = [why] if (why := broken(run)) else []
     if not reasons:

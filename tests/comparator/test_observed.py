@@ -102,6 +102,14 @@ def test_gradients_and_weights_bear_their_component(recorded: Make) -> None:
     assert ("loss", None) in found
 
 
+def test_an_adapter_is_drawn_and_a_copy_is_not(recorded: Make) -> None:
+    trace = recorded()
+    trace.events[1]["role"] = ["base", "adapter", "copy", "original"]
+
+    fields = {place: field for _, field, place, value, _ in seen(trace) if str(value).endswith("-first")}
+    assert list(fields.values()) == ["first value", "drawn value", "first value", "first value"]
+
+
 def test_a_copy_has_a_name_of_its_own(recorded: Make) -> None:
     trace = recorded()
     trace.events[1]["role"][1] = "copy"

@@ -50,6 +50,18 @@ def test_a_field_that_is_not_named_is_equal_or_not() -> None:
     assert BITWISE.tolerance("weights") == EXACT
 
 
+def test_how_an_adapter_is_drawn_is_promised_on_one_stack_alone(recorded: Make) -> None:
+    one, drawn, read = recorded(), recorded(), recorded()
+    for trace in (one, drawn, read):
+        trace.events[1]["role"][1] = "adapter"
+    drawn.events[1]["fingerprint"][1] = "one bit further"
+    read.events[1]["fingerprint"][0] = "not what was in the file"
+
+    assert compare(one, drawn, BITWISE).verdict is Verdict.DIFFERENT
+    assert compare(one, drawn, FP32).verdict is Verdict.WITHIN_TOLERANCE
+    assert [str(difference.place) for difference in compare(one, read, FP32).differences] == [KEYS[0]]
+
+
 def test_the_figures_of_other_kernels() -> None:
     fp32 = {name: FP32.tolerance(name) for name in NUMBERS}
     low = {name: COMPUTED_IN_16_BITS.tolerance(name) for name in NUMBERS}

@@ -7,9 +7,10 @@ import os
 
 import pytest
 
-from harness.comparator.tolerances import FP32
+from harness.comparator.tolerances import BITWISE, FP32
 from harness.golden.drift import ASPECTS
 from harness.golden.seen import PIXELS, with_inputs_and_loads
+from harness.recipe import Recipe
 from tests.golden.conftest import Files, Place, as_json, edited, events
 
 CONNECTOR, LORA = "pair/connector", "pair/lora"
@@ -241,6 +242,22 @@ def test_on_another_stack_the_loss_has_a_tolerance(pinned: Place, share: float, 
     found = pinned.found(CONNECTOR)
 
     assert (found["status"], aspects(found)) == (status, [] if status == "holds" else ["loss"])
+
+
+def test_on_another_stack_what_an_earlier_run_left_may_differ_as_that_run_may() -> None:
+    first = {"family": "llava-1.5-7b", "tune": "connector", "steps": 4}
+    second = {
+        **first,
+        "steps": 5,
+        "optimizer": {"learning_rate": 2e-3},
+        "start_from": {"recipe": "1", "settings": first},
+    }
+    third = {**first, "start_from": {"recipe": "2", "settings": second}}
+    of = [with_inputs_and_loads(FP32, Recipe(**one)) for one in (first, second, third)]  # type: ignore[arg-type]
+
+    assert [one.of["final values"].absolute for one in of] == pytest.approx([0.0, 0.3 * 4e-3, 0.3 * (10e-3 + 4e-3)])
+    assert ["first value" in one.left_out for one in of] == [False, True, True]
+    assert with_inputs_and_loads(BITWISE, Recipe(**third)) is BITWISE  # type: ignore[arg-type]
 
 
 def test_every_tolerance_says_where_it_comes_from() -> None:
