@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.golden.archive import packed, unpacked
-from harness.golden.index import INDEX, MOST_BYTES, SUFFIX
+from harness.golden.index import INDEX, MOST_BYTES, SUFFIX, is_whole, read_index, strays
 from harness.golden.provenance import PACKAGE, Provenance, code_digests
 from harness.recipe import Recipe
 from tests.golden.conftest import SUITE, Place, as_json, edited, names_in
@@ -256,7 +256,11 @@ def test_the_helpers_change_what_they_say(pinned: Place) -> None:
     assert {name for name in files if files[name] != before[name]} == {"provenance.json", "reload/inputs.safetensors"}
 
 
-def test_the_shipped_goldens_stay_small() -> None:
+def test_the_shipped_goldens_are_whole_small_and_of_committed_trees() -> None:
     shipped = PACKAGE.parent / "golden"
+    goldens = read_index(shipped)
 
+    assert {entry.saves for entry in goldens.values()} >= {"full", "adapter", "projector", "native"}
+    assert all(is_whole(shipped, entry) and entry.commit and not entry.dirty for entry in goldens.values())
+    assert strays(shipped, goldens.values()) == ([], [])
     assert sum(path.stat().st_size for path in shipped.rglob("*") if path.is_file()) < MOST_BYTES
