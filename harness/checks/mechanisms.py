@@ -101,10 +101,11 @@ def _clipping(intent: Intent, trace: Trace) -> Iterator[Finding]:
     if wanted is None:
         return
     clipped = {event["step"] for event in trace.of("clip") if event["max_norm"] == wanted}
-    if missing := [step["step"] for step in trace.steps if step["step"] not in clipped]:
+    steps = trace.effective_steps if intent.mechanisms.zero else trace.steps  # DeepSpeed clips no step that it skips
+    if missing := [step["step"] for step in steps if step["step"] not in clipped]:
         yield MechanismIdle(
             expected=f"gradients clipped to norm {wanted:g} before every step",
-            seen=f"not before {len(missing)} of {len(trace.steps)} steps, first {missing[0]}",
+            seen=f"not before {len(missing)} of {len(steps)} steps, first {missing[0]}",
             where="the training loop",
         )
 

@@ -35,7 +35,7 @@ class ScalerUseless(Finding):
 )
 def scaler_on_exactly_for_fp16(intent: Intent, trace: Trace) -> Iterator[Finding]:
     dtype, on, trained = compute_dtype(trace), scaler_was_on(trace), trained_dtypes(trace)
-    masters = "float32" in trained
+    masters = "float32" in trained or "float32" in _masters(trace)
     fits = f"rules that fit: {rules_that_fit([(dtype, on)])}"
     if dtype == "float16" and masters and not on and not _weights_are_half(trace):
         yield ScalerMissing(
@@ -63,6 +63,11 @@ def scaler_on_exactly_for_fp16(intent: Intent, trace: Trace) -> Iterator[Finding
             cause="the condition does not look at the dtype that autocast really uses",
             do="enabled=(dtype == torch.float16), of the dtype given to autocast",
         )
+
+
+def _masters(trace: Trace) -> list[str]:
+    """The dtypes of what DeepSpeed's optimizer steps in place of the weights."""
+    return next((list(made.get("masters") or ()) for made in trace.of("deepspeed")), [])
 
 
 def _weights_are_half(trace: Trace) -> bool:

@@ -7,6 +7,7 @@ nought, and a bucket holds no more than a layer or two of a tiny model.
 from __future__ import annotations
 
 import copy
+import math
 from typing import Any
 
 from harness.recipe import Recipe
@@ -27,12 +28,25 @@ def deepspeed_config(recipe: Recipe, hidden_size: int) -> dict[str, Any]:
     config = {**ON_ANY_OPTIMIZER, **QUIET, **own, **_batches(recipe)}
     if recipe.precision in AUTOCAST:
         config["torch_autocast"] = {"enabled": True, "dtype": AUTOCAST[recipe.precision]}
-    for name, word in (("bf16", "pure-bf16"), ("fp16", "pure-fp16")):
-        if recipe.precision == word and name not in own:
-            config[name] = {"enabled": True}
+    if recipe.precision == "pure-bf16" and "bf16" not in own:
+        config["bf16"] = {"enabled": True}
+    if recipe.precision == "pure-fp16":
+        config["fp16"] = {**_loss_scale(recipe), **section_of(own, "fp16")}
     if not asked.config and recipe.optimizer.clip_norm is not None:
         config["gradient_clipping"] = recipe.optimizer.clip_norm
     return config
+
+
+def _loss_scale(recipe: Recipe) -> dict[str, Any]:
+    """DeepSpeed's scale of losses: it begins at a power of two, and is halved at each overflow."""
+    asked = recipe.loss_scaler
+    return {
+        "enabled": True,
+        "loss_scale": 0,
+        "initial_scale_power": int(math.log2(asked.init_scale or 2.0**16)),
+        "loss_scale_window": asked.growth_interval,
+        "hysteresis": 1,
+    }
 
 
 def _batches(recipe: Recipe) -> dict[str, Any]:

@@ -167,3 +167,17 @@ def shards_of_the_step_before(directory: Any, moment: Moment) -> None:
         number = int(folder.name.removeprefix("global_step")) - 1
         folder.rename(folder.with_name(f"global_step{number}"))
         (directory / "latest").write_text(f"global_step{number}")
+
+
+@fault(
+    Seam.OPTIMIZER_STEP,
+    caught_by="skipped_steps_change_nothing",
+    finding="ScheduleAdvanced",
+    size="one line",
+    applies=lambda recipe: recipe.precision == "pure-fp16",
+    engines=DEEPSPEED,
+)
+def schedule_stepped_by_hand(step: Any, moment: Moment) -> None:
+    """After each step of the engine, which steps the schedule itself, the trainer steps it once more."""
+    step()
+    moment.schedule.step()

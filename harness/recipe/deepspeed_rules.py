@@ -77,3 +77,14 @@ def ranks_given_away_by_a_plain_loop(recipe: Recipe) -> tuple[str, str] | None:
             "set engine: torch",
         )
     return None
+
+
+@rule
+def scale_that_deepspeed_begins_with(recipe: Recipe) -> tuple[str, str] | None:
+    """It halves at each overflow: from a scale that overflows for certain it would skip more steps than there are."""
+    if _by_deepspeed(recipe) and recipe.precision == "pure-fp16" and recipe.loss_scaler.init_scale is None:
+        return (
+            "engine deepspeed, precision pure-fp16 and no loss_scaler.init_scale: it says how many steps are skipped",
+            "set loss_scaler.init_scale: 65536",
+        )
+    return None

@@ -137,8 +137,13 @@ class Recipe(Frozen):
 
     @property
     def scaler_enabled(self) -> bool:
-        """Whether a gradient scaler is asked for (`auto`: by the rule, or for fp16 autocast over fp32 weights)."""
+        """Whether a gradient scaler is asked for (`auto`: by the rule, or for fp16 autocast over fp32 weights).
+
+        Under DeepSpeed weights in fp16 have masters in fp32, too.
+        """
         rule = self.loss_scaler.rule or "fp16"
+        if self.loss_scaler.enabled == "auto" and self.engine == "deepspeed" and self.precision == "pure-fp16":
+            return True
         if self.loss_scaler.enabled == "auto":
             return rule == "always" or self.precision in {"fp16": ["fp16"], "fp16-and-bf16": ["fp16", "bf16"]}.get(
                 rule, []

@@ -122,7 +122,7 @@ def part_of_a_component_beside_an_adapter(recipe: Recipe) -> tuple[str, str] | N
 @rule
 def no_scaler_without_masters(recipe: Recipe) -> tuple[str, str] | None:
     """torch raises "Attempting to unscale FP16 gradients": pure fp16 has no fp32 masters to unscale into."""
-    if recipe.precision == "pure-fp16" and recipe.scaler_enabled:
+    if recipe.precision == "pure-fp16" and recipe.scaler_enabled and recipe.engine != "deepspeed":
         return (
             "precision pure-fp16 and loss_scaler on: pure fp16 has no fp32 master weights to unscale into",
             "set loss_scaler: off, or precision: fp16",

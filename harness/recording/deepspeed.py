@@ -70,6 +70,8 @@ class DeepSpeedWatch:
         schedule = engine.lr_scheduler
         if schedule is not None and not isinstance(schedule, scheduler_classes()[0]):
             self._patches.wrap(schedule, "step", self._schedule_steps(basic))
+        if (scaler := _scaler_of(engine)) is not None:
+            self.recorder.event("scaler", device="cpu", asked=True, enabled=True, init_scale=_scale_of(scaler))
         self.recorder.event("deepspeed", model=model.ident, **facts)
 
     def _watch_gradients(self, parameters: list[Any], reached: set[int]) -> None:
@@ -83,6 +85,7 @@ class DeepSpeedWatch:
     def _stepping(self, step: _ZeroStep) -> Any:
         def wrapped(original: Any, *args: Any, **kwargs: Any) -> Any:
             self._step = step
+            step.begins()
             try:
                 result = original(*args, **kwargs)
             finally:
@@ -120,8 +123,14 @@ class _ZeroStep:
         self._anew()
 
     def _anew(self) -> None:
+        self._scale = 1.0
         count = sum(len(model.parameters) for model in self._recorder.models)
         self._before, self._at_step = GradientsOfStep(count), GradientsOfStep(count)
+
+    def begins(self) -> None:
+        self._scale = _scale_of(self._engine.optimizer)
+        if self._engine.fp16_enabled():  # it may be skipped
+            self._recorder.scaler_step_begins(self._engine.basic_optimizer)
 
     def clips(self, original: Any, which: Any, *args: Any, **kwargs: Any) -> Any:
         """Unscaling and clipping at once: of flat gradients (stages 1 and 2), of the group of that number (3), or of
@@ -135,7 +144,7 @@ class _ZeroStep:
             held = [copy for copies in zero.fp32_groups for copy in copies]
         for flat in held:
             if flat.grad is not None:
-                self._before.add(flat.grad, self._flat.of(flat), _scale_of(zero))
+                self._before.add(flat.grad, self._flat.of(flat), self._scale)
         return original(which, *args, **kwargs)
 
     def optimizer_steps(self, optimizer: Any) -> None:
@@ -146,10 +155,14 @@ class _ZeroStep:
 
     def ends(self) -> None:
         recorder, zero, basic = self._recorder, self._engine.optimizer, self._engine.basic_optimizer
+        scaled = bool(self._engine.fp16_enabled())
         recorder.clock.take_new_gradients()
         skipped = bool(getattr(zero, "overflow", False))
         if self._before:
-            recorder.event("gradients", moment="backward", **self._told(norm=self._before.norms))
+            if scaled:
+                recorder.event("unscale", enabled=True)
+            moment = "unscale" if scaled else "backward"
+            recorder.event("gradients", moment=moment, **self._told(norm=self._before.norms))
             limit = float(self._engine.gradient_clipping() or 0.0)
             if limit:
                 recorder.event("clip", max_norm=limit, total=_number(getattr(zero, "_global_grad_norm", None)))
@@ -158,6 +171,8 @@ class _ZeroStep:
             columns = self._told(norm=self._at_step.norms, nonzero=self._at_step.nonzeros)
             recorder.event("gradients", moment="optimizer", **columns)
         recorder.step_ends(basic, skipped=skipped)
+        if scaled:
+            recorder.event("scaler_update", before=self._scale, after=_scale_of(zero))
         self._reached.clear()
         self._anew()
 
@@ -171,8 +186,15 @@ class _ZeroStep:
         }
 
 
+def _scaler_of(engine: Any) -> Any:
+    """What scales losses: DeepSpeed's optimizer of 16 bits, or a scaler of torch's that was made for its autocast."""
+    return engine.optimizer if engine.fp16_enabled() else getattr(engine, "torch_autocast_z0_gradscaler", None)
+
+
 def _scale_of(zero: Any) -> float:
     """By how much the gradients that an optimizer is about to unscale are too large."""
+    if hasattr(zero, "get_scale"):
+        return float(zero.get_scale())
     scale = getattr(zero, "loss_scale", None)
     return float(getattr(zero, "cur_scale", 1.0) if scale is None else scale)
 

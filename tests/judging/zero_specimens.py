@@ -84,6 +84,22 @@ def shards(*names: str, step: int = 3) -> Alteration:
     return alter
 
 
+def skipped_unclipped(e: Evidence) -> None:
+    e.events.remove(e.one("clip"))
+
+
+def effective_unclipped(e: Evidence) -> None:
+    e.events.remove(e.one("clip", -1))
+
+
+def fp16_weights(e: Evidence) -> None:
+    """Everything has 16 bits, and layers compute in them."""
+    e.one("parameters")["dtype"] = ["float16"] * len(e.one("parameters")["dtype"])
+    for event in e.all("forward"):
+        if event.get("dtypes"):
+            event["dtypes"] = {"Linear": ["float16"]}
+
+
 def pickled_shard(e: Evidence) -> None:
     e.saved["files"]["global_step3/mp_rank_00_model_states.pt"] = {"pickled": True}
 
@@ -108,6 +124,7 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
         ("MechanismIdle", "it is not said what is partitioned", under_zero(3, unsaid)),
         ("MechanismIdle", "the optimizer is not", under_zero(2, made(**NOT_OFFLOADED), offload_optimizer=True)),
         ("MechanismIdle", "the parameters are not", under_zero(3, made(**NOT_OFFLOADED), offload_parameters=True)),
+        ("MechanismIdle", "an effective step is not clipped", under_zero(2, skipped_unclipped, effective_unclipped)),
         ("MechanismIdle", "masters in 16 bits", under_zero(2, in_16_bits, made(masters=["bfloat16"]))),
         ("MechanismIdle", "no masters", under_zero(2, in_16_bits, made(masters=[]))),
         ("MechanismIdle", "one process steps everything", a_linear_layer_in_two(stepped_here=OF_ALL)),
@@ -130,6 +147,10 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
     "nothing_pickled": [
         ("Pickled", "shards that nobody asked for", pickled_shard),
         ("Pickled", "a pickle beside shards", under_zero(2, shards(*OF_STAGE_2), pickled_weights)),
+    ],
+    "scaler_on_exactly_for_fp16": [
+        ("ScalerUnneeded", "fp16 without masters", under_zero(2, fp16_weights, made(masters=["float16"]))),
+        ("ScalerUnneeded", "nobody says what is stepped", under_zero(2, fp16_weights, made(masters=None))),
     ],
     "saved_shards_complete": [
         ("ShardsMissing", "no checkpoint", under_zero(3, shards())),
@@ -155,6 +176,7 @@ SILENT: dict[str, list[tuple[str, Alteration]]] = {
         ("weights in 16 bits with masters", under_zero(2, in_16_bits)),
         ("masters of weights in 32 bits are not asked about", under_zero(2, made(masters=["bfloat16"]))),
         ("one process steps everything, for it is alone", under_zero(2, made(stepped_here=OF_ALL))),
+        ("a step that is skipped is not clipped", under_zero(2, skipped_unclipped)),
         ("two processes step a part each", a_linear_layer_in_two(stepped_here=OF_ALL - 1)),
     ],
     "configuration_overrides_nothing": [
@@ -171,6 +193,7 @@ SILENT: dict[str, list[tuple[str, Alteration]]] = {
         ),
     ],
     "nothing_pickled": [("shards", under_zero(2, shards(*OF_STAGE_2), pickled_shard))],
+    "scaler_on_exactly_for_fp16": [("fp16 over masters", under_zero(2, fp16_weights))],
     "saved_shards_complete": [
         ("stage 2", under_zero(2, shards(*OF_STAGE_2))),
         ("16 bits have a name of their own", under_zero(2, shards(OF_STAGE_2[0], f"bf16_{OF_STAGE_2[1]}"))),

@@ -186,6 +186,10 @@ BROKEN: dict[str, tuple[dict[str, Any], tuple[str, str]]] = {
         {"tune": "vision", "engine": "deepspeed", "save": {"what": "native"}},
         ("engine deepspeed", "save.what native"),
     ),
+    "scale_that_deepspeed_begins_with": (
+        {"tune": "vision", "engine": "deepspeed", "precision": "pure-fp16"},
+        ("precision pure-fp16", "loss_scaler.init_scale"),
+    ),
     "ranks_given_away_by_a_plain_loop": (
         {"adapter": {"method": "adalora", "options": {"total_step": 4}}, "engine": "deepspeed"},
         ("engine deepspeed", "adapter.method adalora"),
@@ -275,6 +279,12 @@ MENDED: dict[str, dict[str, Any]] = {
         "deepspeed": {"stage": 1, "offload_optimizer": True},
     },
     "gathered_by_names_that_deepspeed_knows": {"tune": "vision", "engine": "deepspeed", "save": {"what": "full"}},
+    "scale_that_deepspeed_begins_with": {
+        "tune": "vision",
+        "engine": "deepspeed",
+        "precision": "pure-fp16",
+        "loss_scaler": {"init_scale": 65536},
+    },
     "ranks_given_away_by_a_plain_loop": {"lora": LORA, "engine": "deepspeed"},
 }
 
