@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, NonNegativeInt, PositiveFloat, Posit
 
 from harness.frozen import Frozen
 from harness.places import NATIVE
-from harness.recipe.choices import Attention, Checkpointing
+from harness.recipe.choices import Attention, Checkpointing, Logging
 from harness.recipe.components import Component
 from harness.recipe.deepspeed import Zero
 from harness.recipe.fields import Equivalence, LossAverage, SaveKind, ScalerRule
@@ -94,6 +94,7 @@ class Mechanisms(Frozen):
     attention: dict[Component, Attention] = Field(
         default_factory=dict, description="how components compute attention; those not named as they please"
     )
+    logging: Logging | None = Field(default=None, description="by what loss and rate of each step are logged")
     tf32: bool | None = Field(default=None, description="whether fp32 may be computed in TF32; none: not said")
     loss_scaler: bool | None = Field(default=None, description="none: not said, and judged by what is seen")
     scaler_rule: ScalerRule | None = Field(

@@ -194,12 +194,13 @@ def _train(run: Run, family: Family, recorder: Recorder, probes: list[str]) -> N
     with ExitStack() as together:
         with _stage(run, recorder, "train"):
             from harness.engines import engine
+            from harness.engines.logs import logged
             from harness.engines.process_group import joined
 
             together.enter_context(joined(run.rank, run.recipe.launch.wait_seconds))
-            train = cast("Callable[..., Any]", engine(run.recipe.engine))
-            how = run.recipe, run.seams, _component_of(family), family.loss
-            trained = train(model, given.steps, *how, **run.interruption.options)
+            how = given.steps, run.recipe, run.seams, _component_of(family), family.loss
+            with logged(run.recipe.logging, run.directory, recorder) as log:
+                trained = engine(run.recipe.engine)(model, *how, **log, **run.interruption.options)
         if run.recipe.saves != "nothing" and not run.interruption.ends_early:
             with _stage(run, recorder, "save"):
                 from harness.saving import gathered, save

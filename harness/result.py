@@ -27,6 +27,7 @@ class Reason(str, Enum):
     TOO_FEW_STEPS = "the recipe takes fewer optimizer steps than the check needs"
     ONE_PROCESS = "the recipe is made in one process"
     NOT_ASKED_TO_AGREE = "the recipe names no such way of making it that it must agree with"
+    NOTHING_LOGGED = "the recipe logs nothing"
     NOTHING_RECOMPUTED = "the recipe computes no layer again in the backward pass"
     NO_SHARDS_SAVED = "the recipe leaves no checkpoint of shards"
     NO_DEEPSPEED = "the recipe is not trained by DeepSpeed"

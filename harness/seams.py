@@ -35,6 +35,7 @@ class Seam(str, Enum):
     RESUMED = "resumed"  # what training goes on from, by its parts, as it was read from a checkpoint
     BATCH = "batch"  # one micro-batch
     LOSS = "loss"  # the loss about to be scaled and sent backward
+    LOGGED = "logged"  # step, loss and rate on their way to the log
     BACKWARD = "backward"  # around, as are the next six
     UNSCALE = "unscale"
     CLIP = "clip"

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from harness import stack
 from harness.checkpoint.files import refuse_missing_part
 from harness.checkpoint.json_files import CONFIG, entries
 from harness.checkpoint.problems import checkpoint_problems
@@ -148,6 +149,7 @@ def check_buildable(suite: Suite) -> None:
         try:
             check_possible(recipe)
             _check_own_code(recipe)
+            _check_logging(recipe)
         except Refused as refused:
             raise Refused(refused.what, where=f"{suite.path}: {name}", do=refused.do) from None
         _check_start(recipe, f"{suite.path}: {name}: start_from")
@@ -169,6 +171,13 @@ def _check_start(recipe: Recipe, where: str) -> None:
                 refuse_missing_part(part.kind, Path(part.source))
             except Refused as refused:
                 raise Refused(f"{refused.where}: {refused.what}", where=where, do=refused.do) from None
+
+
+def _check_logging(recipe: Recipe) -> None:
+    """Refuse a log by a library that is not there."""
+    if recipe.logging not in (None, "csv") and not stack.has(str(recipe.logging)):
+        do = "pip install 'finetune-harness[logging]', or set logging: csv"
+        raise Refused(f"logging {recipe.logging} is not installed", do=do)
 
 
 def _check_own_code(recipe: Recipe) -> None:

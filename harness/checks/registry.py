@@ -45,6 +45,7 @@ MODULES = (
     "attention",
     "checkpointing",
     "resumed",
+    "logging",
     "clipping",
     "rates",
     "decay",

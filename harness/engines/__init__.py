@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from harness import stack
 from harness.own_code import named
@@ -15,7 +15,24 @@ from harness.seams import Seams
 Batches = Sequence[Sequence[dict[str, Any]]]
 ComponentOf = Callable[[str], str]
 LossOf = Callable[[Any, dict[str, Any]], Any]
-Engine = Callable[[Any, Batches, Recipe, Seams, ComponentOf, LossOf], Any]
+
+
+class Engine(Protocol):
+    """What runs the steps; options are for those that know them."""
+
+    def __call__(
+        self,
+        model: Any,
+        batches: Batches,
+        recipe: Recipe,
+        seams: Seams,
+        component_of: ComponentOf,
+        loss_of: LossOf,
+        /,
+        **options: Any,
+    ) -> Any: ...
+
+
 MODULES = {
     "torch": "harness.engines.torch_loop",
     "trainer": "harness.engines.hf_trainer",

@@ -13,6 +13,7 @@ import torch
 
 from harness import stack
 from harness.engines.going_on import go_on, leave
+from harness.engines.logs import Log
 from harness.engines.parameter_groups import parameter_groups
 from harness.engines.process_group import over_all, without_averaging, wrapped
 from harness.engines.schedules import factor_of_step
@@ -35,11 +36,13 @@ def train(
     seams: Seams,
     component_of: Callable[[str], str],
     loss_of: Callable[[Any, dict[str, Any]], Any],
+    log: Log | None = None,
     interruption: Interruption = Interruption(),  # noqa: B008 - frozen
 ) -> Loop:
     """Run one optimizer step per entry of `batches`, each a sequence of micro-batches; of an interrupted run those
     before the interruption, whereupon a checkpoint is left, or those after it."""
     loop = Loop(model, recipe, seams, component_of, loss_of)
+    loop.log = log
     if interruption.file is None:
         loop.run(batches, range(len(batches)))
     elif interruption.goes_on:
@@ -77,6 +80,8 @@ class Loop:
         options = seams.alter(Seam.SCALER_OPTIONS, scaler_options(recipe), self.moment)
         self.scaler = stack.grad_scaler("cpu", **options) if options["enabled"] else None
         self.moment.optimizer, self.moment.schedule = self.optimizer, self.schedule
+        self.log: Log | None = None
+        self.logged_loss = 0.0
         self.allocate = rank_allocation(model)
         self.effective = 0
 
@@ -102,6 +107,8 @@ class Loop:
         with self.autocast():
             loss = self.loss_of(self.called, batch)
         loss = self.seams.alter(Seam.LOSS, loss * share, self.moment)
+        if self.log:
+            self.logged_loss = float(loss.detach()) / share if share else 0.0
         if self.scaler:
             loss = self.scaler.scale(loss)
         self.seams.around(Seam.BACKWARD, loss.backward, self.moment)
@@ -112,6 +119,11 @@ class Loop:
         before = scaler.get_scale() if scaler else 1.0
         if scaler:
             around(Seam.UNSCALE, lambda: scaler.unscale_(self.optimizer), self.moment)
+        if self.log:
+            rate = float(self.optimizer.param_groups[0]["lr"])
+            values = {"step": self.moment.step + 1, "loss": self.logged_loss, "learning_rate": rate}
+            values = self.seams.alter(Seam.LOGGED, values, self.moment)
+            self.log.add(int(values.pop("step")), values)
         if clip is not None:
             around(Seam.CLIP, lambda: torch.nn.utils.clip_grad_norm_(self._trained(), clip), self.moment)
         step = (lambda: scaler.step(self.optimizer)) if scaler else self.optimizer.step

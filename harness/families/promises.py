@@ -158,6 +158,7 @@ def _mechanisms(recipe: Recipe, tables: Tables) -> Mechanisms:
         compute=AUTOCAST.get(recipe.precision, WEIGHTS[recipe.precision]),
         attention=_attention(recipe, tables),
         tf32=recipe.tf32,
+        logging=recipe.logging,
         loss_scaler=recipe.scaler_enabled,
         scaler_rule=recipe.loss_scaler.rule,
         overflow=to_come,

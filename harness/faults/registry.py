@@ -31,6 +31,7 @@ MODULES = (
     "equivalence",
     "attention",
     "resumed",
+    "logged",
     "saved_files",
     "saved_tensors",
     "adapter_files",

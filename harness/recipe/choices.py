@@ -5,4 +5,5 @@ from __future__ import annotations
 from typing import Literal
 
 Attention = Literal["eager", "sdpa"]
+Logging = Literal["csv", "tensorboard", "wandb"]
 Checkpointing = bool | Literal["reentrant"]

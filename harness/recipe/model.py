@@ -10,6 +10,7 @@ from harness.frozen import Frozen
 from harness.recipe import (  # noqa: F401 - rules of theirs
     deepspeed_rules,
     equivalence_rules,
+    logging_rules,
     method_rules,
     native_rules,
     process_rules,
@@ -17,7 +18,7 @@ from harness.recipe import (  # noqa: F401 - rules of theirs
     scaler_rules,
     trainer_rules,
 )
-from harness.recipe.choices import Attention, Checkpointing
+from harness.recipe.choices import Attention, Checkpointing, Logging
 from harness.recipe.deepspeed import DeepSpeed
 from harness.recipe.fields import (
     Adapter,
@@ -94,6 +95,10 @@ class Recipe(Frozen):
     )
     agrees_with: Annotated[tuple[Equivalence, ...], OneOrMore()] = Field(
         default=(), description="other ways of making the same run, each made too, that must lead to the same weights"
+    )
+    logging: Logging | None = Field(
+        default=None,
+        description="where loss and rate of each step are logged: a file of the loop's own, or a library's",
     )
     steps: PositiveInt = 4
     interrupted_after: PositiveInt | None = Field(

@@ -94,6 +94,7 @@ NOT_APPLICABLE: list[tuple[Reason, str, Callable[[dict[str, Any]], object]]] = [
     (Reason.NO_COMPUTE_PROMISE, "master_weights_in_fp32", lambda i: i["mechanisms"].update(
         autocast=None, compute=None)),
     (Reason.NOTHING_RECOMPUTED, "recomputed_layers_reached", lambda i: i["mechanisms"].update(checkpointing=False)),
+    (Reason.NOTHING_LOGGED, "logged_values_equal_recorded", lambda i: None),
     (Reason.ATTENTION_NOT_ASKED, "attention_as_asked", lambda i: None),
     (Reason.NO_COMPUTE_PROMISE, "tf32_as_asked", lambda i: i["mechanisms"].update(tf32=None)),
     (Reason.NO_MASTERS, "master_weights_in_fp32", lambda i: i.update(weights="bfloat16")),
@@ -198,6 +199,11 @@ BLOCKED: list[tuple[str, str, Callable[[Evidence], object]]] = [
     ("probe other_pixels was not made", "pixels_matter", lambda e: e.events.remove(e.probe("other_pixels"))),
     ("no training forward was recorded", "labels_present", lambda e: e.drop("forward")),
     ("whether TF32 was allowed was not recorded", "tf32_as_asked", lambda e: e.one("forward").pop("tf32")),
+    (
+        "no log was read back",
+        "logged_values_equal_recorded",
+        lambda e: e.intent["mechanisms"].update(logging="csv"),
+    ),
     (
         "how attention is computed was not recorded",
         "attention_as_asked",

@@ -80,6 +80,10 @@ BROKEN: dict[str, tuple[dict[str, Any], tuple[str, str]]] = {
         {"tune": "vision", "agrees_with": "uninterrupted"},
         ("agrees_with uninterrupted", "nothing interrupts"),
     ),
+    "logging_of_one_plain_loop": (
+        {"tune": "vision", "logging": "csv", "processes": 2},
+        ("logging csv", "processes 2"),
+    ),
     "reentrant_in_one_process": (
         {"tune": "vision", "checkpointing": "reentrant", "processes": 2},
         ("checkpointing reentrant", "processes 2"),
@@ -221,6 +225,7 @@ MENDED: dict[str, dict[str, Any]] = {
     "interrupted_within_the_run": {"tune": "vision", "steps": 3, "interrupted_after": 2},
     "interrupted_where_a_checkpoint_holds_all": {"tune": "vision", "interrupted_after": 1},
     "agrees_with_uninterrupted": {"tune": "vision", "agrees_with": "uninterrupted", "interrupted_after": 1},
+    "logging_of_one_plain_loop": {"tune": "vision", "logging": "csv"},
     "reentrant_in_one_process": {"tune": "vision", "checkpointing": True, "processes": 2},
     "hostfile_of_its_launcher": {"tune": "vision", "launch": {"by": "deepspeed", "hostfile": "hosts"}},
     "port_of_a_command": {"tune": "vision", "launch": {"by": "torchrun", "port": 29500}},

@@ -1,0 +1,49 @@
+"""Faults of logging: the run is right, and what is written down of it is not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.faults.registry import fault
+from harness.recipe import Recipe
+from harness.seams import Moment, Seam
+
+CHECK = "logged_values_equal_recorded"
+
+
+def _logs(recipe: Recipe) -> bool:
+    return recipe.logging is not None
+
+
+def _accumulates(recipe: Recipe) -> bool:
+    return _logs(recipe) and recipe.optimizer.accumulation > 1
+
+
+def _has_rates(recipe: Recipe) -> bool:
+    return _logs(recipe) and bool(recipe.optimizer.component_rates)
+
+
+@fault(
+    Seam.LOGGED,
+    caught_by=CHECK,
+    finding="OtherLossLogged",
+    size="one factor at one step",
+    applies=_accumulates,
+)
+def logged_loss_not_multiplied_back(values: dict[str, Any], moment: Moment) -> None:
+    """At one step the logged loss is the divided one, with which backward began."""
+    if moment.step == 1:
+        values["loss"] /= moment.micro_batches
+
+
+@fault(Seam.LOGGED, caught_by=CHECK, finding="OtherStepsLogged", size="one number", applies=_logs)
+def logged_steps_counted_from_nought(values: dict[str, Any], moment: Moment) -> None:
+    """Each step is logged under the number of the one before."""
+    values["step"] -= 1
+
+
+@fault(Seam.LOGGED, caught_by=CHECK, finding="OtherRateLogged", size="one group at one step", applies=_has_rates)
+def logged_rate_of_another_group(values: dict[str, Any], moment: Moment) -> None:
+    """At one step the logged rate is the last group's."""
+    if moment.step == 1:
+        values["learning_rate"] = float(moment.optimizer.param_groups[-1]["lr"])
