@@ -16,7 +16,7 @@ NUDGE = "nudge_one_frozen_element"
 def inject(call, warm, tmp_path, monkeypatch):
     """Run `harness faults` with only the given faults, in the tests' warm parents."""
     monkeypatch.setattr(
-        "harness.session.WarmParents", lambda families: SimpleNamespace(sockets=warm, stop=lambda: None)
+        "harness.session.WarmParents", lambda families, engines=(): SimpleNamespace(sockets=warm, stop=lambda: None)
     )
     (tmp_path / "suite.yaml").write_text(SUITE)
 

@@ -15,7 +15,7 @@ from harness.session import Sockets
 class SharedParents:
     """In the place of `harness.session.WarmParents`."""
 
-    def __init__(self, families: Sequence[str]) -> None:
+    def __init__(self, families: Sequence[str], engines: Sequence[str] = ()) -> None:
         self.sockets = Sockets(os.environ.get("SHARED_MAKERS") or None, os.environ.get("SHARED_RELOADERS") or None)
 
     def stop(self) -> None:
