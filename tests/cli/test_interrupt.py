@@ -62,10 +62,12 @@ class Ended:
         self.mark = mark
         self.place = out
         self.gone = gone(mark)
-        self.finished = {recipe: int(count) for recipe, count in FINISHED.findall(self.out)}
+        self.printed = {recipe: int(count) for recipe, count in FINISHED.findall(self.out)}
         text = (out / "results.jsonl").read_text()
         self.whole_lines = text.endswith("\n")
         self.results = [json.loads(line) for line in text.splitlines()]
+        # A recipe may have ended just before the interruption, and only its line have been cut off.
+        self.finished = Counter(result["recipe"].removeprefix("many/") for result in self.results)
         self.files = {path.name for path in out.iterdir()}
 
 
@@ -134,11 +136,10 @@ def test_no_process_of_an_interrupted_run_stays_behind(interrupted) -> None:
 
 def test_the_results_of_an_interrupted_run_are_whole_sorted_and_hold_every_finished_recipe(interrupted) -> None:
     order = [(result["recipe"], result["check"]) for result in interrupted.results]
-    kept = Counter(recipe for recipe, _ in order)
 
     assert interrupted.whole_lines
     assert order == sorted(set(order))
-    assert {recipe: kept[f"many/{recipe}"] for recipe in interrupted.finished} == interrupted.finished
+    assert interrupted.printed.items() <= interrupted.finished.items()
 
 
 def test_an_interrupted_run_still_reports_what_it_has(interrupted) -> None:
@@ -156,7 +157,7 @@ def test_an_interrupted_run_says_that_it_was_interrupted(interrupted) -> None:
 
 
 def test_no_part_of_an_unfinished_recipe_is_kept(interrupted) -> None:
-    assert {result["recipe"].removeprefix("many/") for result in interrupted.results} == set(interrupted.finished)
+    assert set(interrupted.finished.values()) == {len(list(CHECKS))}
 
 
 def test_the_reports_of_an_interrupted_run_say_so_too_and_so_do_those_written_again(
@@ -182,12 +183,12 @@ def killed(run_until_first_recipe) -> Ended:
 
 def test_a_run_that_is_killed_takes_its_workers_along(killed) -> None:
     assert killed.status == -signal.SIGKILL
-    assert list(killed.finished) == ["r0"]
+    assert list(killed.printed) == ["r0"]
     assert killed.gone, [Path(f"/proc/{pid}/cmdline").read_text() for pid in processes_marked(killed.mark)]
 
 
 def test_what_a_killed_run_has_printed_it_has_also_written(killed) -> None:
-    assert len(killed.results) >= killed.finished["r0"]
+    assert len(killed.results) >= killed.printed["r0"]
 
 
 def test_the_results_hold_no_part_of_a_recipe_that_was_not_finished(train, tmp_path) -> None:
