@@ -14,6 +14,7 @@ from benchmarks.figure import Figure
 ROOT = Path(__file__).parent.parent
 TWO = {"family": "llava-1.5-7b", "tune": ["connector", "llm"], "steps": 4, "processes": 2, "data": {"batch_size": 1}}
 DDP_BOUND_S = 1.0
+ZERO_BOUNDS_S = {2: 5.0, 3: 7.0}
 # A recipe that promises to agree with every way of making it that it can.
 AGREEING: dict[str, Any] = {
     "family": "llava-1.5-7b",
@@ -30,20 +31,33 @@ REPEATS = 7
 
 def two_processes() -> Iterator[Figure]:
     """Wall time of a run in two processes: both build, train, and what the first saves and leaves behind."""
+    yield _seconds_of("a run in two processes, forked (DDP)", TWO, DDP_BOUND_S)
+
+
+def two_processes_under_zero() -> Iterator[Figure]:
+    """The same under DeepSpeed at stages 2 and 3 of ZeRO, for which it must be installed."""
+    pictures = {"batch_size": 1, "mix": ["image", "blank"]}
+    for stage, bound in ZERO_BOUNDS_S.items():
+        settings = {**TWO, "data": pictures, "engine": "deepspeed", "deepspeed": {"stage": stage}}
+        yield _seconds_of(f"a run in two processes, forked (ZeRO-{stage})", settings, bound)
+
+
+def _seconds_of(name: str, settings: dict[str, Any], bound: float) -> Figure:
+    """The wall times of making one run again and again. Its base is written once in a session, so not counted."""
     from harness.planner import plan
     from harness.recipe import Recipe
 
-    recipe = Recipe.model_validate(TWO)
-    with _runners() as runner_in:
+    recipe = Recipe.model_validate(settings)
+    with _runners(recipe) as runner_in:
         seconds = []
         for repeat in range(REPEATS + 1):
             runner = runner_in(f"two-{repeat}")
-            runner.bases.start_of(recipe)  # written once in a session, so not counted
+            runner.bases.start_of(recipe)
             started = time.perf_counter()
             evidence = runner.carry_out(plan("two", recipe, ()))
             seconds.append(time.perf_counter() - started)
             assert evidence.traces["main"].closed
-        yield Figure("a run in two processes, forked (DDP)", seconds[1:], "s", DDP_BOUND_S)
+    return Figure(name, seconds[1:], "s", bound)
 
 
 def equivalences() -> Iterator[Figure]:
@@ -55,7 +69,7 @@ def equivalences() -> Iterator[Figure]:
 
     recipe = Recipe.model_validate(AGREEING)
     checks = [check for check in CHECKS if check.partners and check.name != "scaler_rule_fits_all_precisions"]
-    with _runners() as runner_in:
+    with _runners(recipe) as runner_in:
         values = []
         for repeat in range(REPEATS + 1):
             runner = runner_in(f"whole-{repeat}")
@@ -79,11 +93,11 @@ def equivalences() -> Iterator[Figure]:
 
 
 @contextlib.contextmanager
-def _runners() -> Iterator[Any]:
+def _runners(recipe: Any) -> Iterator[Any]:
     """What gives a runner with a folder of its own, over warm parents and bases that all share."""
-    from harness.session import Session, WarmParents
+    from harness.session import Session, WarmParents, needed_of
 
-    parents = WarmParents(["llava-1.5-7b"])
+    parents = WarmParents(*needed_of([recipe]))
     try:
         with tempfile.TemporaryDirectory() as folder:
             place = Path(folder)

@@ -35,8 +35,9 @@ def versions() -> dict[str, str]:
 
 
 def has(library: str) -> bool:
-    """Whether a library can be imported, found out without importing it."""
-    return importlib.util.find_spec(library) is not None
+    """Whether a library can be imported, found out without importing it. A folder of its name is no library."""
+    spec = importlib.util.find_spec(library)
+    return spec is not None and spec.origin is not None
 
 
 def release(library: str) -> tuple[int, ...]:

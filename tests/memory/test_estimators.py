@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -53,7 +54,8 @@ def test_stage_3_written_out_is_what_deepspeed_gives(gpus: int, optimizer: bool,
 
 
 def test_an_installed_deepspeed_is_asked_and_agrees_with_the_formulas() -> None:
-    pytest.importorskip("deepspeed")
+    if not stack.has("deepspeed"):
+        pytest.skip("deepspeed is not installed: nox -s engines has it")
     asked, formulas = estimators(), WrittenOut()
 
     assert isinstance(asked, Installed)
@@ -90,3 +92,10 @@ def test_one_that_does_not_import_is_as_good_as_none(deepspeed: ModuleType, monk
     del sys.modules["deepspeed.runtime.zero.stage3"].estimate_zero3_model_states_mem_needs  # type: ignore[attr-defined]
 
     assert estimators().name == "DeepSpeed's published formulas"
+
+
+def test_a_folder_of_its_name_is_not_deepspeed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "of_nobody").mkdir()
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    assert not stack.has("of_nobody")

@@ -39,13 +39,15 @@ sys.exit(", ".join(strangers) or 0)
 
 
 def _one_of_each_system() -> dict[str, tuple[str, Any]]:
-    """The first recipe of each system's suites that trains from its family's own base and saves a whole directory."""
+    """The first recipe of each system's suites that trains from its family's own base, in one run, and saves a whole
+    directory."""
     first: dict[str, tuple[str, Any]] = {}
     for path in SUITES:
         suite = read_suite(path)
         for name, recipe in suite.recipes.items():
             system = suite.name.partition("-")[0]
-            if recipe.saves == "full" and recipe.start_from == "fresh":
+            alone = recipe.processes == 1 and recipe.engine == "torch" and not recipe.agrees_with
+            if recipe.saves == "full" and recipe.start_from == "fresh" and alone:
                 first.setdefault(system, (f"{suite.name}/{name}", recipe))
     return first
 
