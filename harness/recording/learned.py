@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import compress
+from operator import mul
 from typing import Any
 
 import torch
@@ -31,18 +33,20 @@ def learned_rows(labels: torch.Tensor, ignored: int, mask: Any = None) -> dict[s
     sums, stretches = [], []
     # A few hundred numbers: plain Python is done with them before torch has been called ten times.
     for row, begin in zip(labels.tolist(), begins):
-        learned = [(place - begin, label) for place, label in enumerate(row) if label != ignored]
-        sums.append(sum((label + 1) * odd[max(place, 0)] for place, label in learned) & _WORD)
-        stretches.append(_stretches([place for place, _ in learned]))
+        learned = [label != ignored for label in row]
+        factors = list(compress([odd[0]] * begin + odd if begin else odd, learned))
+        sums.append((sum(map(mul, compress(row, learned), factors)) + sum(factors)) & _WORD)
+        stretches.append(_stretches(bytes(learned), begin))
     return {"fingerprint": [as_hex(value) for value in sums], "stretches": stretches}
 
 
-def _stretches(places: list[int]) -> list[list[int]]:
-    """The ranges of places that follow each other."""
+def _stretches(learned: bytes, begin: int) -> list[list[int]]:
+    """The ranges of ones, whose places are counted from where the row begins."""
     found: list[list[int]] = []
-    for place in places:
-        if found and found[-1][1] == place:
-            found[-1][1] = place + 1
-        else:
-            found.append([place, place + 1])
+    start = learned.find(1)
+    while start >= 0:
+        end = learned.find(0, start)
+        end = len(learned) if end < 0 else end
+        found.append([start - begin, end - begin])
+        start = learned.find(1, end)
     return found
