@@ -29,7 +29,7 @@ BENCHMARKS = {
     "processes": two_processes,
     "equivalences": equivalences,
 }
-BY_NAME_ALONE = {"zero": two_processes_under_zero}  # which needs DeepSpeed: `nox -s engines` has it
+BY_NAME_ALONE = {"zero": two_processes_under_zero}  # which needs DeepSpeed: `nox -s bench -- zero` has it
 
 
 def main(names: list[str]) -> int:
