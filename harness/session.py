@@ -183,8 +183,7 @@ def _check_logging(recipe: Recipe) -> None:
 def _check_own_code(recipe: Recipe) -> None:
     """Refuse an engine that is not installed, and one or a loader of the user's own that is none."""
     if recipe.engine in NEEDS_INSTALLED and not has(recipe.engine):
-        do = f"pip install finetune-harness[{recipe.engine}]"
-        raise Refused(f"engine {recipe.engine} is not installed", do=do)
+        raise Refused(f"engine {recipe.engine} is not installed", do=NEEDS_INSTALLED[recipe.engine])
     functions = [("engine", recipe.engine), *(("loader", name) for name in recipe.loaders)]
     for kind, name in functions:
         if name not in ENGINES and not callable(named(name, kind)):

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from harness import stack
 from harness.own_code import named
 from harness.recipe import Recipe
+from harness.recipe.rules import NEEDS_INSTALLED
 from harness.refusal import Refused
 from harness.seams import Seams
 
@@ -38,12 +39,11 @@ MODULES = {
     "trainer": "harness.engines.hf_trainer",
     "deepspeed": "harness.engines.deepspeed_loop",
 }
-LIBRARIES = {"deepspeed": "deepspeed"}  # what an engine runs on that need not be installed
 
 
 def prepared(name: str) -> None:
     """Import what the engine of that name runs on, before anything is watched: what is watched must be there."""
-    if name in LIBRARIES and stack.has(LIBRARIES[name]):
+    if name in NEEDS_INSTALLED and stack.has(name):
         importlib.import_module(MODULES[name])
 
 
@@ -53,8 +53,8 @@ def engine(name: str) -> Engine:
     It is called with model, micro-batches per step, recipe, seams, path-to-component, and what makes one training
     forward and gives its loss. What it gives back may have an `optimizer`, for files that training goes on from.
     """
-    if name in LIBRARIES and not stack.has(LIBRARIES[name]):
-        raise Refused(f"engine {name} is not installed", do=f"pip install finetune-harness[{name}]")
+    if name in NEEDS_INSTALLED and not stack.has(name):
+        raise Refused(f"engine {name} is not installed", do=NEEDS_INSTALLED[name])
     if name in MODULES:
         train: Engine = importlib.import_module(MODULES[name]).train
         return train

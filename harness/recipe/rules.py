@@ -25,7 +25,8 @@ class Broken:
 
 
 ENGINES = ("torch", "trainer", "deepspeed")
-NEEDS_INSTALLED = ("deepspeed",)  # beside what `finetune-harness[train]` brings, under the engine's own name
+# Engines that want more than `finetune-harness[train]` brings, under their own names, and how it is had.
+NEEDS_INSTALLED = {"deepspeed": "pip install setuptools && DS_BUILD_OPS=0 pip install --no-build-isolation deepspeed"}
 OF_EVERY_METHOD = {"method", "components", "targets", "modules_to_save", "options"}
 
 Rule = Callable[["Recipe"], "tuple[str, str] | None"]

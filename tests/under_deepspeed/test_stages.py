@@ -66,3 +66,17 @@ def test_what_is_all_right_is_not_found(
     results = Session(warm, tmp_path, bases=bases).results(name, recipes[name], [check.name for check in CHECKS])
 
     assert {result.status for result in results.values()} == {Status.PASSED, Status.NOT_APPLICABLE}
+
+
+def test_pictures_in_one_process_alone_end_within_the_time_and_say_why(
+    recipes: dict[str, Recipe], warm: Sockets, bases: Path, tmp_path: Path
+) -> None:
+    """Where parameters are gathered as they are used, processes that use others wait for each other for ever."""
+    settings = recipes["zero/stage-3"].model_dump(exclude_defaults=True)
+    settings |= {"data": {"batch_size": 1, "mix": ["image", "text"]}, "launch": {"wait_seconds": 10}}
+    recipe = Recipe.model_validate({**settings, "tune": ["vision", "connector", "llm"], "agrees_with": []})
+
+    results = Session(warm, tmp_path, bases=bases).results("apart", recipe, ["run.completed"])
+
+    findings = results["run.completed"].findings
+    assert any("different exchanges" in finding.cause for finding in findings), findings
