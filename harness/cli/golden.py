@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
-import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,9 +16,7 @@ from harness.cli.shown import AsJson, print_columns, print_json
 from harness.refusal import Refused
 
 if TYPE_CHECKING:
-    from harness.golden.index import Entry
     from harness.golden.pinning import Wanted
-    from harness.golden.verifying import Asked
     from harness.runner import Runner
 
 app = typer.Typer(help="Pin what recipes do and save, and hold it against today's code and libraries.")
@@ -75,17 +71,18 @@ def verify(
     as_json: AsJson = False,
 ) -> int:
     """Make the runs again, load the old checkpoints again, and say what is not as it was, and who may be the cause."""
+    from harness.golden.asking import asked, chosen
     from harness.golden.index import read_index, strays
     from harness.golden.told import as_data, closing_line, failure_lines, verdict_line, verify_again
     from harness.golden.verifying import Status, verified, wrong_files
 
     goldens = read_index(golden)
-    asked = _asked(_chosen(goldens, recipe or []), golden)
-    width = max((len(one.recipe_id) for one in asked), default=0)
+    wanted = asked(chosen(goldens, recipe or []), golden)
+    width = max((len(one.recipe_id) for one in wanted), default=0)
     verdicts = [] if recipe else wrong_files(golden, goldens.values())
-    with _runner([one.recipe.family for one in asked if one.recipe], out) as runner:
+    with _runner([one.recipe.family for one in wanted if one.recipe], out) as runner:
         started = time.perf_counter()
-        for one in asked:
+        for one in wanted:
             verdicts.append(verified(runner, one, golden))
             _say(verdict_line(verdicts[-1], width), as_json)
         seconds = time.perf_counter() - started
@@ -126,13 +123,14 @@ def _say(text: str, as_json: bool) -> None:
 def _wanted(suites: list[Path], recipes: list[str], golden: Path) -> tuple[list[Wanted], list[str]]:
     """What to pin, and which goldens' recipes are gone; without suites, all that is pinned or the named ones of it."""
     from harness.cli.suites import suites_at
+    from harness.golden.asking import asked, chosen, no_such
     from harness.golden.index import has_goldens, read_index
     from harness.golden.pinning import Wanted
 
     if not suites:
-        asked = _asked(_chosen(read_index(golden), recipes), golden)
-        gone = [one.recipe_id for one in asked if one.recipe is None]
-        return [Wanted(one.recipe_id, one.recipe, one.suite) for one in asked if one.recipe], gone
+        again = asked(chosen(read_index(golden), recipes), golden)
+        gone = [one.recipe_id for one in again if one.recipe is None]
+        return [Wanted(one.recipe_id, one.recipe, one.suite) for one in again if one.recipe], gone
     read = suites_at(suites)
     known = read_index(golden) if has_goldens(golden) else {}
     found = {
@@ -142,7 +140,7 @@ def _wanted(suites: list[Path], recipes: list[str], golden: Path) -> tuple[list[
         if not recipes or name in recipes
     }
     if unknown := [name for name in recipes if all(name not in suite.recipes for suite in read)]:
-        raise _no_such(unknown[0], [name for suite in read for name in suite.recipes], ", ".join(map(str, suites)))
+        raise no_such(unknown[0], [name for suite in read for name in suite.recipes], ", ".join(map(str, suites)))
     for name, one in found.items():
         if name in known and (golden / known[name].suite).resolve() != one.suite.resolve():
             where = f"{one.suite}: {name}"
@@ -150,37 +148,6 @@ def _wanted(suites: list[Path], recipes: list[str], golden: Path) -> tuple[list[
                 f"a golden of this name is of {known[name].suite}", where=where, do="rename one of the suites"
             )
     return list(found.values()), []
-
-
-def _chosen(goldens: Mapping[str, Entry], names: list[str]) -> dict[str, Entry]:
-    if unknown := [name for name in names if name not in goldens]:
-        raise _no_such(unknown[0], list(goldens), "the goldens")
-    return {name: entry for name, entry in goldens.items() if not names or name in names}
-
-
-def _no_such(name: str, known: list[str], where: str) -> Refused:
-    close = difflib.get_close_matches(name, known, n=1)
-    do = f"did you mean {close[0]}?" if close else f"there are {', '.join(known[:8])}"
-    return Refused(f"no recipe {name!r} in {where}", do=do)
-
-
-def _asked(goldens: Mapping[str, Entry], golden: Path) -> list[Asked]:
-    """Each golden with the recipe that it is of today."""
-    from harness.golden.verifying import Asked
-    from harness.recipe import Suite, read_suite
-    from harness.session import check_buildable
-
-    suites: dict[str, Suite | None] = {}
-    found = []
-    for name, entry in goldens.items():
-        path = Path(os.path.relpath(golden / entry.suite))
-        if entry.suite not in suites:
-            suites[entry.suite] = read_suite(path) if path.is_file() else None
-            if suite := suites[entry.suite]:
-                check_buildable(suite)
-        there = suites[entry.suite]
-        found.append(Asked(name, entry, there.recipes.get(name.partition("/")[2]) if there else None, path))
-    return found
 
 
 @contextlib.contextmanager
