@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.recipe import read_suite
+from harness.recipe import BESIDE_SUITES, read_suite
 from harness.refusal import Refused
 from harness.report import AboutRun, seen_from_here
 from harness.report.progress import Arrivals, Screen
@@ -67,7 +67,7 @@ def named_suites(named: Sequence[tuple[Path, str]], root: Path) -> list[NamedSui
     """The suites of a command line, each once, from paths and the arguments that name them, whole or in part."""
     wanted: dict[Path, list[str]] = {}
     for path, argument in named:
-        if path.name != KNOWN_FAILURES:  # as in suites/*.yaml
+        if path.name not in BESIDE_SUITES:  # as in suites/*.yaml
             whole = Path(os.path.abspath(path))  # noqa: PTH100 - a link is a file of its own
             wanted.setdefault(whole, []).append(argument.partition("::")[2])
     names = suite_names(wanted)

@@ -22,7 +22,7 @@ from harness.families import check_possible
 from harness.launch import Launcher, WarmParent, can_fork
 from harness.own_code import named
 from harness.planner import plan
-from harness.recipe import Recipe, Suite, read_suite
+from harness.recipe import BESIDE_SUITES, Recipe, Suite, read_suite
 from harness.recipe.rules import ENGINES, NEEDS_INSTALLED
 from harness.recipe.starting import base_and_parts
 from harness.recipe.suite_checks import AS_EVERYBODY, Judging
@@ -34,6 +34,7 @@ from harness.verdict import KNOWN_FAILURES, KnownFailure, read_known_failures, u
 from harness.workers import Workers, worker_modules
 
 COMPLETION = "run.completed"
+OTHER_STACKS = "compat."  # what checks of other stacks begin with: harness compat makes them, and no run
 MARKER = ".harness-out"
 FOLDERS = ("runs", "bases", "faults")
 FILES = (JOURNAL, "results.jsonl", "run.json", "report.md", "comparison.md", "report.html", "junit.xml")
@@ -218,14 +219,14 @@ def _check_judgeable(suite: Suite) -> None:
 
 def unused_known_failures(folder: Path) -> list[KnownFailure]:
     """The known failures in a folder that match no recipe and check of any suite beside them."""
-    known = read_known_failures(folder / KNOWN_FAILURES)
+    known = [one for one in read_known_failures(folder / KNOWN_FAILURES) if not one.check.startswith(OTHER_STACKS)]
     return unused(known, _judged_in(folder) if known else [])
 
 
 def _judged_in(folder: Path) -> Iterator[tuple[str, str]]:
     """Recipe and check of each result that the suites in a folder have."""
     for path in sorted(folder.iterdir()):
-        if path.suffix in (".yaml", ".yml") and path.name != KNOWN_FAILURES:
+        if path.suffix in (".yaml", ".yml") and path.name not in BESIDE_SUITES:
             with contextlib.suppress(Refused):  # a file that is no suite; one that is run and broken is refused there
                 suite = read_suite(path)
                 checks = checks_of(suite)

@@ -6,9 +6,8 @@ import difflib
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.recipe import Suite, read_suite
+from harness.recipe import BESIDE_SUITES, Suite, read_suite
 from harness.refusal import Refused
-from harness.verdict import KNOWN_FAILURES
 
 SUFFIXES = (".yaml", ".yml")
 
@@ -25,11 +24,12 @@ def suites_at(paths: Sequence[Path]) -> list[Suite]:
 
 
 def _files(paths: Sequence[Path]) -> list[Path]:
-    """The files named, and those in the folders named; known failures, which suites/*.yaml names too, are no suite."""
+    """The files named, and those in the folders named; known failures and stacks, which suites/*.yaml names too, are
+    no suites."""
     files = []
     for path in paths:
         found = sorted(file for file in path.iterdir() if file.suffix in SUFFIXES) if path.is_dir() else [path]
-        suites = [file for file in found if file.name != KNOWN_FAILURES]
+        suites = [file for file in found if file.name not in BESIDE_SUITES]
         if not suites and (path.is_dir() or len(paths) == 1):
             raise Refused("holds no suite", where=str(path), do="name a suite file, or a folder with some")
         files += suites

@@ -3,9 +3,10 @@
 from harness.recipe.components import COMPONENTS, UNIONS, Component, expand
 from harness.recipe.fields import Adapter, Data, LossScaler, Optimizer, Save, Tune
 from harness.recipe.model import Recipe
-from harness.recipe.suite import Suite, read_suite
+from harness.recipe.suite import BESIDE_SUITES, Suite, read_suite
 
 __all__ = [
+    "BESIDE_SUITES",
     "COMPONENTS",
     "UNIONS",
     "Adapter",

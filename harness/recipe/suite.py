@@ -21,6 +21,7 @@ from harness.recipe.suite_checks import NOTHING_SAID, Judging, Marks, SuiteCheck
 from harness.recipe.yaml_file import read_yaml
 from harness.refusal import Refused
 
+BESIDE_SUITES = ("known_failures.yaml", "stacks.yaml")  # they lie in folders of suites, and are none
 SHOWN = 80  # characters of a value that is refused
 SUITE_KEYS = ("family", "description", "defaults", "matrix", "recipes", "checks")
 
