@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.checkpoint.adapter import Adapter, AdapterTensor, read_adapter
+from harness.checkpoint.adapter import Adapter, AdapterTensor, Shape, read_adapter
 from harness.checkpoint.json_files import CONFIG, entries
 from harness.checkpoint.native import native_files
 from harness.checkpoint.problems import promised, some
@@ -62,14 +62,15 @@ def adapter_fit(
     unmet = tuple(target for target in own.targets if not any(own.meets(target, path) for path in paths))
     unmet += tuple(name for name in own.modules_to_save if not any(_ends(name, path) for path in paths))
     absent = tuple(module for module in own.modules if module not in paths)
-    # One layer more or less is no other prefix.
-    prefixes = _prefixes(absent, paths) if len(absent) == len(own.modules) else None
-    differing = tuple(_differing(own, shapes or {}))
+    # One layer more or less is no other prefix; of a tower that is there another part may have been renamed.
+    there = {_container(module) for module in own.modules if module in paths}
+    prefixes = None if there & {_container(module) for module in absent} else _prefixes(absent, paths)
+    others = tuple(differing(own, shapes or {}))
     met = not own.targets or any(target not in unmet for target in own.targets)
-    fits = not absent and not differing and met and not set(unmet) & set(own.modules_to_save)
+    fits = not absent and not others and met and not set(unmet) & set(own.modules_to_save)
     names = "checkpoint names" if by_checkpoint else "module paths"
-    diagnosis = "" if fits else _diagnosis(own, base, unmet, absent, prefixes, differing)
-    return Fit(fits, unmet, absent, prefixes, differing, names, diagnosis + (f" (by its {names})" if diagnosis else ""))
+    diagnosis = "" if fits else _diagnosis(own, base, unmet, absent, prefixes, others)
+    return Fit(fits, unmet, absent, prefixes, others, names, diagnosis + (f" (by its {names})" if diagnosis else ""))
 
 
 def _checkpoint_shapes(base: Path) -> dict[str, tuple[int, ...]]:
@@ -111,16 +112,25 @@ def _cuts(path: str) -> Iterator[tuple[str, str]]:
         yield ".".join(names[:place]), ".".join(names[place:])
 
 
-def _differing(own: Adapter, shapes: Mapping[str, Sequence[int]]) -> Iterator[str]:
+def differing(own: Adapter, shapes: Mapping[str, Sequence[int]]) -> Iterator[str]:
+    """A line for each tensor that does not have the shape which the base's shapes, by name, ask for.
+
+    A table that has more rows than the base's has grown with added tokens.
+    """
     for tensor in own.tensors:
         there = tuple(shapes.get(tensor.part if tensor.saved else f"{tensor.module}.weight", ()))
         if not there:
             continue
         if tensor.saved:
-            if there != tensor.shape:
+            if there != tensor.shape and not _grown(tensor, there):
                 yield f"{tensor.part} is {_by(tensor.shape)} in the adapter and {_by(there)} in the base"
         elif wrong := _misfit(tensor, there, own.fan_in_fan_out):
             yield f"{tensor.module}: {tensor.part} is {_by(tensor.shape)}, and {wrong}"
+
+
+def _grown(tensor: AdapterTensor, there: Shape) -> bool:
+    of_tokens = tensor.part.endswith(("embed_tokens.weight", "lm_head.weight"))
+    return of_tokens and tensor.shape[1:] == there[1:] and tensor.shape[0] > there[0]
 
 
 def _misfit(tensor: AdapterTensor, weight: tuple[int, ...], turned: bool) -> str:
@@ -175,6 +185,11 @@ def _containers(prefixes: tuple[str, str], absent: Sequence[str]) -> tuple[str, 
     inner = names[: _first_number(".".join(names)) or -1]
     wants, has = (".".join(filter(None, (prefix, *inner))) or "the root" for prefix in prefixes)
     return wants, has
+
+
+def _container(path: str) -> str:
+    """Where the layers lie that a module is in one of."""
+    return ".".join(path.split(".")[: _first_number(path)])
 
 
 def _first_number(path: str) -> int:

@@ -37,6 +37,8 @@ _OF_THE_BASE: Mapping[str, tuple[str, ...]] = {
     "adapter": PREPROCESSING,
     "adapter and trainables": PREPROCESSING,
     "native": (),
+    "native adapter": (),
+    "processing": PREPROCESSING,
 }
 _OF_THE_SAVE: Mapping[str, tuple[str, ...]] = {
     "full": (),
@@ -45,6 +47,8 @@ _OF_THE_SAVE: Mapping[str, tuple[str, ...]] = {
     "adapter": (ADAPTER_CONFIGURATION, ADAPTER_WEIGHTS),
     "adapter and trainables": (ADAPTER_CONFIGURATION, ADAPTER_WEIGHTS, BESIDE_ADAPTER),
     "native": (WEIGHTS,),
+    "native adapter": (WEIGHTS,),
+    "processing": (),
 }
 
 _CONSEQUENCES: Mapping[str, str] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from enum import Enum
 from pathlib import Path
 
 from harness.checkpoint.code_files import code_files
@@ -34,21 +35,41 @@ def unreadable(directory: Path) -> Iterator[str]:
     if not directory.is_dir():
         yield str(Refused("no such directory", where=str(directory), do="name a saved directory"))
         return
+    damaged = 0
+    for about, problem in file_problems(directory):
+        damaged += about is About.WEIGHTS
+        if about is not About.WEIGHTS or damaged <= _SHOWN:
+            yield str(problem)
+        elif damaged == _SHOWN + 1:
+            more = sum(1 for other, _ in file_problems(directory) if other is About.WEIGHTS) - _SHOWN
+            yield str(_problem(directory, f"{more} more files are damaged"))
+
+
+class About(Enum):
+    """What a problem of a directory is about."""
+
+    NOTHING = "there is no checkpoint"
+    WEIGHTS = "a file of weights cannot be read"
+    JSON = "a JSON file cannot be read"
+    TWICE = "a tensor is in two files"
+    INDEX = "the index and the shards disagree"
+
+
+def file_problems(directory: Path) -> Iterator[tuple[About, Refused]]:
+    """What is wrong with the files of a directory, one by one."""
     held, damaged = _keys_by_file(directory)
     if not any((directory / name).is_file() for name in (CONFIG, ADAPTER_CONFIG)) and not _stands_alone(held):
-        yield _line(directory, f"no configuration ({CONFIG} or {ADAPTER_CONFIG})", "save it with save_pretrained")
-    yield from map(str, damaged_json(directory))
-    for problem in damaged[:_SHOWN]:
-        yield str(problem)
-    if (more := len(damaged) - _SHOWN) > 0:
-        yield _line(directory, f"{more} more files are damaged")
+        what = f"no configuration ({CONFIG} or {ADAPTER_CONFIG})"
+        yield About.NOTHING, _problem(directory, what, "save it with save_pretrained")
+    yield from ((About.JSON, problem) for problem in damaged_json(directory))
+    yield from ((About.WEIGHTS, problem) for problem in damaged)
     if not held and not damaged:
-        yield _line(directory, "no weights (no .safetensors file, and no state dict of torch)")
-    yield from _held_twice(directory, held)
+        yield About.NOTHING, _problem(directory, "no weights (no .safetensors file, and no state dict of torch)")
+    yield from ((About.TWICE, problem) for problem in _held_twice(directory, held))
     if not damaged:
-        yield from _without_index(directory)
+        yield from ((About.INDEX, problem) for problem in _without_index(directory))
     for index in INDEXES:
-        yield from _of_index(directory, index, held)
+        yield from ((About.INDEX, problem) for problem in _of_index(directory, index, held))
 
 
 def promised(directory: Path) -> dict[str, str] | None:
@@ -89,45 +110,45 @@ def _keys_by_file(directory: Path) -> tuple[Held, list[Refused]]:
     return held, damaged
 
 
-def _held_twice(directory: Path, held: Held) -> Iterator[str]:
+def _held_twice(directory: Path, held: Held) -> Iterator[Refused]:
     """Files of an earlier save that were left behind: which of the two is loaded differs from library to library."""
     seen: set[str] = set()
     for file, keys in held.items():
         if again := keys & seen:
-            yield _line(directory, f"{file} holds {some(again)}, and so does another file", "remove the older file")
+            yield _problem(directory, f"{file} holds {some(again)}, and so does another file", "remove the older file")
         seen |= keys
 
 
-def _without_index(directory: Path) -> Iterator[str]:
+def _without_index(directory: Path) -> Iterator[Refused]:
     """Shards that no index names: from_pretrained finds none of them."""
     do = "write it from the shards' own keys: harness inspect DIRECTORY --repair"
     for index, shards in shards_without_index(directory).items():
         if absent := absent_shards(shards):
-            yield _line(directory, f"{some(absent)} missing, by the names of the other shards")
+            yield _problem(directory, f"{some(absent)} missing, by the names of the other shards")
         else:
-            yield _line(directory, f"{len(shards)} shards and no index ({index}): from_pretrained finds none", do)
+            yield _problem(directory, f"{len(shards)} shards and no index ({index}): from_pretrained finds none", do)
 
 
-def _of_index(directory: Path, index: str, held: Held) -> Iterator[str]:
+def _of_index(directory: Path, index: str, held: Held) -> Iterator[Refused]:
     if not (directory / index).exists():
         return
     try:
         places = _weight_map(directory / index)
     except Refused as problem:
-        yield str(problem)
+        yield problem
         return
     there = {path.name for path in (*weight_files(directory), *native_files(directory))}
     if absent := set(places.values()) - there:
         of_another = bool(there) and not there & set(places.values())
         beside = f", but {some(there)}: {index} is of another save" if of_another else ""
         do = f"remove {index}" if of_another else _AGAIN
-        yield _line(directory, f"the index names {some(absent)}, and there is no such file{beside}", do)
+        yield _problem(directory, f"the index names {some(absent)}, and there is no such file{beside}", do)
     missing = {key for key, file in places.items() if file in held and key not in held[file]}
     elsewhere = missing & set().union(*held.values())
     if lost := missing - elsewhere:
-        yield _line(directory, f"the index promises {some(lost)}, and no shard holds {_it(lost)}")
+        yield _problem(directory, f"the index promises {some(lost)}, and no shard holds {_it(lost)}")
     if elsewhere:
-        yield _line(directory, f"the index looks for {some(elsewhere)} in another shard than holds {_it(elsewhere)}")
+        yield _problem(directory, f"the index looks for {some(elsewhere)} in another shard than holds {_it(elsewhere)}")
 
 
 def some(names: Collection[str]) -> str:
@@ -136,8 +157,8 @@ def some(names: Collection[str]) -> str:
     return f"{shown} and {len(names) - _SHOWN} more" if len(names) > _SHOWN else shown
 
 
-def _line(where: Path, what: str, do: str = _AGAIN) -> str:
-    return str(Refused(what, where=str(where), do=do))
+def _problem(where: Path, what: str, do: str = _AGAIN) -> Refused:
+    return Refused(what, where=str(where), do=do)
 
 
 def _it(names: Collection[str]) -> str:

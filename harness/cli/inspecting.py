@@ -173,8 +173,8 @@ def _of_code(checkpoint: Path, base: Path | None, code: CodeFiles) -> Iterator[t
 
 def _fit(checkpoint: Path, base: Path | None) -> Fit | None:
     from harness.checkpoint.fit import adapter_fit
+    from harness.checkpoint.module_tree import module_tree
     from harness.checkpoint.roles import ADAPTER_CONFIGURATION, ADAPTER_WEIGHTS, roles
-    from harness.cli.module_tree import module_tree
 
     if base is None or not {ADAPTER_CONFIGURATION, ADAPTER_WEIGHTS} <= set(roles(checkpoint)):
         return None

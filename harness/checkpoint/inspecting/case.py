@@ -1,0 +1,68 @@
+"""What a check of a saved directory is given."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.checkpoint.inspecting.directory import Directory
+from harness.result import Finding
+
+_SHOWN = 3
+
+
+class NotJudged(Exception):
+    """Why a check says nothing of a directory; no failure of either."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A directory, its base, what kind of save it is, and what was meant to stay out of it."""
+
+    saved: Directory
+    base: Directory | None
+    kind: str
+    left_out: tuple[re.Pattern[str], ...] = ()
+    without: frozenset[str] = frozenset()
+    hashes: bool = False
+    build: bool = True
+
+    @property
+    def path(self) -> Path:
+        return self.saved.path
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is meant to hold a whole model."""
+        return self.kind in ("full", "native")
+
+    def is_left_out(self, key: str) -> bool:
+        """Whether the tensor was meant not to be saved."""
+        return any(pattern.match(key) for pattern in self.left_out)
+
+    @property
+    def repair(self) -> str:
+        """The command that makes a completed copy."""
+        base = f" --base {shlex.quote(str(self.base.path))}" if self.base else ""
+        return f"harness inspect {shlex.quote(str(self.path))}{base} --repair"
+
+
+Rule = Callable[[Case], Iterator[Finding]]
+
+
+def listed(names: Collection[str]) -> str:
+    """The first few names, and how many more there are."""
+    first: Sequence[str] = sorted(names)[:_SHOWN]
+    more = len(names) - len(first)
+    return ", ".join(first) + (f" and {more} more" if more > 0 else "")
+
+
+def count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+def by(shape: Sequence[int]) -> str:
+    return " x ".join(map(str, shape)) or "a number"
