@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from harness import stack
 from harness.checkpoint.files import HANDED_OVER, part_path
 from harness.disk import refuse_full_disk
 from harness.families import family_of
@@ -99,7 +100,7 @@ class Bases:
             return (self._merged(name, earlier, place) if source.merge else place / SAVED).resolve()
         if source != "fresh":
             return Path(source).resolve()
-        directory = self.root / folder_name(name)
+        directory = self.root / stack.folder_of_code(folder_name(name))
         argument = {"family": name, "directory": str(directory)}
         self._once(directory, lambda: self._write(name, directory, "make_base", argument))
         return directory.resolve()

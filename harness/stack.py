@@ -6,9 +6,12 @@ import functools
 import importlib.util
 import os
 import platform
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from harness.refusal import Refused
 
 LIBRARIES = (
     "torch",
@@ -43,6 +46,24 @@ def has(library: str) -> bool:
 def release(library: str) -> tuple[int, ...]:
     """The first two numbers of a library's version, to compare with: (4, 57)."""
     return tuple(int(part) for part in versions()[library].split("+")[0].split(".")[:2])
+
+
+@dataclass(frozen=True)
+class Since:
+    """The release of a library that something needs, and what it is that earlier ones lack."""
+
+    library: str
+    first: tuple[int, int]
+    why: str
+
+
+def refuse_older(name: str, needs: tuple[Since, ...]) -> None:
+    """Refuse what the installed libraries are too old for, by name, before anything of them is imported."""
+    for one in needs:
+        if one.library in versions() and release(one.library) < one.first:
+            first = ".".join(map(str, one.first))
+            what = f"{name} needs {one.library} {first}, and {versions()[one.library]} is installed: {one.why}"
+            raise Refused(what, do=f"pip install '{one.library}>={first}'")
 
 
 def dtype_argument(dtype: Any) -> dict[str, Any]:
@@ -92,6 +113,18 @@ def use_modules_cache(directory: Path) -> None:
     import transformers.dynamic_module_utils
 
     transformers.dynamic_module_utils.HF_MODULES_CACHE = str(directory)
+
+
+def folder_of_code(name: str) -> str:
+    """A name for a folder of code files: before transformers 4.57 one with a dot is no name of a module."""
+    return name if release("transformers") >= (4, 57) else name.replace(".", "_")
+
+
+def image_token_id(processor: Any) -> int:
+    """The token in whose place features of a picture go; LLaVA's processor says it since transformers 4.50."""
+    known = getattr(processor, "image_token_id", None)
+    found: int = processor.tokenizer.convert_tokens_to_ids(processor.image_token) if known is None else known
+    return found
 
 
 def pil_image_processor(name: str) -> Any:
@@ -189,11 +222,16 @@ def llama_tokenizer(vocab: dict[str, int], merges: list[tuple[str, str]], **opti
 
     if release("transformers") >= (5, 0):
         return LlamaTokenizerFast(vocab=vocab, merges=merges, **options)
-    from tokenizers import Tokenizer, decoders, models, normalizers
+    return LlamaTokenizerFast(tokenizer_object=llama_core(vocab, merges), **options)
+
+
+def llama_core(vocab: dict[str, int], merges: list[tuple[str, str]]) -> Any:
+    """The tokenizers object that transformers 5 makes by itself, and 4 wants to be given."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
     core = Tokenizer(models.BPE(vocab=vocab, merges=merges, fuse_unk=True, byte_fallback=True))
-    core.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    core.pre_tokenizer = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="first", split=False)
     core.decoder = decoders.Sequence(
         [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
     )
-    return LlamaTokenizerFast(tokenizer_object=core, **options)
+    return core

@@ -15,6 +15,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from harness import stack
 from harness.checkpoint.towers import Tower
 from harness.intent import Intent
 from harness.own_code import named
@@ -180,6 +181,13 @@ class Adjusts(Protocol):
         ...
 
 
+@runtime_checkable
+class NeedsReleases(Protocol):
+    """A family that not every supported release of the libraries can build, load or save."""
+
+    needs: tuple[stack.Since, ...]
+
+
 def names() -> tuple[str, ...]:
     """The names of all families, shipped and installed, without importing any."""
     return (*SHIPPED, *sorted(point.name for point in _installed() if point.name not in SHIPPED))
@@ -231,6 +239,8 @@ def family_of(recipe: Recipe) -> Family:
 def check_possible(recipe: Recipe) -> None:
     """Refuse, before anything is built, what the recipe asks of a family that the family does not have."""
     chosen = family_of(recipe)
+    if isinstance(chosen, NeedsReleases):
+        stack.refuse_older(chosen.name, chosen.needs)
     handles = chosen.handles
     known = f"{chosen.name} has {', '.join(handles.components)}"
     if chosen.remote_code and not recipe.trust_remote_code:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from harness import stack
 from harness.data import Sample, decoded_images
 from harness.families.budget import refuse_too_long
 from harness.families.supervision import IGNORED_LABEL, Answer, Piece, labels_for
@@ -35,8 +36,9 @@ class TemplateBatches:
         text = "".join(piece.text for piece in pieces)
         inputs = processor(text=[text], images=images or None, return_tensors="pt")
         ids = inputs["input_ids"][0].tolist()
-        refuse_too_long(sample.id, len(ids), ids.count(processor.image_token_id), max_length)
-        expanded = _expanded(pieces, ids.count(processor.image_token_id), len(images), processor.image_token)
+        tokens = ids.count(stack.image_token_id(processor))
+        refuse_too_long(sample.id, len(ids), tokens, max_length)
+        expanded = _expanded(pieces, tokens, len(images), processor.image_token)
         labels = labels_for(expanded, ids, processor.tokenizer, sample.id)
         encoded: dict[str, Any] = {"input_ids": torch.tensor(ids), "labels": torch.tensor(labels)}
         if images:
@@ -62,7 +64,7 @@ class TemplateBatches:
 
     def image_places(self, batch: dict[str, Any], processor: Any) -> torch.Tensor:
         """Where image tokens stand, bool of shape (batch, length)."""
-        places: torch.Tensor = batch["input_ids"] == processor.image_token_id
+        places: torch.Tensor = batch["input_ids"] == stack.image_token_id(processor)
         return places
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from harness import stack
 from harness.families.family import Handles, Loaded
 from harness.families.fed import Batches, FedConversations
 from harness.families.mini_gemini import modes, names, processing, refusals, templates
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+GAMMA = stack.Since(
+    "transformers",
+    (4, 49),
+    "from_pretrained of earlier ones takes 'gamma' in a key for 'weight', and the second tower's layer scales are lost",
+)
 LANGUAGE_MODULES = {kind: f"transformers.models.{kind}.modeling_{kind}" for kind in ("llama", "gemma", "mixtral")}
 
 
@@ -48,6 +54,7 @@ class MiniGemini(ByTemplate, FedConversations):
     labels_early: int = 0
     text_beside_images: bool = True
     spoken: str = ""
+    needs: ClassVar[tuple[stack.Since, ...]] = (GAMMA,)
     naming: ClassVar[Naming] = Naming(names.RENAMES, names.COMPONENTS)
     handles: ClassVar[Handles] = names.HANDLES
 
@@ -97,8 +104,6 @@ class MiniGemini(ByTemplate, FedConversations):
 
     def load(self, directory: Path, dtype: torch.dtype, attention: str | None = None) -> Loaded:
         from transformers import AutoModelForCausalLM, AutoProcessor
-
-        from harness import stack
 
         trusted = {"trust_remote_code": True}
         options = {**stack.dtype_argument(dtype), **stack.attention_argument(attention)}

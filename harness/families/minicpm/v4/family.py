@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from harness import stack
 from harness.families.family import Handles, Loaded
 from harness.families.fed import Batches, FedConversations
 from harness.families.minicpm.v4 import batches, names, processing
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 # Names that only full attention has, and names that linear attention has: of the former alone, one layer in four.
 FULL = r"model\.language_model\..*\.(q_proj|k_proj|v_proj|o_proj)"
 BOTH = r"model\.language_model\..*\.(q_proj|k_proj|v_proj|o_proj|in_proj_qkv|in_proj_z|out_proj)"
+ARRIVED = {"4_6": (5, 7), "4_7": (5, 18)}  # the releases of transformers that have the classes
 NEWLINE = 10  # of the published vocabulary; the tiny tokenizer is asked for its own
 
 
@@ -40,6 +42,10 @@ class MiniCPMV4(FedConversations):
     naming: ClassVar[Naming] = Naming((), names.COMPONENTS)
     handles: ClassVar[Handles] = names.HANDLES
     fed_by: ClassVar[Batches] = batches
+
+    @property
+    def needs(self) -> tuple[stack.Since, ...]:
+        return (stack.Since("transformers", ARRIVED[self.kind], "earlier ones do not have the model's classes"),)
 
     @property
     def library_modules(self) -> tuple[str, ...]:
@@ -82,8 +88,6 @@ class MiniCPMV4(FedConversations):
         processor.save_pretrained(directory)
 
     def load(self, directory: Path, dtype: torch.dtype, attention: str | None = None) -> Loaded:
-        from harness import stack
-
         options = {**stack.dtype_argument(dtype), **stack.attention_argument(attention)}
         model = self._class.from_pretrained(directory, **options)
         return Loaded(model, stack.pictures_alone(directory), directory)
