@@ -1,17 +1,16 @@
-"""Layer 3. The worker processes of a session, what they import, and how folders of runs are named."""
+"""Layer 3. The worker processes of a session, and what they import."""
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from harness.families.family import family
 from harness.launch import Launcher
+from harness.places import folder_name
 
-PLAIN_NAME = re.compile(r"[a-z0-9][a-z0-9.+-]*(/[a-z0-9.+-]+(\[[a-z0-9.+-]+\])?)?")
-LONGEST_NAME = 100
+__all__ = ["Workers", "folder_name", "worker_modules"]
+
 ENGINES = {"deepspeed": "harness.engines.deepspeed_loop"}  # whose libraries cost their time to import
 
 
@@ -43,14 +42,3 @@ def worker_modules(families: Sequence[str], engines: Iterable[str] = ()) -> tupl
     makers += sorted(ENGINES[name] for name in set(engines) if name in ENGINES)
     reloaders = ["harness.reloading.jobs"]
     return [*libraries, *models, *shared, *makers], [*libraries, *models, *shared, *reloaders]
-
-
-def folder_name(name: str) -> str:
-    """A recipe id or another name as the name of a folder; two different names never share one.
-
-    Names as most suites have them keep all but slash and brackets; any other gets its digest.
-    """
-    if PLAIN_NAME.fullmatch(name) and len(name) <= LONGEST_NAME:
-        return name.translate(str.maketrans("/[", "__", "]"))
-    readable = re.sub(r"[^\w.@+-]+", "_", name).strip("_.")[:LONGEST_NAME]
-    return f"{readable}~{hashlib.sha256(name.encode()).hexdigest()[:12]}"

@@ -108,8 +108,9 @@ def test_the_wheel_holds_what_is_read_at_run_time(tmp_path: Path) -> None:
     }
     assert {name for name in held if name.startswith("harness/")} == wanted
     assert {
-        "harness/report/page.html.jinja",
-        "harness/report/page.css",
+        "harness/report/page/page.html.jinja",
+        "harness/report/page/page.css",
+        "harness/report/page/page.js",
         "harness/data/samples/conversations.json",
     } <= held
     assert any(name.startswith("harness/data/samples/images/") for name in held)

@@ -17,9 +17,9 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from harness.frozen import Frozen
+from harness.places import folder_name
 from harness.refusal import Refused
 from harness.trace.atomic import write_atomically
-from harness.workers import folder_name
 
 INDEX = "goldens.json"
 UNDER_WAY = ".pinning.json"  # archives that a change under way brings or takes away

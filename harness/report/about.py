@@ -23,6 +23,7 @@ class AboutRun(Frozen):
     `before` is what the baseline holds of what was run, by recipe and status, if there was one, and `only` says what of
     it was compared if not all; `quick` says what the quick gate chose. `not_judged` are recipes without all their
     results, `missing` checks of the baseline, as "recipe: check", and `unused` known failures that match nothing.
+    `goldens` is the folder of those that were verified, seen from where the run was started too.
     """
 
     suites: Mapping[str, str] = {}
@@ -35,6 +36,7 @@ class AboutRun(Frozen):
     before: Mapping[str, Mapping[str, tuple[str, ...]]] | None = None
     only: str = ""
     quick: str = ""
+    goldens: str = ""
 
     def command_for(self, recipe_id: str, check: str) -> str:
         """The command that repeats a check alone, or nothing if nobody knows where its suite lies."""
@@ -58,6 +60,7 @@ class AboutRun(Frozen):
             unused=tuple(entry for one in found for entry in one.unused),
             before=_together([one.before for one in found if one.before is not None]),
             only=listed(only) if (only := _different(one.only for one in found)) else "",
+            goldens=next((one.goldens for one in found if one.goldens), ""),
             quick=listed(quick) if (quick := _different(one.quick for one in found)) else "",
         )
 

@@ -32,7 +32,8 @@ class RecipeChange:
 class Comparison:
     """The lists name results as "recipe: check"; without a baseline's statuses only `vanished` can have entries.
 
-    `only` says what of the baseline was compared, if that was not all of it.
+    `only` says what of the baseline was compared, if that was not all of it; `total` is the change of all recipes
+    together.
     """
 
     recipes: tuple[RecipeChange, ...]
@@ -40,6 +41,20 @@ class Comparison:
     vanished: tuple[str, ...]
     fixed: tuple[str, ...] = ()
     only: str = ""
+    total: RecipeChange | None = None
+
+    @property
+    def changed(self) -> tuple[RecipeChange, ...]:
+        """The recipes that are not as before."""
+        return tuple(one for one in self.recipes if one.before != one.after)
+
+    @property
+    def others(self) -> str:
+        """How many are as before."""
+        number = len(self.recipes) - len(self.changed)
+        also = "other " if number and self.changed else ""
+        verb = "is" if number == 1 else "are"
+        return f"{number} {also}recipe{'' if number == 1 else 's'} {verb} as before." if number else ""
 
     @property
     def lists(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -76,6 +91,7 @@ def compare(before: Sequence[Result], after: Sequence[Result], missing: Iterable
         vanished=tuple(sorted({*missing, *(_judged(before) - _judged(after))})),
         fixed=tuple(sorted(_names(before, FAILING) & _names(after, ENDED_WELL))),
         only=only,
+        total=RecipeChange("all", _ratio(before), _ratio(after)) if before else None,
     )
 
 

@@ -7,13 +7,16 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from harness.compat_table import COMPAT, CompatTable
 from harness.refusal import Refused
 from harness.report.about import AboutRun
 from harness.report.alignments import alignments
+from harness.report.drift import PREFIX, drifts
 from harness.report.html import to_html
 from harness.report.junit import to_junit
 from harness.report.markdown import comparison_markdown, to_markdown
 from harness.report.model import RunReport
+from harness.report.traced import evidence
 from harness.result import Result
 from harness.store import write_text
 from harness.verdict import Baseline
@@ -23,12 +26,26 @@ COMPARISON = "comparison.md"
 
 def write_reports(out: Path, results: tuple[Result, ...], about: AboutRun, folders: Iterable[Path]) -> RunReport:
     """Write every report, and hand back what they were made from. The traces of the runs lie in the folders."""
+    made = report_of(results, about, folders)
+    for name, written_as in (("report.md", to_markdown), ("report.html", to_html), ("junit.xml", to_junit)):
+        write_text(out / name, written_as(made))
+    if made.comparison:
+        write_text(out / COMPARISON, comparison_markdown(made))
+    return made
+
+
+def report_of(results: tuple[Result, ...], about: AboutRun, folders: Iterable[Path]) -> RunReport:
+    """What every report is made from: results, what lies beside them, and the traces of the runs."""
     folders = list(folders)
-    made = RunReport(
+    against_goldens = dict.fromkeys(one.recipe for one in results if one.check.startswith(PREFIX))
+    return RunReport(
         results,
         seconds=about.seconds,
         environment=environment(folders),
         alignments=alignments(folders),
+        evidence=evidence(folders, dict.fromkeys(one.recipe for one in results)),
+        drifts=drifts(folders, against_goldens, Path(about.goldens) if about.goldens else None),
+        compat=compat_of(folders),
         again={(one.recipe, one.check): about.command_for(one.recipe, one.check) for one in results},
         missing=about.missing,
         unused=about.unused,
@@ -40,11 +57,12 @@ def write_reports(out: Path, results: tuple[Result, ...], about: AboutRun, folde
         only=about.only,
         quick=about.quick,
     )
-    for name, written_as in (("report.md", to_markdown), ("report.html", to_html), ("junit.xml", to_junit)):
-        write_text(out / name, written_as(made))
-    if made.comparison:
-        write_text(out / COMPARISON, comparison_markdown(made))
-    return made
+
+
+def compat_of(folders: Iterable[Path]) -> CompatTable | None:
+    """The table of stacks, where one lies beside the results."""
+    found = next((path for folder in folders if (path := folder / COMPAT).exists()), None)
+    return CompatTable.read(found) if found else None
 
 
 def environment(folders: Iterable[Path]) -> dict[str, Any]:

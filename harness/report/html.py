@@ -1,155 +1,119 @@
-"""A report as one HTML page without external assets."""
+"""A report as one HTML page without external assets: it needs no network, and can be read without scripts."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from dataclasses import dataclass
+from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+from markupsafe import Markup
+
 from harness.report.alignments import ALIGNMENT, shown
-from harness.report.fields import SHOWN, errors_first, fields_of, more_of
-from harness.report.statuses import BY_URGENCY, FAILING, LETTERS, counted, label
-from harness.report.text import duration, fact, one_line, printable
-from harness.result import Severity
+from harness.report.html_checks import Mark, Reasons, recipes_shown, tally
+from harness.report.html_compat import compat_shown
+from harness.report.html_figures import Drawn, drawn
+from harness.report.html_goldens import goldens_shown
+from harness.report.statuses import BY_URGENCY, counted
+from harness.report.text import fact, printable
+from harness.result import Status
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
+    from harness.report.comparison import Comparison, RecipeChange
+    from harness.report.html_checks import RecipeShown, Shown
     from harness.report.model import RunReport
-    from harness.report.summary import Counts
-    from harness.result import Finding, Result, Status
 
-_HELD = 50
+_FOLDER = "page"
+
+
+@dataclass(frozen=True)
+class RateRow:
+    """How fast the training of a recipe went, and its share of the fastest, from 0 to 100."""
+
+    recipe: str
+    number: int
+    seconds: str
+    steps: str
+    samples: str
+    share: int
 
 
 def to_html(run: RunReport) -> str:
     """The whole report as one page; the same report gives the same page, byte for byte."""
-    recipes = _recipes(run)
+    reasons = Reasons()
+    recipes = recipes_shown(run, reasons)
+    counts = run.summary.overall
+    script = resources.files("harness.report").joinpath(_FOLDER, "page.js").read_text(encoding="utf-8")
     return _template().render(
         title=run.title,
         verdict=run.summary.verdict,
         failed=run.summary.failed,
-        counts=_tally(run.summary.overall),
+        counts=tally(counts),
+        script=Markup(script),  # our own, and the only one that the page allows itself
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         recipes=recipes,
+        suites=sorted({recipe.suite for recipe in recipes if recipe.suite}),
+        failures=_failures(recipes),
+        failing=counts.failing,
+        drawn={recipe.name: _drawn(run, recipe.name) for recipe in recipes},
+        rates=_rates(run, recipes),
         checks=sorted({result.check for result in run.results}),
-        legend=[_Mark.of(status) for status in BY_URGENCY if run.summary.overall[status]],
+        reasons=reasons.texts,
+        legend=[Mark.of(status) for status in BY_URGENCY if counts[status]],
+        statuses=[(Mark.of(status), counted(status, counts[status])) for status in BY_URGENCY if counts[status]],
+        legend_passed=Mark.of(Status.PASSED),
         comparison=run.comparison,
+        changed=[(one.recipe, one.before, one.after, True) for one in _changed(run.comparison)],
         not_judged=run.not_judged,
         interrupted=run.interrupted,
         unused=run.unused,
         off=[one.text for one in run.summary.off],
-        alignments=[(name, shown(before), shown(after)) for name, (before, after) in run.alignments.items()],
+        goldens=goldens_shown(run),
+        compat=compat_shown(run.compat) if run.compat else None,
+        alignments=[(name, shown(before), shown(after), False) for name, (before, after) in run.alignments.items()],
         alignment_title=ALIGNMENT,
         environment=[(name, fact(value)) for name, value in run.environment.items()],
     )
 
 
-@dataclass(frozen=True)
-class _Mark:
-    """A status as the page shows it: a style, a word and, where there is no room for it, a letter."""
-
-    style: str
-    word: str
-    letter: str
-
-    @classmethod
-    def of(cls, status: Status) -> _Mark:
-        return cls(style=status.value, word=label(status), letter=LETTERS[status])
+def _changed(comparison: Comparison | None) -> tuple[RecipeChange, ...]:
+    return (comparison.total, *comparison.changed) if comparison and comparison.total else ()
 
 
-@dataclass(frozen=True)
-class _Paragraph:
-    """One finding."""
-
-    kind: str
-    only_a_warning: bool
-    fields: list[tuple[str, str]]
-
-    @classmethod
-    def of(cls, finding: Finding) -> _Paragraph:
-        return cls(finding.kind, finding.severity is Severity.WARNING, fields_of(finding))
+def _failures(recipes: list[RecipeShown]) -> list[Shown]:
+    return [shown for recipe in recipes for shown in recipe.full if shown.failing]
 
 
-@dataclass(frozen=True)
-class _Check:
-    anchor: str
-    name: str
-    mark: _Mark
-    failing: bool
-    reason: str
-    findings: list[_Paragraph]
-    folded: list[_Paragraph]
-    more: list[str]
-    again: str
-
-    @property
-    def tooltip(self) -> str:
-        seen = [text for finding in self.findings[:1] for name, text in finding.fields if name == "seen"]
-        return one_line(": ".join([self.name, self.mark.word, *([self.reason] if self.reason else seen)]))
+def _drawn(run: RunReport, recipe: str) -> Drawn | None:
+    """Nothing where no run of the report has left a trace: then no recipe need say so."""
+    return drawn(run.evidence.get(recipe)) if run.evidence else None
 
 
-@dataclass(frozen=True)
-class _Recipe:
-    name: str
-    failing: bool
-    tally: list[tuple[str, str]]
-    time: str
-    checks: list[_Check]
-
-    @property
-    def cells(self) -> dict[str, _Check]:
-        """Check by name; where results were merged and one check has several, the most urgent."""
-        return {check.name: check for check in reversed(self.checks)}
-
-
-def _recipes(run: RunReport) -> list[_Recipe]:
-    """Those that fail come first."""
-    recipes = [
-        _Recipe(
-            name=name,
-            failing=bool(run.summary.recipes[name].failing),
-            tally=_tally(run.summary.recipes[name]),
-            time=duration(run.seconds[name]) if name in run.seconds else "",
-            checks=_checks(run, results, f"recipe-{number}"),
-        )
-        for number, (name, results) in enumerate(run.recipes.items(), start=1)
-    ]
-    return sorted(recipes, key=lambda recipe: not recipe.failing)
-
-
-def _checks(run: RunReport, results: list[Result], prefix: str) -> list[_Check]:
-    urgent_first = sorted(results, key=lambda result: BY_URGENCY.index(result.status))
+def _rates(run: RunReport, recipes: list[RecipeShown]) -> list[RateRow]:
+    """The fastest in samples is the measure of the bars."""
+    found = [(one, held.speed) for one in recipes if (held := run.evidence.get(one.name)) and held.speed]
+    most = max((speed.samples_per_second for _, speed in found), default=0.0) or 1.0
     return [
-        _check(result, f"{prefix}-check-{number}", run.command_for(result))
-        for number, result in enumerate(urgent_first, start=1)
+        RateRow(
+            one.name,
+            one.number,
+            f"{speed.seconds:.2f}",
+            f"{speed.steps_per_second:.1f}",
+            f"{speed.samples_per_second:.1f}",
+            round(100 * speed.samples_per_second / most),
+        )
+        for one, speed in found
     ]
-
-
-def _check(result: Result, anchor: str, again: str) -> _Check:
-    findings = errors_first(result.findings)
-    failing = result.status in FAILING
-    return _Check(
-        anchor=anchor,
-        name=result.check,
-        mark=_Mark.of(result.status),
-        failing=failing,
-        reason=result.reason,
-        findings=[_Paragraph.of(finding) for finding in findings[:SHOWN]],
-        folded=[_Paragraph.of(finding) for finding in findings[SHOWN:_HELD]],
-        more=more_of(findings, _HELD),
-        again=again if failing or findings else "",
-    )
-
-
-def _tally(counts: Counts) -> list[tuple[str, str]]:
-    """Style and text of every status that occurs."""
-    return [(status.value, counted(status, counts[status])) for status in counts.occurring]
 
 
 def _template() -> Template:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
-        loader=PackageLoader("harness", "report"),
+        loader=PackageLoader("harness.report", _FOLDER),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=_without_controls,

@@ -12,6 +12,9 @@ from harness.report.summary import Summary, group_by_recipe
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from harness.compat_table import CompatTable
+    from harness.report.drift import Drift
+    from harness.report.evidence import Evidence
     from harness.result import Result
 
 
@@ -19,8 +22,9 @@ if TYPE_CHECKING:
 class RunReport:
     """The results of a run and what is needed to read them.
 
-    `seconds` is keyed by recipe, `alignments` (how pictures lay to text before and after) too; `again`, the command
-    that reproduces a result, by recipe and check.
+    `seconds` is keyed by recipe, `alignments` (how pictures lay to text before and after), `evidence` (what
+    there is to draw of a run) and `drifts` (how far it is from its golden) too; `compat` is the table of stacks;
+    `again`, the command that reproduces a result, by recipe and check.
     `missing` names vanished checks as "recipe: check", `unused` known failures that match nothing, `not_judged`
     recipes without all their results. With a `baseline`, the run is compared with it; `compared` says
     that there was one even if it holds no statuses, `only` what of it was compared, `quick` what the quick gate chose.
@@ -31,6 +35,9 @@ class RunReport:
     seconds: Mapping[str, float] = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)
     alignments: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
+    evidence: Mapping[str, Evidence] = field(default_factory=dict)
+    drifts: Mapping[str, Drift] = field(default_factory=dict)
+    compat: CompatTable | None = None
     again: Mapping[tuple[str, str], str] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()

@@ -11,15 +11,15 @@ _TOLERATED = (Status.WARNED, Status.KNOWN_FAILURE)
 BY_URGENCY = (*FAILING, *_TOLERATED, Status.PASSED, *UNJUDGED)
 PASSED_FIRST = (Status.PASSED, *FAILING, *_TOLERATED, *UNJUDGED)
 
-LETTERS = {
-    Status.PASSED: "P",
-    Status.FAILED: "F",
-    Status.BLOCKED: "B",
-    Status.FIXED: "X",
-    Status.WARNED: "W",
-    Status.KNOWN_FAILURE: "K",
-    Status.NOT_COMPARABLE: "C",
-    Status.NOT_APPLICABLE: "N",
+SYMBOLS = {
+    Status.PASSED: "✓",
+    Status.FAILED: "✗",
+    Status.BLOCKED: "⊘",
+    Status.FIXED: "↑",
+    Status.WARNED: "!",
+    Status.KNOWN_FAILURE: "≈",
+    Status.NOT_COMPARABLE: "?",
+    Status.NOT_APPLICABLE: "–",
 }
 
 

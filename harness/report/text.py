@@ -32,6 +32,8 @@ def duration(seconds: float) -> str:
 
 def printable(text: str) -> str:
     """The text without what steers a terminal: findings may quote the output of somebody else's program."""
+    if text.isprintable():
+        return str.__str__(text)  # a plain one: a Reason is a text too
     lines = _LINE_ENDING.sub("\n", _ESCAPE_SEQUENCE.sub("", text))
     return "".join(character for character in lines if _is_printable(character))
 

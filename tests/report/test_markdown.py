@@ -1,4 +1,5 @@
 from harness.report import RunReport, to_markdown
+from harness.report.markdown import MOST_BYTES
 from harness.result import Finding, Reason, Result, Status
 
 
@@ -40,11 +41,26 @@ def test_the_whole_report() -> None:
 
 **1 of 5 checks failed and 1 was blocked in 2 of 2 recipes, and 3 checks of the baseline are missing.**
 
-| recipe | passed | failed | blocked | warned | known failure | not applicable | time |
-| --- | --: | --: | --: | --: | --: | --: | --: |
-| `m/lora` | 0 | 0 | 1 | 1 | 1 | 0 | 1 min 1 s |
-| `m/vision[bf16]` | 1 | 1 | 0 | 0 | 0 | 1 | 0.2 s |
-| all | 1 | 1 | 1 | 1 | 1 | 1 | 1 min 1 s |
+## Compared with the baseline
+
+This run is worse than the baseline: 1 check newly failing and 3 checks vanished.
+
+| recipe | before | after |
+| --- | --: | --: |
+| all | 4/5 | 1/5 |
+| `m/lora` | 0/1 | 0/3 |
+| `m/older` | 1/1 | – |
+| `m/vision[bf16]` | 3/3 | 1/2 |
+
+### Newly failing
+
+- `m/vision[bf16]: processor_reloads`
+
+### Vanished: judged in the baseline, not in this run
+
+- `m/gone: loads`
+- `m/older: loads`
+- `m/vision[bf16]: buffers`
 
 ## Failures
 
@@ -73,32 +89,20 @@ expected  0
 seen      1e-3
 ```
 
+## Recipes
+
+| recipe | passed | failed | blocked | warned | known failure | not applicable | time |
+| --- | --: | --: | --: | --: | --: | --: | --: |
+| `m/lora` | 0 | 0 | 1 | 1 | 1 | 0 | 1 min 1 s |
+| `m/vision[bf16]` | 1 | 1 | 0 | 0 | 0 | 1 | 0.2 s |
+| all | 1 | 1 | 1 | 1 | 1 | 1 | 1 min 1 s |
+
 ## Neither passed nor failed
 
 | status | reason | checks |
 | --- | --- | --- |
 | known failure | see https://example.org/a_b | 1 |
 | not applicable | no sample of the recipe holds an image | 1 |
-
-## Compared with the baseline
-
-This run is worse than the baseline: 1 check newly failing and 3 checks vanished.
-
-| recipe | before | after |
-| --- | --: | --: |
-| `m/lora` | 0/1 | 0/3 |
-| `m/older` | 1/1 | – |
-| `m/vision[bf16]` | 3/3 | 1/2 |
-
-### Newly failing
-
-- `m/vision[bf16]: processor_reloads`
-
-### Vanished: judged in the baseline, not in this run
-
-- `m/gone: loads`
-- `m/older: loads`
-- `m/vision[bf16]: buffers`
 
 ## Environment
 
@@ -117,6 +121,8 @@ def test_a_run_that_passed_is_short() -> None:
 # Fine-tuning regression report
 
 **1 check of 1 recipe passed.**
+
+## Recipes
 
 | recipe | passed | time |
 | --- | --: | --: |
@@ -153,3 +159,31 @@ def test_missing_checks_are_named_even_without_the_results_of_the_baseline() -> 
     assert "baseline: 1 check vanished.\n\nThe baseline holds no statuses of these recipes; write it again" in text
     assert "\n\n### Vanished: judged in the baseline, not in this run\n\n- `r: gone`\n" in text
     assert "- `r: gone`" in text
+
+
+def test_recipes_that_are_as_before_are_counted() -> None:
+    before = tuple(Result(f"m/{number}", "c", Status.PASSED) for number in range(40))
+    after = (Result("m/0", "c", Status.FAILED, "why"), *before[1:])
+
+    text = to_markdown(RunReport(after, baseline=before))
+
+    assert "| all | 40/40 | 39/40 |\n| `m/0` | 1/1 | 0/1 |\n\n39 other recipes are as before.\n" in text
+    assert "| recipe | passed | failed | time |\n| --- | --: | --: | --: |\n| all | 39 | 1 |  |\n" in text
+    assert "<details><summary>40 recipes</summary>" in text
+
+
+def test_a_gate_in_which_everything_fails_still_fits_a_job_summary() -> None:
+    lost = Finding("kept", "x" * 500, where="y" * 500)
+    results = tuple(
+        Result(f"suite/recipe-{recipe}", f"check_{check}", Status.FAILED, "1 finding", (lost,))
+        for recipe in range(600)
+        for check in range(20)
+    )
+    baseline = tuple(Result(one.recipe, one.check, Status.PASSED) for one in results)
+    text = to_markdown(RunReport(results, baseline=baseline))
+
+    assert len(text.encode()) < MOST_BYTES
+    assert "**12000 of 12000 checks failed in 600 of 600 recipes.**" in text
+    assert "<details><summary>12000 of them</summary>" in text
+    assert "- and 11500 more" in text
+    assert text.count("```") % 2 == text.count("<details>") - text.count("</details>") == 0

@@ -1,0 +1,56 @@
+"""Goldens as the page shows them: the word on each, and how far the run is from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.report.drift import PREFIX
+from harness.report.html_checks import Mark
+from harness.report.html_figures import Figure, drift_figure
+from harness.report.scale import number
+from harness.report.text import plural
+
+if TYPE_CHECKING:
+    from harness.report.drift import Drift
+    from harness.report.model import RunReport
+
+
+@dataclass(frozen=True)
+class GoldenShown:
+    """One golden: its checks with their marks, the differences in words, and their picture where there is any."""
+
+    recipe: str
+    checks: list[tuple[Mark, str]]
+    said: str
+    figure: Figure | None
+
+
+def goldens_shown(run: RunReport) -> list[GoldenShown]:
+    """Every recipe that was held against a golden."""
+    found = []
+    for recipe, results in run.recipes.items():
+        checks = [(Mark.of(one.status), one.check) for one in results if one.check.startswith(PREFIX)]
+        if checks:
+            drift = run.drifts.get(recipe)
+            figure = drift_figure(drift) if drift and not drift.why and drift.steps else None
+            found.append(GoldenShown(recipe, checks, drift_said(drift), figure))
+    return found
+
+
+def drift_said(drift: Drift | None) -> str:
+    """The differences in one sentence."""
+    if drift is None:
+        return "How far the run is from it is not known."
+    if drift.why:
+        return drift.why
+    apart = max(drift.parted, default=0)
+    loss = max((value for value in drift.loss if value is not None), default=None)
+    if not apart and not loss and not drift.last:
+        return f"The run is equal to it, bit for bit, over {plural(len(drift.steps), 'step')}."
+    parts = ["no loss to compare" if loss is None else f"losses differ by at most {number(loss)}"]
+    parts.append(f"{apart} of {plural(drift.tensors, 'tensor')} have other bits")
+    if drift.last is not None:
+        at = f", in {drift.where}" if drift.where else ""
+        parts.append(f"the last weights differ by at most {number(drift.last)}{at}")
+    return f"{'; '.join(parts)}."
