@@ -14,6 +14,7 @@ from typing import Any
 
 from benchmarks.collecting import collect_many
 from benchmarks.cycle import recipe_against_bare_cycle
+from benchmarks.opening import open_report
 from benchmarks.processes import equivalences, two_processes, two_processes_under_zero
 from benchmarks.recording import recording_overhead
 from benchmarks.repeating import repeated_gates
@@ -29,7 +30,8 @@ BENCHMARKS = {
     "processes": two_processes,
     "equivalences": equivalences,
 }
-BY_NAME_ALONE = {"zero": two_processes_under_zero}  # which needs DeepSpeed: `nox -s bench -- zero` has it
+# What needs more than every machine has: DeepSpeed, which `nox -s bench -- zero` installs, and a browser.
+BY_NAME_ALONE = {"zero": two_processes_under_zero, "opening": open_report}
 
 
 def main(names: list[str]) -> int:

@@ -70,6 +70,27 @@ def write_text(path: Path, text: str) -> None:
         raise _unwritable(str(path), error) from error
 
 
+def sweep(path: Path) -> None:
+    """Take away what processes that were killed had begun to write in the place of a file."""
+    for draft in path.parent.glob(f".{path.name}.*.tmp"):
+        if not _is_alive(draft.name.split(".")[-2]):
+            with contextlib.suppress(OSError):
+                draft.unlink()
+
+
+def _is_alive(pid: str) -> bool:
+    """Whether a process is still there, or nobody can say."""
+    if os.name != "posix" or not pid.isdecimal():
+        return True
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        pass
+    return True
+
+
 def _replace(target: Path, text: str) -> None:
     # Not made by tempfile: its files are private to their owner, and the renamed file would stay so.
     draft = target.with_name(f".{target.name}.{os.getpid()}.tmp")

@@ -14,6 +14,8 @@ from harness.refusal import Refused
 if TYPE_CHECKING:
     from harness.intent import Intent
 
+RESULTS = "results.jsonl"
+
 
 def check(
     trace: Annotated[Path, typer.Argument(help="a trace directory", show_default=False)],
@@ -68,14 +70,15 @@ def _intent_of(header: dict[str, Any], trace: Path, given: str | None) -> Intent
 
 
 def report(
-    results: Annotated[list[Path], typer.Argument(help="results.jsonl files", show_default=False)],
+    results: Annotated[list[Path], typer.Argument(help="results.jsonl files, or folders of them", show_default=False)],
     out: Annotated[Path, typer.Option("--out", help="where report.md and report.html go")] = Path(),
 ) -> int:
-    """Write the Markdown and HTML reports, and the JUnit file, of results again."""
+    """Write the Markdown and HTML reports, and the JUnit file, of results and their traces again."""
     from harness.report import AboutRun, closing_lines, write_reports
     from harness.store import read_results
     from harness.verdict import exit_status
 
+    results = list(dict.fromkeys(path / RESULTS if path.is_dir() else path for path in results))
     read = tuple(result for path in results for result in read_results(path))
     if not read:
         raise Refused("there are no results", where=", ".join(map(str, results)), do="run the suite again")

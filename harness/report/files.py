@@ -18,7 +18,7 @@ from harness.report.markdown import comparison_markdown, to_markdown
 from harness.report.model import RunReport
 from harness.report.traced import evidence
 from harness.result import Result
-from harness.store import write_text
+from harness.store import sweep, write_text
 from harness.verdict import Baseline
 
 COMPARISON = "comparison.md"
@@ -27,10 +27,11 @@ COMPARISON = "comparison.md"
 def write_reports(out: Path, results: tuple[Result, ...], about: AboutRun, folders: Iterable[Path]) -> RunReport:
     """Write every report, and hand back what they were made from. The traces of the runs lie in the folders."""
     made = report_of(results, about, folders)
-    for name, written_as in (("report.md", to_markdown), ("report.html", to_html), ("junit.xml", to_junit)):
-        write_text(out / name, written_as(made))
-    if made.comparison:
-        write_text(out / COMPARISON, comparison_markdown(made))
+    texts = {"report.md": to_markdown(made), "report.html": to_html(made), "junit.xml": to_junit(made)}
+    texts |= {COMPARISON: comparison_markdown(made)} if made.comparison else {}
+    for name, text in texts.items():  # all are made before the first is written: a run of several seconds lies between
+        sweep(out / name)
+        write_text(out / name, text)
     return made
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
@@ -109,6 +110,7 @@ def _rates(run: RunReport, recipes: list[RecipeShown]) -> list[RateRow]:
     ]
 
 
+@cache
 def _template() -> Template:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 

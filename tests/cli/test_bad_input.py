@@ -272,9 +272,9 @@ def test_report_refuses_a_broken_line_and_writes_nothing(text, said, call, tmp_p
     assert not (tmp_path / "out").exists()
 
 
-def test_report_refuses_a_file_that_is_not_there_and_a_folder(call, tmp_path) -> None:
+def test_report_refuses_a_file_that_is_not_there_and_a_folder_without_results(call, tmp_path) -> None:
     assert "No such file" in call("report", tmp_path / "nowhere.jsonl").refusal
-    assert "Is a directory" in call("report", tmp_path).refusal
+    assert call("report", tmp_path).refusal.startswith(f"{tmp_path / 'results.jsonl'}: cannot be read: No such file")
 
 
 def test_report_of_no_results_at_all_is_refused(call, tmp_path) -> None:

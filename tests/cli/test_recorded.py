@@ -306,17 +306,26 @@ def test_inspect_refuses_a_saved_directory_with_a_cut_shard(of, call, saved) -> 
 # -- report --------------------------------------------------------------------------------------------------------
 
 
-def test_report_writes_both_reports_again_as_the_run_wrote_them(call, out) -> None:
-    reports = [out / "report.md", out / "report.html"]
+@pytest.mark.parametrize("named", ["results.jsonl", ""], ids=["by file", "by folder"])
+def test_report_writes_every_report_again_as_the_run_wrote_it(named, call, out) -> None:
+    reports = [out / "report.md", out / "report.html", out / "junit.xml"]
     before = [path.read_bytes() for path in reports]
     for path in reports:
         path.unlink()
 
-    ran = call("report", out / "results.jsonl", "--out", out)
+    ran = call("report", out / named, "--out", out)
 
     assert ran.status == 1
     assert ran.out.splitlines()[-1].startswith("1 of ")
     assert [path.read_bytes() for path in reports] == before
+
+
+def test_the_page_of_a_run_draws_what_its_traces_hold(out) -> None:
+    page = (out / "report.html").read_text()
+
+    assert page.count("<figcaption>Loss</figcaption>") == 2
+    assert page.count("What was asked to train, and what moved") == 2
+    assert "samples per second" in page
 
 
 def test_report_joins_several_files_of_results(call, out, tmp_path) -> None:
