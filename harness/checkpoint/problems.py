@@ -58,7 +58,9 @@ class About(Enum):
 def file_problems(directory: Path) -> Iterator[tuple[About, Refused]]:
     """What is wrong with the files of a directory, one by one."""
     held, damaged = _keys_by_file(directory)
-    if not any((directory / name).is_file() for name in (CONFIG, ADAPTER_CONFIG)) and not _stands_alone(held):
+    if not any((directory / name).is_file() for name in (CONFIG, ADAPTER_CONFIG)) and not _stands_alone(
+        {*held, *(Path(problem.where).name for problem in damaged)}
+    ):
         what = f"no configuration ({CONFIG} or {ADAPTER_CONFIG})"
         yield About.NOTHING, _problem(directory, what, "save it with save_pretrained")
     yield from ((About.JSON, problem) for problem in damaged_json(directory))
@@ -93,7 +95,7 @@ def keys_of(path: Path) -> set[str]:
     return set(tensors_of(read_header(path))) if path.suffix == ".safetensors" else set(native_tensors(path))
 
 
-def _stands_alone(held: Held) -> bool:
+def _stands_alone(held: Collection[str]) -> bool:
     """Whether these are weights that come without a configuration: to be laid over a base, or of a native loop."""
     return bool(held) and all(file == TRAINED or file.endswith(_STATE_DICTS) for file in held)
 

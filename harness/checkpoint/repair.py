@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,41 @@ from harness.checkpoint.missing import PREPROCESSING, kind_of
 from harness.checkpoint.problems import keys_of
 from harness.checkpoint.roles import CODE, GENERATION, SPECIAL_TOKENS, TOKENIZER, TOKENIZER_CONFIGURATION, roles
 from harness.checkpoint.shards import absent_shards, shards_without_index, write_index
+from harness.checkpoint.staging import copy_into, finish, new_directory
 from harness.refusal import Refused
+
+
+@dataclass(frozen=True)
+class Repaired:
+    """What was taken from the base, and which indexes were written, in which directory."""
+
+    directory: Path
+    copied: list[str]
+    written: list[str]
+
+
+def can_be_repaired(directory: Path, base: Path | None) -> bool:
+    """Whether there is anything to copy or to write."""
+    indexes = shards_without_index(directory).values()
+    code = code_files(directory).missing
+    lacking = base is not None and (_lacking(directory, base) or any((base / name).is_file() for name in code))
+    return bool(lacking) or any(not absent_shards(shards) for shards in indexes)
+
+
+def repaired_copy(directory: Path, base: Path | None, place: Path) -> Repaired:
+    """A completed copy at a place where there is nothing yet: whole, or not there. Raises Refused."""
+    with new_directory(place) as unfinished:
+        copy_into(directory, unfinished)
+        finish(unfinished)
+        done = repaired_in_place(unfinished, base)
+    return Repaired(place, done.copied, done.written)
+
+
+def repaired_in_place(directory: Path, base: Path | None) -> Repaired:
+    """The directory itself, each file that is added whole or not there."""
+    written = repair_index(directory)
+    return Repaired(directory, repair(directory, base) if base else [], written)
+
 
 _OF_THE_TOKENIZER = (TOKENIZER, TOKENIZER_CONFIGURATION, SPECIAL_TOKENS)
 

@@ -23,9 +23,15 @@ def fingerprint(values: npt.NDArray[Any], dtype: str | None = None) -> str:
     return format(int((signed * _weights(len(words))).sum(dtype=np.uint64)), "016x")
 
 
-def _weights(number: int) -> npt.NDArray[np.uint64]:
+def of_piece(words: npt.NDArray[Any], start: int) -> int:
+    """What the words of a tensor from a place on add to its fingerprint, modulo 2**64."""
+    signed = words.astype(np.int64).view(np.uint64)
+    return int((signed * _weights(len(words), start)).sum(dtype=np.uint64))
+
+
+def _weights(number: int, start: int = 0) -> npt.NDArray[np.uint64]:
     """The odd weight of each flat index: splitmix64."""
-    z = (np.arange(number, dtype=np.uint64) + np.uint64(1)) * _STEP
+    z = (np.arange(start, start + number, dtype=np.uint64) + np.uint64(1)) * _STEP
     for shift, factor in _MIX:
         z = (z ^ (z >> np.uint64(shift))) * factor
     return (z ^ (z >> np.uint64(31))) | np.uint64(1)

@@ -198,10 +198,13 @@ def test_inspect_reads_a_whole_checkpoint(call, checkpoint) -> None:
 
 
 @pytest.mark.parametrize("damage", [cut_off, cut_to_nothing, corrupt])
-def test_inspect_refuses_a_damaged_shard(damage, call, checkpoint) -> None:
+def test_inspect_finds_a_damaged_shard(damage, call, checkpoint) -> None:
     damage(shard(checkpoint))
 
-    assert "model.safetensors: is damaged" in call("inspect", checkpoint).refusal
+    ran = call("inspect", checkpoint)
+    assert ran.status == 1
+    assert "seen      is damaged" in ran.out
+    assert f"  where     {shard(checkpoint)}" in ran.out.splitlines()
 
 
 def test_inspect_refuses_a_directory_without_configuration_and_one_that_is_not_there(call, checkpoint) -> None:
@@ -211,13 +214,17 @@ def test_inspect_refuses_a_directory_without_configuration_and_one_that_is_not_t
     assert "no such directory" in call("inspect", checkpoint / "nowhere").refusal
 
 
-def test_inspect_refuses_a_promised_tensor_that_no_shard_holds_and_an_index_that_is_damaged(call, checkpoint) -> None:
+def test_inspect_finds_a_promised_tensor_that_no_shard_holds_and_an_index_that_is_damaged(call, checkpoint) -> None:
     index = checkpoint / "model.safetensors.index.json"
 
     index.write_text('{"weight_map": {"w": "model.safetensors", "v": "model.safetensors"}}')
-    assert "the index promises v, and no shard holds it" in call("inspect", checkpoint).refusal
+    ran = call("inspect", checkpoint)
+    assert ran.status == 1
+    assert "the index promises v, and no shard holds it" in ran.out
     index.write_text("{")
-    assert "model.safetensors.index.json: is damaged" in call("inspect", checkpoint).refusal
+    ran = call("inspect", checkpoint)
+    assert ran.status == 1
+    assert f"  where     {index}" in ran.out.splitlines()
 
 
 @pytest.mark.parametrize(
@@ -225,11 +232,13 @@ def test_inspect_refuses_a_promised_tensor_that_no_shard_holds_and_an_index_that
     ['"data_offsets":[0,16]', '"dtype":"F32","shape":[5],"data_offsets":[0,16]'],
     ids=["without_dtype_and_shape", "of_another_size"],
 )
-def test_inspect_refuses_a_header_that_does_not_describe_its_tensors(entry, call, checkpoint) -> None:
+def test_inspect_finds_a_header_that_does_not_describe_its_tensors(entry, call, checkpoint) -> None:
     header = f'{{"w":{{{entry}}}}}'.encode()
     shard(checkpoint).write_bytes(len(header).to_bytes(8, "little") + header + bytes(16))
 
-    assert "is damaged" in call("inspect", checkpoint).refusal
+    ran = call("inspect", checkpoint)
+    assert ran.status == 1
+    assert "seen      is damaged" in ran.out
 
 
 def test_plan_refuses_an_unknown_family_and_an_unknown_size(call) -> None:

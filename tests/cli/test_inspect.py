@@ -69,6 +69,7 @@ def test_a_lost_processor_is_said_with_what_comes_of_it_and_what_to_do(call, sav
         f"  expected  preprocessor_config.json, as in {base}",
         "  seen      AutoProcessor will fall back to the tokenizer: preprocessor_config.json is missing",
         f"  where     {saved}",
+        "  cause     the trainer saved the tokenizer, not the processor",
         f"  do        harness inspect {saved} --base {base} --repair",
     ]
     assert ran.out.splitlines()[-1] == "3 tensors in 1 files, 2 problems"
@@ -81,8 +82,11 @@ def test_what_it_says_to_do_does_it(call, saved, base) -> None:
 
     assert ran.status == 0
     assert "preprocessor_config.json  copied from" in ran.out
-    assert all((saved / name).read_bytes() == (base / name).read_bytes() for name in PROCESSOR)
-    assert call("inspect", saved, "--base", base).status == 0
+    repaired = saved.with_name("saved-repaired")
+    assert f"{repaired}: completed" in ran.out
+    assert all((repaired / name).read_bytes() == (base / name).read_bytes() for name in PROCESSOR)
+    assert call("inspect", repaired, "--base", base).status == 0
+    assert not (saved / PROCESSOR[0]).exists(), "the original is left as it was"
 
 
 def test_a_program_gets_the_same_as_people(call, saved, base) -> None:
@@ -90,7 +94,7 @@ def test_a_program_gets_the_same_as_people(call, saved, base) -> None:
 
     assert [finding["about"] for finding in shown["findings"]] == ["processor", "image processor"]
     assert all(
-        {"kind", "about", "expected", "seen", "where", "do", "severity"} == set(finding)
+        {"kind", "about", "check", "role", "expected", "seen", "where", "cause", "do", "severity"} == set(finding)
         for finding in shown["findings"]
     )
     assert shown["roles"]["trainer"] == ["trainer_state.json", "training_args.bin"]
@@ -286,7 +290,7 @@ def test_nothing_is_copied_from_the_base_of_another_model(call, saved, base) -> 
 
     ran = call("inspect", saved, "--base", base, "--repair")
     assert ran.status == 1
-    assert "FAILED  base" in ran.out
+    assert "FAILED  model" in ran.out
     assert f"  expected  a model of type other, as in {base}" in ran.out
     assert ran.out.splitlines()[-1] == "3 tensors in 1 files, 1 problem"
     assert sorted(saved.iterdir()) == before
@@ -316,23 +320,33 @@ def test_a_damaged_file_of_the_base_is_one_line_and_nothing_is_copied(call, save
     assert not (saved / "preprocessor_config.json").exists()
 
 
-def test_a_damaged_file_of_the_checkpoint_is_one_line_and_nothing_is_copied(call, saved, base) -> None:
+def test_a_damaged_file_of_the_checkpoint_is_a_problem_and_nothing_is_copied(call, saved, base) -> None:
     write(saved, "tokenizer_config.json", "{")
 
-    assert "tokenizer_config.json: is damaged" in call("inspect", saved, "--base", base, "--repair").refusal
+    ran = call("inspect", saved, "--base", base, "--repair")
+    assert ran.status == 1
+    assert "FAILED  readable" in ran.out
+    assert f"  where     {saved / 'tokenizer_config.json'}" in ran.out
+    assert "nothing that is missing can be copied: no copy was made" in ran.out
     assert not (saved / "preprocessor_config.json").exists()
+    assert not saved.with_name("saved-repaired").exists()
 
 
-def test_a_native_file_that_holds_more_than_tensors_is_one_line(call, tmp_path) -> None:
+def test_a_native_file_that_holds_more_than_tensors_is_a_problem(call, tmp_path) -> None:
     torch.save({"model": torch.nn.Linear(1, 1)}, tmp_path / "model.pth")
 
-    assert "model.pth: is damaged, or holds more than tensors and is not loaded" in call("inspect", tmp_path).refusal
+    ran = call("inspect", tmp_path)
+    assert ran.status == 1
+    assert "is damaged, or holds more than tensors and is not loaded" in ran.out
+    assert f"  where     {tmp_path / 'model.pth'}" in ran.out
 
 
-def test_an_adapter_whose_target_is_no_expression_is_one_line(call, adapter, base) -> None:
+def test_an_adapter_whose_target_is_no_expression_is_a_problem(call, adapter, base) -> None:
     write(adapter, "adapter_config.json", {"target_modules": "("})
 
-    assert "target_modules '(' is no regular expression" in call("inspect", adapter, "--base", base).refusal
+    ran = call("inspect", adapter, "--base", base)
+    assert ran.status == 1
+    assert "target_modules '(' is no regular expression" in ran.out
 
 
 def test_looking_at_safetensors_needs_no_torch(saved, base) -> None:
@@ -354,9 +368,11 @@ def test_an_index_that_is_missing_is_written_without_any_base(call, saved) -> No
     index = saved / "model.safetensors.index.json"
     places = {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}
 
-    refused = call("inspect", saved).refusal
-    ran = call("inspect", saved, "--repair")
+    before = call("inspect", saved)
+    ran = call("inspect", saved, "--repair", "--in-place")
 
-    assert "shards and no index (model.safetensors.index.json): from_pretrained finds none" in refused
+    assert before.status == 1
+    assert "shards and no index (model.safetensors.index.json): from_pretrained finds none" in before.out
+    assert ran.status == 0
     assert "model.safetensors.index.json: written from the shards' own keys" in ran.out
     assert json.loads(index.read_text())["weight_map"] == places

@@ -11,15 +11,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from harness.checkpoint.fit import Fit
 from harness.checkpoint.inspecting import adapters, files, keys, sizes, tokens, values
 from harness.checkpoint.inspecting.case import Case, NotJudged, Rule
 from harness.checkpoint.inspecting.directory import Directory
+from harness.checkpoint.inspecting.findings import AdapterMisfit, OtherModel
 from harness.checkpoint.inspecting.meant import KINDS, Meant
 from harness.checkpoint.inspecting.names import NAMES
-from harness.result import Finding
+from harness.checkpoint.inspecting.values import Scanned
+from harness.result import Finding, Severity
 
 __all__ = ["KINDS", "NAMES", "Inspection", "Meant", "inspect"]
 
@@ -48,6 +51,7 @@ _OF_ADAPTERS: Mapping[str, Rule] = {
     "inspect.beside": adapters.beside,
     "inspect.base": adapters.base,
 }
+_OF_ITSELF = ("inspect.model", "inspect.adapter", "inspect.readable", "inspect.shards", "inspect.ranks")
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,17 @@ class Inspection:
     """The checks that were made to their end."""
     not_judged: Mapping[str, str]
     """By check: why it has nothing to say of this directory."""
+    saved: Directory
+    """The directory, as far as it was read."""
+    fit: Fit | None = None
+    """How an adapter meets the base."""
+    scanned: Mapping[str, Scanned] = field(default_factory=dict)
+    """By key: fingerprints, where hashes were asked for."""
+
+    @property
+    def errors(self) -> int:
+        """How many findings are no mere warnings."""
+        return sum(finding.severity is Severity.ERROR for _, finding in self.findings)
 
 
 def inspect(
@@ -90,11 +105,12 @@ def inspect(
             found += [(name, finding) for finding in rule(case)]
         except NotJudged as why:
             not_judged[name] = str(why)
-    if any(name == "inspect.model" for name, _ in found):
+    if any(isinstance(finding, (OtherModel, AdapterMisfit)) for _, finding in found):
         # Held against another model everything differs, and one line says so.
-        found = [(name, finding) for name, finding in found if name in ("inspect.model", "inspect.readable")]
+        found = [(name, finding) for name, finding in found if name in _OF_ITSELF]
     judged = tuple(name for name in rules if name not in not_judged)
-    return Inspection(case.kind, tuple(found), judged, not_judged)
+    known = case.remembered
+    return Inspection(case.kind, tuple(found), judged, not_judged, saved, known.get("fit"), known.get("scanned", {}))
 
 
 def _rules(case: Case) -> dict[str, Rule]:

@@ -19,6 +19,7 @@ from harness.checkpoint.inspecting.findings import (
     OtherBase,
     OtherRank,
     TargetUnmet,
+    Unreadable,
 )
 from harness.checkpoint.inspecting.vocabulary import vocabulary_of
 from harness.checkpoint.json_files import ADAPTER_CONFIG, CONFIG
@@ -38,8 +39,19 @@ def adapter(case: Case) -> Iterator[Finding]:
     if case.kind == "native adapter":
         yield from _native(case, case.base)
         return
-    if (fit := fit_of(case)) is None:
-        raise NotJudged("the adapter or the base cannot be read")
+    if case.saved.damaged or case.base.damaged:
+        raise NotJudged("not every file of weights can be read")
+    try:
+        fit = case.remembered["fit"] = fit_of(case, case.base)
+    except Refused as problem:
+        yield Unreadable(
+            expected="an adapter that can be held against a base",
+            seen=problem.what,
+            where=problem.where,
+            cause="writing was cut off, or the file was edited by hand",
+            do=problem.do,
+        )
+        return
     if not fit.fits:
         yield AdapterMisfit(
             expected=f"an adapter whose modules are in {case.base.path}",
@@ -59,19 +71,14 @@ def adapter(case: Case) -> Iterator[Finding]:
         )
 
 
-def fit_of(case: Case) -> Fit | None:
+def fit_of(case: Case, base: Directory) -> Fit:
     """How the adapter meets its base: by the names in the checkpoint, or else by the modules of its class."""
-    if case.base is None:
-        return None
-    try:
-        fit = adapter_fit(case.path, base=case.base.path)
-        if fit.fits:
-            return fit
-        if tree := module_tree(case.base.path) if case.build else None:
-            return adapter_fit(case.path, tree.paths, base=case.base.path, shapes=tree.shapes)
-        return _whatever_the_release(case, case.base) or fit
-    except Refused:
-        return None
+    fit = adapter_fit(case.path, base=base.path)
+    if fit.fits:
+        return fit
+    if tree := module_tree(base.path) if case.build else None:
+        return adapter_fit(case.path, tree.paths, base=base.path, shapes=tree.shapes)
+    return _whatever_the_release(case, base) or fit
 
 
 def _whatever_the_release(case: Case, base: Directory) -> Fit | None:

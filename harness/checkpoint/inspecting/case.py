@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from harness.checkpoint.inspecting.directory import Directory
 from harness.result import Finding
@@ -29,6 +30,8 @@ class Case:
     without: frozenset[str] = frozenset()
     hashes: bool = False
     build: bool = True
+    remembered: dict[str, Any] = field(default_factory=dict)
+    """What one check has found out and others, or whoever prints it, want to know."""
 
     @property
     def path(self) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from harness.checkpoint.inspecting.case import Case, NotJudged, listed
 from harness.checkpoint.inspecting.directory import size_of
@@ -12,7 +12,7 @@ from harness.checkpoint.json_files import CONFIG
 from harness.checkpoint.missing import consequence, missing_roles
 from harness.checkpoint.problems import About
 from harness.checkpoint.repair import obstacle
-from harness.checkpoint.roles import CODE, IMAGE_PROCESSOR, PROCESSOR
+from harness.checkpoint.roles import CODE, IMAGE_PROCESSOR, PROCESSOR, TOKENIZER
 from harness.checkpoint.shards import INDEXES
 from harness.checkpoint.tensors import weight_files
 from harness.result import Finding, Severity
@@ -91,9 +91,16 @@ def _missing(case: Case, role: str, names: list[str]) -> Finding:
         expected=f"{', '.join(names)}, as in {base}" if names else f"a file with the {role}",
         seen=f"{consequence(role, case.path, case.saved.played)}: {seen}",
         where=str(case.path),
+        cause=_why(role, case.saved.played),
         do=(obstacle(role, case.path, base) or case.repair) if base else "save it again",
         role=role,
     )
+
+
+def _why(role: str, played: Collection[str]) -> str:
+    if role in (PROCESSOR, IMAGE_PROCESSOR) and TOKENIZER in played:
+        return "the trainer saved the tokenizer, not the processor"
+    return "nothing was saved, or under another name" if role.endswith("weights") else "the trainer did not write it"
 
 
 def _missing_of_type(case: Case) -> Iterator[Finding]:

@@ -24,7 +24,7 @@ def vocabulary(case: Case) -> Iterator[Finding]:
     if rows is not None:
         yield from _beyond(case, tokens, rows)
     elif tokens is None:
-        raise NotJudged("no table of tokens and no tokenizer can be read")
+        raise NotJudged("there is no table of tokens and no tokenizer")
     if tokens is not None:
         yield from _other_ids(case, tokens, rows)
 

@@ -3,32 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from harness.checkpoint.inspecting.case import Case, NotJudged, count, listed
 from harness.checkpoint.inspecting.findings import NotFinite
 from harness.refusal import Refused
 from harness.result import Finding
-from harness.trace.arrays import read_header
+from harness.trace.array_fingerprint import of_piece
+from harness.trace.arrays import BITS, read_header
 
 PIECE = 1 << 22
 _SAMPLES = 64
 _READ_WHOLE = 1 << 26
-_EXPONENTS = {"F16": (np.uint16, 0x7C00), "BF16": (np.uint16, 0x7F80), "F32": (np.uint32, 0x7F800000)}
+_WORDS = {1: np.uint8, 2: np.int16, 4: np.int32}
+_EXPONENTS: dict[str, tuple[Any, int]] = {
+    "F16": (np.uint16, 0x7C00),
+    "BF16": (np.uint16, 0x7F80),
+    "F32": (np.uint32, 0x7F800000),
+}
+
+
+@dataclass(frozen=True)
+class Scanned:
+    """A tensor's fingerprint, the one that traces have, and how many of its values are not finite."""
+
+    fingerprint: str
+    not_finite: int
 
 
 def values(case: Case) -> Iterator[Finding]:
     """Infinities and what is no number; only where hashes are asked for, for every byte has to be read."""
     if not case.hashes:
         raise NotJudged("values are read only where hashes are asked for: --hashes")
-    bad = []
-    for file in case.saved.files:
-        bad += [key for key, number in not_finite(case.path / file) if number]
-    if bad:
+    case.remembered["scanned"] = scanned = {
+        key: facts for file in case.saved.files for key, facts in scan(case.path / file)
+    }
+    if bad := [key for key, facts in scanned.items() if facts.not_finite]:
         yield NotFinite(
             expected="finite numbers alone",
             seen=f"{count(len(bad), 'tensor')} with infinities or values that are no numbers",
@@ -38,25 +52,39 @@ def values(case: Case) -> Iterator[Finding]:
         )
 
 
-def not_finite(path: Path) -> Iterator[tuple[str, int]]:
-    """How many values of each tensor of a file are not finite."""
+def scan(path: Path) -> Iterator[tuple[str, Scanned]]:
+    """Every tensor of a file of weights, read piece by piece."""
     if path.suffix != ".safetensors":
         from harness.checkpoint.native import native_tensors
+        from harness.trace.fingerprint import as_hex, fingerprint
 
         for key, tensor in native_tensors(path).items():
-            if tensor.is_floating_point():
-                yield key, int((~tensor.isfinite()).sum())
+            bad = int((~tensor.isfinite()).sum()) if tensor.is_floating_point() else 0
+            yield key, Scanned(as_hex(fingerprint(tensor)), bad)
         return
     for key, entry, start in _entries(path):
-        if entry["dtype"] in _EXPONENTS:
-            kind, mask = _EXPONENTS[entry["dtype"]]
-            pieces = _pieces(path, start, entry)
-            yield key, sum(int(((words & kind(mask)) == kind(mask)).sum()) for words in _words(pieces, kind))
-        elif entry["dtype"] == "F64":
-            yield (
-                key,
-                sum(int((~np.isfinite(words)).sum()) for words in _words(_pieces(path, start, entry), np.float64)),
-            )
+        yield key, _scanned(path, start, entry)
+
+
+def _scanned(path: Path, start: int, entry: dict[str, Any]) -> Scanned:
+    kind = _WORDS[min(max(1, BITS[entry["dtype"]] // 8), 4)]  # 8 bytes count as two words of 4
+    total = bad = at = 0
+    for piece in _pieces(path, start, entry):
+        words = np.frombuffer(piece, dtype=kind)
+        total += of_piece(words, at)
+        at += len(words)
+        bad += _not_finite(piece, entry["dtype"])
+    return Scanned(format(total % (1 << 64), "016x"), bad)
+
+
+def _not_finite(piece: bytes, dtype: str) -> int:
+    if dtype == "F64":
+        return int((~np.isfinite(np.frombuffer(piece, dtype=np.float64))).sum())
+    if dtype not in _EXPONENTS:
+        return 0
+    kind, mask = _EXPONENTS[dtype]
+    words = np.frombuffer(piece, dtype=kind)
+    return int(((words & kind(mask)) == kind(mask)).sum())
 
 
 def differ(directory: Path, one: tuple[str, str], other: tuple[str, str], *, whole: bool) -> str:
@@ -108,7 +136,3 @@ def _pieces(path: Path, start: int, entry: dict[str, Any]) -> Iterator[bytes]:
         file.seek(start + first)
         for at in range(first, last, PIECE):
             yield file.read(min(PIECE, last - at))
-
-
-def _words(pieces: Iterator[bytes], kind: Any) -> Iterator[npt.NDArray[Any]]:
-    return (np.frombuffer(piece, dtype=kind) for piece in pieces)
