@@ -14,7 +14,7 @@ nox.options.reuse_existing_virtualenvs = True
 
 HERE = Path(__file__).parent
 SUITES = "suites"
-BASELINE = "golden/baseline.json"
+GOLDEN, BASELINE = "golden", "golden/baseline.json"
 DEEPSPEED, DEEPSPEED_BASELINE = "suites/deepspeed", "golden/deepspeed.json"
 CONSTRAINTS = str(HERE / "constraints.txt")
 QUIET = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
@@ -36,18 +36,26 @@ def _workers() -> str:
     return str(min(os.cpu_count() or 1, 4))
 
 
+def _gate(session: nox.Session, *options: str) -> None:
+    asked = ("--golden", GOLDEN, "--inspect", "--baseline", BASELINE)
+    session.run("harness", "run", SUITES, "-n", _workers(), *asked, *options, *session.posargs)
+
+
 @nox.session
 def gate(session: nox.Session) -> None:
-    """The release gate: every suite, compared with the baseline, ending in a report. Arguments go to `harness run`."""
+    """The release gate: every suite, the goldens and all that was saved, compared with the baseline, in one report.
+
+    Arguments go to `harness run`: `-- --baseline FILE` takes that of another release.
+    """
     _install(session, "train")
-    session.run("harness", "run", SUITES, "-n", _workers(), "--baseline", BASELINE, *session.posargs)
+    _gate(session)
 
 
 @nox.session
 def quick(session: nox.Session) -> None:
     """A part of the gate, for while one works: some recipes of each kind. It replaces no gate, and says so."""
     _install(session, "train")
-    session.run("harness", "run", SUITES, "--quick", "-n", _workers(), "--baseline", BASELINE, *session.posargs)
+    _gate(session, "--quick")
 
 
 @nox.session

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from harness.gate import CHECKS_OF_A_GATE
 from harness.recipe import BESIDE_SUITES, read_suite
 from harness.refusal import Refused
 from harness.report import AboutRun, seen_from_here
@@ -87,7 +88,8 @@ def _node(path: Path, root: Path) -> str:
 
 def _unused_in(folder: Path) -> list[str]:
     file = seen_from_here(folder / KNOWN_FAILURES)
-    return [f"{file}: {entry.check} of {entry.recipe}" for entry in unused_known_failures(folder)]
+    unused = unused_known_failures(folder, CHECKS_OF_A_GATE)
+    return [f"{file}: {entry.check} of {entry.recipe}" for entry in unused]
 
 
 class PytestSession:

@@ -36,7 +36,7 @@ from harness.workers import Workers, worker_modules
 COMPLETION = "run.completed"
 OTHER_STACKS = "compat."  # what checks of other stacks begin with: harness compat makes them, and no run
 MARKER = ".harness-out"
-FOLDERS = ("runs", "bases", "faults")
+FOLDERS = ("runs", "bases", "faults", "golden-runs")
 FILES = (JOURNAL, "results.jsonl", "run.json", "report.md", "comparison.md", "report.html", "junit.xml")
 
 
@@ -217,20 +217,23 @@ def _check_judgeable(suite: Suite) -> None:
             raise Refused(f"{name} cannot be quietened: a crash must never end green", where=place, do="take it out")
 
 
-def unused_known_failures(folder: Path) -> list[KnownFailure]:
-    """The known failures in a folder that match no recipe and check of any suite beside them."""
+def unused_known_failures(folder: Path, beyond: Sequence[str] = ()) -> list[KnownFailure]:
+    """The known failures in a folder that match no recipe and check of any suite beside them.
+
+    `beyond` are checks that are no suite's, and that any recipe may have.
+    """
     known = [one for one in read_known_failures(folder / KNOWN_FAILURES) if not one.check.startswith(OTHER_STACKS)]
-    return unused(known, _judged_in(folder) if known else [])
+    return unused(known, _judged_in(folder, beyond) if known else [])
 
 
-def _judged_in(folder: Path) -> Iterator[tuple[str, str]]:
+def _judged_in(folder: Path, beyond: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Recipe and check of each result that the suites in a folder have."""
     for path in sorted(folder.iterdir()):
         if path.suffix in (".yaml", ".yml") and path.name not in BESIDE_SUITES:
             with contextlib.suppress(Refused):  # a file that is no suite; one that is run and broken is refused there
                 suite = read_suite(path)
-                checks = checks_of(suite)
-                yield from ((f"{path.stem}/{name}", check.name) for name in suite.recipes for check in checks)
+                checks = [*(check.name for check in checks_of(suite)), *beyond]
+                yield from ((f"{path.stem}/{name}", check) for name in suite.recipes for check in checks)
 
 
 def prepare_out(out: Path) -> Path:

@@ -14,7 +14,9 @@ import pytest
 # code from one place runs none from another.
 _MODULES = tempfile.TemporaryDirectory(prefix="harness-tests-modules-")
 os.environ["HF_MODULES_CACHE"] = _MODULES.name
-os.environ.update(HF_HUB_OFFLINE="1", OMP_NUM_THREADS="1", TOKENIZERS_PARALLELISM="false")
+os.environ.update(
+    FINETUNE_HARNESS_HISTORY="off", HF_HUB_OFFLINE="1", OMP_NUM_THREADS="1", TOKENIZERS_PARALLELISM="false"
+)
 
 ROOT = Path(__file__).parent.parent
 SUITES = tuple(

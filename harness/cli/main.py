@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from harness.cli import comparing, facts, files, golden, inspecting, judging, running
+from harness.cli import comparing, facts, files, golden, history, inspecting, judging, running
 from harness.refusal import Refused
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ app.command("schema")(facts.schema)
 app.command("list")(facts.list_things)
 app.command("tiny")(files.tiny)
 app.command("inspect")(inspecting.inspect)
+app.command("history")(history.history)
 app.add_typer(golden.app, name="golden")
 
 WRONG_USAGE, BROKEN, INTERRUPTED = 2, 3, 130

@@ -29,6 +29,18 @@ def refuse_quick_with(recipes: Sequence[str] | None, write_baseline: Path | None
         raise Refused("--quick runs too little for a baseline", do="write one in a full run, without --quick")
 
 
+def refuse_gate_with(keyword: str, golden: Path | None, saved: bool) -> None:
+    """Refuse goldens that there are not, and a choice of checks that leaves none of what a gate adds."""
+    from harness.golden.index import read_index
+
+    if keyword.strip() and (golden is not None or saved):
+        raise Refused(
+            "-k chooses checks of the suites, and goldens have none", do="leave out -k, --golden or --inspect"
+        )
+    if golden is not None:
+        read_index(golden)
+
+
 def refuse_unwritable(path: Path) -> None:
     """Refuse a file that could not be written."""
     if path.is_dir():

@@ -14,8 +14,10 @@ import typer
 from harness.cli.shown import AsJson, colour, print_columns, print_json
 
 if TYPE_CHECKING:
+    from harness.cli.gating import Beyond
     from harness.pytest_session import PytestSession
     from harness.recipe import Suite
+    from harness.report import RunReport
     from harness.verdict import Baseline
 
 Suites = Annotated[list[Path], typer.Argument(help="suite files, or folders of them", show_default=False)]
@@ -33,12 +35,22 @@ def run(
     baseline: Annotated[Path | None, typer.Option(help="fail if fewer checks apply than this file says")] = None,
     write_baseline: Annotated[Path | None, typer.Option(help="write the checks that applied to this file")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="only some recipes of each suite: no release gate")] = False,
+    golden: Annotated[
+        Path | None, typer.Option("--golden", help="verify the goldens of this folder too", show_default=False)
+    ] = None,
+    saved: Annotated[bool, typer.Option("--inspect", help="inspect what the recipes saved too")] = False,
+    history: Annotated[
+        Path | None,
+        typer.Option("--history", help="the file of past runs, or off; .harness/history.sqlite", show_default=False),
+    ] = None,
 ) -> int:
     """Fine-tune every recipe of the suites, judge the runs, and report."""
-    from harness.cli.refusals import refuse_keyword, refuse_quick_with, refuse_unwritable
+    from harness.cli.gating import beyond
+    from harness.cli.refusals import refuse_gate_with, refuse_keyword, refuse_quick_with, refuse_unwritable
+    from harness.cli.remembering import history_file, remember
     from harness.cli.suites import chosen, quick_ones, suites_at
     from harness.session import prepare_out
-    from harness.verdict import Baseline
+    from harness.verdict import Baseline, exit_status
 
     before = Baseline.read(baseline) if baseline else None
     if quick:
@@ -46,15 +58,22 @@ def run(
     refuse_keyword(keyword)
     if write_baseline:
         refuse_unwritable(write_baseline)
+    refuse_gate_with(keyword, golden, saved)
     found = suites_at(suites)
     arguments = quick_ones(found) if quick else chosen(found, recipe or [])
     prepare_out(out)
     session = _session([*arguments, *_pytest_options(out, keyword, workers, strict)], keyword)
     said = _selection(session, found, quick, keyword, recipe or [])
-    verdict = _report(session, said, _of_selection(before, session, said, keyword), write_baseline)
+    more = beyond(session, golden, saved, everything=not said)
+    if before:
+        before = before.without(*["golden."] * (golden is None), *["inspect."] * (not saved))
+    made = _report(session, said, _of_selection(before, session, said, keyword), write_baseline, more)
+    remember(session, made, "quick" if quick else "a selection" if said else "", history_file(history))
     if session.broken:
         return _say_broken(session.broken)
-    return INTERRUPTED if session.interrupted else verdict
+    if made.interrupted:
+        return INTERRUPTED
+    return int(made.summary.failed) or exit_status(made.results, strict=session.strict)
 
 
 def _session(arguments: list[str], keyword: str) -> PytestSession:
@@ -136,25 +155,33 @@ def _of_selection(
 
 
 def _report(
-    session: PytestSession, said: Mapping[str, str], before: Baseline | None, write_baseline: Path | None
-) -> int:
-    """Write the reports, print the counts, and say how it ended."""
+    session: PytestSession,
+    said: Mapping[str, str],
+    before: Baseline | None,
+    write_baseline: Path | None,
+    more: Beyond,
+) -> RunReport:
+    """Write the reports, print the counts, and hand back what they were made from."""
+    from harness.pytest_session import RESULTS
     from harness.report import closing_lines, seen_from_here, write_reports
-    from harness.verdict import Baseline, exit_status
+    from harness.store import write_results
+    from harness.verdict import Baseline
 
-    results = tuple(session.kept)
+    results = (*session.kept, *more.results)
+    beside = {"commands": more.commands, "interrupted": session.interrupted or more.interrupted}
     compared = {"missing": before.missing(results), "before": before.ended, **said} if before else dict(said)
-    about = session.about.model_copy(update=compared)
+    about = session.about.model_copy(update={**beside, **compared})
+    if more.results:
+        write_results(session.out / RESULTS, results)
     about.write(session.out)
     if write_baseline and not about.not_judged:
         Baseline.of(results).write(write_baseline)
     made = write_reports(session.out, results, about, [session.out])
-    summary = made.summary
-    print(f"\n{closing_lines(summary, colour=colour())}")
+    print(f"\n{closing_lines(made.summary, colour=colour())}")
     if made.comparison:
         print(made.comparison.verdict)
     print(f"Report: {seen_from_here(session.out / 'report.html')}")
-    return int(summary.failed) or exit_status(results, strict=session.strict)
+    return made
 
 
 def _say_broken(broken: Mapping[str, str]) -> int:

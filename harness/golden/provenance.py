@@ -27,8 +27,8 @@ PACKAGE = Path(__file__).parent.parent
 NUMERIC = ("numpy", "pillow")  # beside those that the environment of a trace names: what computes or reads pictures
 # What judges, shows or starts runs, and cannot alter one.
 NO_PART_OF_A_RUN = (
-    "checks", "cli", "comparator", "golden", "report", "face.py", "fault_table.py", "pytest_plugin.py",
-    "pytest_session.py", "session.py", "store.py", "verdict.py",
+    "checks", "cli", "comparator", "gate", "golden", "history", "report", "face.py", "fault_table.py",
+    "pytest_plugin.py", "pytest_session.py", "session.py", "store.py", "verdict.py",
 )  # fmt: skip
 
 

@@ -24,6 +24,7 @@ class AboutRun(Frozen):
     it was compared if not all; `quick` says what the quick gate chose. `not_judged` are recipes without all their
     results, `missing` checks of the baseline, as "recipe: check", and `unused` known failures that match nothing.
     `goldens` is the folder of those that were verified, seen from where the run was started too.
+    `commands` repeat what is no check of a suite, by "recipe: check".
     """
 
     suites: Mapping[str, str] = {}
@@ -37,9 +38,12 @@ class AboutRun(Frozen):
     only: str = ""
     quick: str = ""
     goldens: str = ""
+    commands: Mapping[str, str] = {}
 
     def command_for(self, recipe_id: str, check: str) -> str:
         """The command that repeats a check alone, or nothing if nobody knows where its suite lies."""
+        if command := self.commands.get(f"{recipe_id}: {check}"):
+            return command
         name = max((name for name in self.suites if recipe_id.startswith(f"{name}/")), key=len, default=None)
         return again_command(self.suites[name], recipe_id.removeprefix(f"{name}/"), check) if name else ""
 
@@ -62,6 +66,7 @@ class AboutRun(Frozen):
             only=listed(only) if (only := _different(one.only for one in found)) else "",
             goldens=next((one.goldens for one in found if one.goldens), ""),
             quick=listed(quick) if (quick := _different(one.quick for one in found)) else "",
+            commands={what: command for one in found for what, command in one.commands.items()},
         )
 
 

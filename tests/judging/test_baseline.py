@@ -161,3 +161,13 @@ def test_a_baseline_is_text_with_a_line_for_each_check(tmp_path: Path) -> None:
         " }",
         "}",
     ]
+
+
+def test_a_baseline_without_some_checks_keeps_the_others() -> None:
+    whole = Baseline(
+        {"a": {"passed": ("golden.loss",)}, "b": {"failed": ("golden.run", "x"), "passed": ("y",)}, "c": {}}
+    )
+
+    assert whole.without("golden.").ended == {"b": {"failed": ("x",), "passed": ("y",)}, "c": {}}
+    assert whole.without("x", "golden.r").ended == {"a": {"passed": ("golden.loss",)}, "b": {"passed": ("y",)}, "c": {}}
+    assert whole.without() == whole
