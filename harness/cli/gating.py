@@ -26,6 +26,7 @@ class Beyond:
 
     results: list[Result] = field(default_factory=list)
     commands: dict[str, str] = field(default_factory=dict)
+    goldens: str = ""  # the folder of those that were verified, seen from here
     interrupted: bool = False
 
     def add(self, session: PytestSession, found: Iterable[Result], again: str) -> list[Result]:
@@ -61,11 +62,13 @@ def _verify(session: PytestSession, golden: Path, everything: bool, made: Beyond
     from harness.golden.index import read_index
     from harness.golden.told import verdict_line, verify_again
     from harness.golden.verifying import verified, wrong_files
+    from harness.report import seen_from_here
 
     goldens = read_index(golden)
     wanted = [one for one in asked(goldens, golden) if everything or one.recipe_id in session.asked_recipes]
     found = wrong_files(golden, goldens.values()) if everything else []
     width = max((len(one.recipe_id) for one in wanted), default=0)
+    made.goldens = seen_from_here(golden)
     print(f"\n{len(wanted)} golden{'s' if len(wanted) != 1 else ''} of {golden}")
     for one in found:
         _show(made.add(session, golden_results(one, str(golden)), ""), verdict_line(one, width), "")

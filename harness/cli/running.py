@@ -168,7 +168,11 @@ def _report(
     from harness.verdict import Baseline
 
     results = (*session.kept, *more.results)
-    beside = {"commands": more.commands, "interrupted": session.interrupted or more.interrupted}
+    beside = {
+        "commands": more.commands,
+        "goldens": more.goldens,
+        "interrupted": session.interrupted or more.interrupted,
+    }
     compared = {"missing": before.missing(results), "before": before.ended, **said} if before else dict(said)
     about = session.about.model_copy(update={**beside, **compared})
     if more.results:
