@@ -88,8 +88,9 @@ class Gap(Frozen):
 class Cell(Frozen):
     """One recipe, saved under one stack and loaded under another (or the same, in another process).
 
-    `largest` is the gap of the field that differs first in the order tokens, pixels, weights, logits, generated ids;
-    `differing` names all fields that differ. `status` is `failed` for any outcome but `loads`, unless a known failure
+    `largest` is the largest gap of the field that differs first in the order tokens, pixels, weights, logits, generated
+    ids (where keys are lost, of the logits; where all loads, within the tolerance); `differing` names all fields that
+    differ. `status` is `failed` for any outcome but `loads`, unless a known failure
     says so; `reason` is why it is not `passed`.
     """
 

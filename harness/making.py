@@ -12,7 +12,7 @@ import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from harness.launch.interruption import Interruption, interruption_of
 from harness.launch.rendezvous import Rank, rank_of
@@ -22,7 +22,7 @@ from harness.recipe import Recipe
 from harness.seams import Moment, Seam, Seams
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     import torch
 
@@ -219,9 +219,9 @@ def _train(run: Run, family: Family, recorder: Recorder, probes: list[str]) -> N
 
 
 def _build(run: Run, family: Family, recorder: Recorder | None = None) -> Loaded:
-    from harness.parts import lay_parts_over, own_towers
+    from harness.parts import lay_parts_over, loaded_base, own_towers
 
-    loaded = _loaded(run, family)
+    loaded = loaded_base(family, run.recipe, run.base, weights_dtype(run.recipe))
     towers = own_towers(loaded.model, run.recipe, family, run.towers)
     if towers and recorder:
         recorder.stream.emit("towers", towers=towers)
@@ -232,12 +232,6 @@ def _build(run: Run, family: Family, recorder: Recorder | None = None) -> Loaded
         add_tokens(loaded, run.recipe.add_tokens)
     loaded.model = run.seams.alter(Seam.AFTER_BUILD, loaded.model, Moment(model=loaded.model, base=run.base))
     return loaded
-
-
-def _loaded(run: Run, family: Family) -> Loaded:
-    """The base, loaded as the recipe says; only families that can be told are told how attention is computed."""
-    dtype, load = weights_dtype(run.recipe), cast("Callable[..., Loaded]", family.load)
-    return load(run.base, dtype, attention=run.recipe.attention) if run.recipe.attention else load(run.base, dtype)
 
 
 def _write_header(run: Run, family: Family, argument: dict[str, Any]) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from harness.checkpoint.overlay import lay_over, part_tensors
 from harness.checkpoint.towers import use_own_towers
@@ -12,7 +13,36 @@ from harness.recipe import Recipe
 from harness.seams import Moment, Seam, Seams
 
 if TYPE_CHECKING:
+    import torch
+
     from harness.families import Family
+    from harness.families.family import Loaded
+
+
+def loaded_base(family: Family, recipe: Recipe, base: Path, dtype: torch.dtype) -> Loaded:
+    """The base, loaded as the recipe says; only families that can be told are told how attention is computed."""
+    load = cast("Callable[..., Loaded]", family.load)
+    loaded = load(base, dtype, attention=recipe.attention) if recipe.attention else load(base, dtype)
+    if recipe.created:
+        loaded.model = _created(loaded.model)
+    return loaded
+
+
+def _created(model: Any) -> Any:
+    """The same model made from its configuration, and given the weights: nothing in it knows of any file's keys.
+
+    What making one draws at random counts for nothing, and other versions draw otherwise.
+    """
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        made = type(model)(copy.deepcopy(model.config))
+    made.load_state_dict(model.state_dict(), assign=True)
+    made.tie_weights()
+    for parameter, own in zip(made.parameters(), model.parameters(), strict=True):
+        parameter.requires_grad_(own.requires_grad)
+    made.generation_config = model.generation_config
+    return made.train(model.training)
 
 
 def own_towers(model: Any, recipe: Recipe, family: Family, settings: dict[str, str]) -> list[dict[str, Any]]:

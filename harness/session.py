@@ -238,6 +238,11 @@ def _judged_in(folder: Path, beyond: Sequence[str]) -> Iterator[tuple[str, str]]
 
 def prepare_out(out: Path) -> Path:
     """Make the output directory ready: ours from before is emptied, anybody else's is refused untouched."""
+    return claim_out(out, FOLDERS, FILES)
+
+
+def claim_out(out: Path, folders: Iterable[str] = (), files: Iterable[str] = ()) -> Path:
+    """Make an output directory ours, and take these folders and files of ours out of it."""
     with disk_errors(out):
         if out.exists() and not out.is_dir():
             raise Refused("is a file", where=str(out), do="name a directory with --out")
@@ -248,9 +253,9 @@ def prepare_out(out: Path) -> Path:
                 do="name a new or empty directory with --out",
             )
         out.mkdir(parents=True, exist_ok=True)
-        for folder in FOLDERS:
+        for folder in folders:
             shutil.rmtree(out / folder, ignore_errors=True)
-        for file in FILES:
+        for file in files:
             (out / file).unlink(missing_ok=True)
         (out / MARKER).write_text("written by harness; its contents are replaced at each run\n", encoding="utf-8")
     return out.resolve()

@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from harness.cli import comparing, facts, files, golden, history, inspecting, judging, running
+from harness.cli import comparing, compat, facts, files, golden, history, inspecting, judging, running
 from harness.refusal import Refused
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.command("run")(running.run)
 app.command("faults")(running.faults)
 app.command("check")(judging.check)
 app.command("compare")(comparing.compare)
+app.command("compat")(compat.compat)
 app.command("report")(judging.report)
 app.command("plan")(facts.plan)
 app.command("schema")(facts.schema)

@@ -3,7 +3,7 @@ loads the result."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +12,22 @@ NEW_TOKENS = 4
 
 def encoded_prompts(processor: Any, prompts: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, str]]:
     """By prompt and by name, a digest of each input. A prompt is `text` with the paths of its `images`."""
-    from harness.data.pixels import opened
     from harness.trace.nested import digest_of
 
-    encoded = {}
+    encoded: dict[str, dict[str, str]] = {}
+    for name, key, value in prompt_inputs(processor, prompts):
+        encoded.setdefault(name, {})[key] = digest_of(value)
+    return encoded
+
+
+def prompt_inputs(processor: Any, prompts: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str, Any]]:
+    """The inputs themselves: the prompt, the name, the value."""
+    from harness.data.pixels import opened
+
     for name, prompt in sorted(prompts.items()):
         images = [opened(Path(path)) for path in prompt["images"]]
         inputs = processor(text=[prompt["text"]], images=images or None, return_tensors="pt")
-        encoded[name] = {key: digest_of(value) for key, value in sorted(inputs.items())}
-    return encoded
+        yield from ((name, key, value) for key, value in sorted(inputs.items()))
 
 
 def greedy_ids(model: Any, arguments: dict[str, Any]) -> list[int]:

@@ -93,6 +93,10 @@ class Recipe(Frozen):
         default="fresh",
         description="fresh, the path of a saved directory, {recipe: NAME} of an earlier stage, or a base and its parts",
     )
+    created: bool = Field(
+        default=False,
+        description="the model is made from its configuration and given the base's weights, instead of being loaded",
+    )
     agrees_with: Annotated[tuple[Equivalence, ...], OneOrMore()] = Field(
         default=(), description="other ways of making the same run, each made too, that must lead to the same weights"
     )

@@ -34,7 +34,7 @@ def look_at(request: Request, record: dict[str, Any], stream: StreamWriter) -> N
         attempt(record, "outputs", lambda: _outputs(model, request, record, stream))
         attempt(record, "vocabulary", lambda: _vocabulary(model, tokenizer, record))
     if request.processor:
-        attempt(record, "processor", lambda: _processor(request, record))
+        attempt(record, "processor", lambda: _processor(request, record, stream))
 
 
 def _tokenizer(request: Request, record: dict[str, Any]) -> Any:
@@ -135,10 +135,20 @@ def _auto_processor(request: Request) -> Any:
     return AutoProcessor.from_pretrained(request.directory, trust_remote_code=request.trust_remote_code)
 
 
-def _processor(request: Request, record: dict[str, Any]) -> None:
+def _processor(request: Request, record: dict[str, Any], stream: StreamWriter) -> None:
     """The processor that comes back, and what it makes of each prompt; the tokenizer alone is not a processor."""
-    from harness.data.prompts import encoded_prompts
+    from harness.data.prompts import encoded_prompts, prompt_inputs
+    from harness.trace.nested import tensors_in
 
     processor = _own_processor(request) if request.processor_loader else _auto_processor(request)
     record["processor_class"] = type(processor).__name__
     record["encoded"] = encoded_prompts(processor, request.prompts)
+    if request.pixels:
+        record["pixel_arrays"] = stream.arrays(
+            {
+                f"{prompt}/{name}/{number}": tensor.float()
+                for prompt, name, value in prompt_inputs(processor, request.prompts)
+                for number, tensor in enumerate(tensors_in(value))
+                if tensor.is_floating_point()
+            }
+        )

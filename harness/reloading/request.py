@@ -15,7 +15,8 @@ class Request:
     laid over; `parts` are the files laid over a directory that training starts from, with their kinds; `towers` are
     those that may be made anew from directories of their own, `settings` is what the configuration should say of them;
     `handed` holds what a model computed before it was merged into the directory; `modules` is where code files may be
-    copied; `loader` and `processor_loader` name functions of the user's own, for what Auto classes cannot load.
+    copied; `loader` and `processor_loader` name functions of the user's own, for what Auto classes cannot load;
+    `pixels` are written as numbers, not as digests alone, where they are compared with another library's.
     """
 
     directory: str
@@ -38,3 +39,4 @@ class Request:
     trust_remote_code: bool = False
     loader: str | None = None
     processor_loader: str | None = None
+    pixels: bool = False

@@ -11,6 +11,7 @@ from harness.cli.suites import suites_at
 from harness.pytest_session import named_suites
 from harness.recipe import BESIDE_SUITES
 from harness.refusal import Refused
+from harness.session import unused_known_failures
 from harness.stacks import read_stacks
 from harness.stacks.file import STACKS
 from harness.verdict import KNOWN_FAILURES
@@ -90,3 +91,11 @@ def test_stacks_beside_suites_are_no_suite(tmp_path: Path) -> None:
 
 def test_what_lies_beside_suites_has_these_names() -> None:
     assert set(BESIDE_SUITES) == {KNOWN_FAILURES, STACKS}
+
+
+def test_a_known_failure_of_other_stacks_is_nothing_to_a_run(tmp_path: Path) -> None:
+    (tmp_path / "one.yaml").write_text("family: llava-1.5-7b\nrecipes: {a: {tune: [connector]}}\n")
+    entry = "- {{check: {}, recipe: 'one/none', reason: r, link: 'https://x/1', expires: 2099-01-01}}\n"
+    (tmp_path / KNOWN_FAILURES).write_text(entry.format("compat.keys") + entry.format("losses_finite"))
+
+    assert [one.check for one in unused_known_failures(tmp_path)] == ["losses_finite"]
