@@ -35,7 +35,7 @@ def large_run(recipes: int = RECIPES, checks: int = CHECKS) -> RunReport:
         evidence={name: _evidence(number) for number, name in enumerate(names)},
         drifts={name: _drift(number) for number, name in enumerate(goldens)},
         compat=_compat(goldens),
-        baseline=tuple(Result(one.recipe, one.check, Status.PASSED) for one in results),
+        baseline=tuple(_before(one) for one in results),
     )
 
 
@@ -49,6 +49,11 @@ def _result(recipe: str, number: int, check: int) -> Result:
     if (check * 7 + number) % 5 in (1, 3):
         return Result(recipe, name, Status.NOT_APPLICABLE, _NOT_FOR_ALL[(check + number) % len(_NOT_FOR_ALL)])
     return Result(recipe, name, Status.PASSED)
+
+
+def _before(result: Result) -> Result:
+    """Of the same check in the baseline: nothing failed then."""
+    return Result(result.recipe, result.check, Status.PASSED) if result.status is Status.FAILED else result
 
 
 def _evidence(number: int) -> Evidence:

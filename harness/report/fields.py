@@ -44,11 +44,16 @@ def more_of(findings: Sequence[Finding], shown: int) -> list[str]:
     return [f"and {number} more of kind {kind}" for kind, number in left.items()]
 
 
+def telling_reason(result: Result) -> str:
+    """Its reason, if that says more than that it has findings."""
+    return "" if result.findings and _COUNT.fullmatch(result.reason) else result.reason
+
+
 def result_lines(result: Result, again: str, name_style: Callable[[str], str] = str) -> list[str]:
     """The findings of a result, its reason if that says more, and the command that reproduces it."""
     findings = errors_first(result.findings)
     paragraphs = [fields_of(finding) for finding in findings[:SHOWN]]
-    if not (findings and _COUNT.fullmatch(result.reason)):
+    if not findings or telling_reason(result):
         paragraphs.append([("reason", result.reason)])
     sections = [[line for field in fields for line in _lines(*field, name_style)] for fields in paragraphs]
     if more := more_of(findings, SHOWN):

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from harness.report.html_checks import RecipeShown, Shown
     from harness.report.model import RunReport
 
+MOST_NAMES = 500  # of one list; more are counted
 _FOLDER = "page"
 
 
@@ -47,6 +48,7 @@ def to_html(run: RunReport) -> str:
     reasons = Reasons()
     recipes = recipes_shown(run, reasons)
     counts = run.summary.overall
+    checks = sorted({result.check for result in run.results})
     script = resources.files("harness.report").joinpath(_FOLDER, "page.js").read_text(encoding="utf-8")
     return _template().render(
         title=run.title,
@@ -61,12 +63,14 @@ def to_html(run: RunReport) -> str:
         failing=counts.failing,
         drawn={recipe.name: _drawn(run, recipe.name) for recipe in recipes},
         rates=_rates(run, recipes),
-        checks=sorted({result.check for result in run.results}),
+        checks=checks,
+        head=min(14, round(2 + 0.42 * max(map(len, checks), default=0), 1)),  # room for the longest name, upright
         reasons=reasons.texts,
         legend=[Mark.of(status) for status in BY_URGENCY if counts[status]],
         statuses=[(Mark.of(status), counted(status, counts[status])) for status in BY_URGENCY if counts[status]],
         legend_passed=Mark.of(Status.PASSED),
         comparison=run.comparison,
+        most_names=MOST_NAMES,
         changed=[(one.recipe, one.before, one.after, True) for one in _changed(run.comparison)],
         not_judged=run.not_judged,
         interrupted=run.interrupted,

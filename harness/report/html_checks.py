@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from harness.report.fields import SHOWN, errors_first, fields_of, more_of
+from harness.report.fields import SHOWN, errors_first, fields_of, more_of, telling_reason
 from harness.report.statuses import BY_URGENCY, FAILING, SYMBOLS, UNJUDGED, counted, label
 from harness.report.text import duration, one_line
 from harness.result import Severity, Status
@@ -190,7 +190,7 @@ def _shown(result: Result, number: int, anchors: Anchors, again: str) -> Shown:
         number=number,
         mark=Mark.of(result.status),
         failing=result.status in FAILING,
-        reason=result.reason,
+        reason=telling_reason(result),
         findings=[Paragraph.of(finding) for finding in findings[:SHOWN]],
         folded=[Paragraph.of(finding) for finding in findings[SHOWN:HELD]],
         more=more_of(findings, HELD),

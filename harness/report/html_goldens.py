@@ -48,7 +48,7 @@ def drift_said(drift: Drift | None) -> str:
     loss = max((value for value in drift.loss if value is not None), default=None)
     if not apart and not loss and not drift.last:
         return f"The run is equal to it, bit for bit, over {plural(len(drift.steps), 'step')}."
-    parts = ["no loss to compare" if loss is None else f"losses differ by at most {number(loss)}"]
+    parts = ["There is no loss to compare" if loss is None else f"Losses differ by at most {number(loss)}"]
     parts.append(f"{apart} of {plural(drift.tensors, 'tensor')} have other bits")
     if drift.last is not None:
         at = f", in {drift.where}" if drift.where else ""

@@ -39,7 +39,9 @@ def scale_of(values: Iterable[float]) -> Scale:
 
 def log_scale_of(values: Iterable[float]) -> Scale:
     """A logarithmic axis that holds all values, which are finite and above zero, between powers of ten."""
-    exponents = [math.log10(value) for value in values] or [-1.0, 0.0]
+    exponents = [math.log10(value) for value in values]
+    if not exponents:
+        return Scale(-1.0, 0.0, (), logarithmic=True)
     low, high = math.floor(min(exponents)), math.ceil(max(exponents))
     high = max(high, low + 1)
     every = -(-(high - low) // _MOST_TICKS)

@@ -46,7 +46,7 @@ def test_the_size_of_a_difference_is_told_at_its_step(golden_trace: Path, trace:
     assert [value and round(value, 6) for value in found.loss] == [0.0, 0.0, 0.25, 0.0]
     assert [value and round(value, 6) for value in found.weights] == [0.0, 0.0, 0.0, 0.5]
     assert found.parted == (0, 0, 0, 1)
-    assert drift_said(found).startswith("losses differ by at most 0.25; 1 of ")
+    assert drift_said(found).startswith("Losses differ by at most 0.25; 1 of ")
 
 
 def test_the_golden_is_read_from_its_archive(run_folder: Path) -> None:

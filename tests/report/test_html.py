@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 import pytest
 
 from harness.report import RunReport, to_html
+from harness.report.html import MOST_NAMES
 from harness.report.html_checks import CODES, MOST_IN_FULL
 from harness.report.statuses import SYMBOLS
 from harness.result import Finding, Reason, Result, Severity, Status
@@ -205,10 +206,20 @@ def test_the_page_suits_the_dark_and_small_screens() -> None:
 def test_the_baseline_and_the_environment_are_there() -> None:
     assert words(to_html(RUN)).endswith(
         "Compared with the baseline This run is worse than the baseline: 1 check newly failing and 1 check vanished. "
-        "Newly failing m/vision: frozen Vanished: judged in the baseline, not in this run m/gone: loads "
+        "Newly failing (1) m/vision: frozen "
+        "Vanished: judged in the baseline, not in this run (1) m/gone: loads "
         "Passed of judged recipe before after all 2/2 2/3 m/gone 1/1 – m/lora – 1/1 m/vision 1/1 1/2 "
         "Environment torch 2.11.0 &lt;i&gt; {&#34;x&#34;: &#34;&amp;&#34;}"
     )
+
+
+def test_of_very_many_names_some_are_folded_and_the_others_counted() -> None:
+    names = tuple(f"r: {number}" for number in range(MOST_NAMES + 7))
+
+    said = words(to_html(replace(RUN, missing=names)))
+
+    assert f"Vanished: judged in the baseline, not in this run ({MOST_NAMES + 8}) The first {MOST_NAMES}" in said
+    assert "and 8 more" in said
 
 
 def test_the_same_results_in_any_order_give_the_same_page() -> None:

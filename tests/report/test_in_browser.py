@@ -160,6 +160,7 @@ def test_a_cell_says_what_it_stands_for(page: Page) -> None:
 
 
 def test_heads_and_names_of_the_matrix_stay_in_sight(page: Page) -> None:
+    page.evaluate("() => document.querySelector('#matrix').scrollIntoView()")
     page.evaluate("() => document.querySelector('.matrix').scrollTo(300, 700)")
     page.wait_for_timeout(100)
     frame = page.locator(".matrix").bounding_box()
@@ -171,6 +172,9 @@ def test_heads_and_names_of_the_matrix_stay_in_sight(page: Page) -> None:
     assert name
     assert frame["y"] <= head["y"] <= frame["y"] + 250
     assert abs(name["x"] - frame["x"]) < 3
+    for at in (5, head["height"] / 2, head["height"] - 5):
+        corner = "([x, y]) => document.elementFromPoint(x, y).closest('th').textContent"
+        assert page.evaluate(corner, [head["x"] + 40, head["y"] + at]) == "recipe", "no other head shines through"
     assert frame["y"] < name["y"] < frame["y"] + frame["height"]
 
 

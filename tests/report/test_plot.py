@@ -54,7 +54,8 @@ def test_zero_has_a_place_of_its_own_below_a_logarithmic_axis() -> None:
 
 
 def test_all_zeros_and_all_nan_are_drawn() -> None:
-    assert ">0</text>" in plot("Drift", (0,), [Line("loss", (0.0,))], logarithmic=True)
+    zeros = plot("Drift", (0,), [Line("loss", (0.0,))], logarithmic=True)
+    assert re.findall(r'class="e"[^>]*>([^<]*)<', zeros) == ["0"], "an axis of sizes would be made up"
     assert len(paths(plot("Drift", (0,), [Line("loss", (NAN,))], logarithmic=True), "x")) == 1
     assert len(paths(plot("Loss", (0,), [Line("loss", (NAN,))]), "x")) == 1
 
@@ -91,7 +92,7 @@ def test_an_axis_holds_its_values_between_round_ticks(values: tuple[float, ...])
     assert 2 <= len(scale.ticks) <= 7
 
 
-@pytest.mark.parametrize("values", [(1e-7,), (1e-9, 1.0), (3e-5, 4e-5), ()])
+@pytest.mark.parametrize("values", [(1e-7,), (1e-9, 1.0), (3e-5, 4e-5)])
 def test_a_logarithmic_axis_holds_its_values(values: tuple[float, ...]) -> None:
     scale = log_scale_of(values)
 
