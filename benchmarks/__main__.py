@@ -14,6 +14,7 @@ from typing import Any
 
 from benchmarks.collecting import collect_many
 from benchmarks.cycle import recipe_against_bare_cycle
+from benchmarks.inspecting import inspect_large
 from benchmarks.opening import open_report
 from benchmarks.processes import equivalences, two_processes, two_processes_under_zero
 from benchmarks.recording import recording_overhead
@@ -23,6 +24,7 @@ from benchmarks.start import list_checks
 RESULTS = Path(__file__).parent / "results.json"
 BENCHMARKS = {
     "start": list_checks,
+    "inspecting": inspect_large,
     "collecting": collect_many,
     "recording": recording_overhead,
     "cycle": recipe_against_bare_cycle,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import posixpath
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,17 @@ def code_files(directory: Path) -> CodeFiles:
     )
 
 
+def needed_code(base: Path, files: Iterable[str], code: Iterable[str]) -> list[str]:
+    """The code that configurations and code files of a base call for, their imports and they themselves included."""
+    search = _Search(base)
+    for name in files:
+        for auto_map in _auto_maps(base / name) if name in NAMING else ():
+            search.follow_map(name, auto_map)
+    for name in code:
+        search.follow_file(name)
+    return sorted(name for name in search.named if (base / name).is_file())
+
+
 def _auto_maps(path: Path) -> Iterator[Any]:
     """The file's own auto_map; transformers 5 keeps an image processor, with its own, inside the processor's file."""
     content = entries(path)
@@ -82,11 +93,11 @@ class _Search:
             return
         module, dot, class_name = reference.partition(".") if isinstance(reference, str) else ("", "", "")
         if dot and module.isidentifier() and class_name.isidentifier():
-            self._follow_file(f"{module}.py", name)
+            self.follow_file(f"{module}.py", name)
         else:
             self._problem(self.directory / name, f"names {_short(reference)} in auto_map, which is no module.Class")
 
-    def _follow_file(self, file: str, by: str) -> None:
+    def follow_file(self, file: str, by: str = "") -> None:
         waiting = [(file, by)]
         while waiting:
             file, by = waiting.pop()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.checkpoint.code_files import code_files
+from harness.checkpoint.code_files import code_files, needed_code
 from harness.checkpoint.json_files import CONFIG, entries
 from harness.checkpoint.missing import PREPROCESSING, kind_of
 from harness.checkpoint.problems import keys_of
@@ -31,18 +31,20 @@ class Repaired:
 def can_be_repaired(directory: Path, base: Path | None) -> bool:
     """Whether there is anything to copy or to write."""
     indexes = shards_without_index(directory).values()
-    code = code_files(directory).missing
-    lacking = base is not None and (_lacking(directory, base) or any((base / name).is_file() for name in code))
-    return bool(lacking) or any(not absent_shards(shards) for shards in indexes)
+    lacking = base is not None and bool(_planned(directory, base))
+    return lacking or any(not absent_shards(shards) for shards in indexes)
 
 
 def repaired_copy(directory: Path, base: Path | None, place: Path) -> Repaired:
     """A completed copy at a place where there is nothing yet: whole, or not there. Raises Refused."""
+    planned = _planned(directory, base) if base else []
     with new_directory(place) as unfinished:
         copy_into(directory, unfinished)
+        for name in planned:
+            _copy((base or directory) / name, unfinished / name)
+        written = repair_index(unfinished)
         finish(unfinished)
-        done = repaired_in_place(unfinished, base)
-    return Repaired(place, done.copied, done.written)
+    return Repaired(place, planned, written)
 
 
 def repaired_in_place(directory: Path, base: Path | None) -> Repaired:
@@ -60,13 +62,14 @@ def repair(directory: Path, base: Path) -> list[str]:
     Nothing that is there is written over. A role that the base plays by an entry in a file which the directory has
     too, without the entry, is left as it is: `obstacle` says so. Returns the names copied, in order.
     """
-    copied = [name for name in _lacking(directory, base) if _copy(base / name, directory / name)]
-    # What is copied may name code, and the code other code.
-    while wanted := [name for name in code_files(directory).missing if (base / name).is_file()]:
-        if not (new := [name for name in wanted if _copy(base / name, directory / name)]):
-            break
-        copied += new
-    return sorted(copied)
+    return [name for name in _planned(directory, base) if _copy(base / name, directory / name)]
+
+
+def _planned(directory: Path, base: Path) -> list[str]:
+    """What to copy: the files of roles that are missing, and the code that they and the directory's own call for."""
+    files = _lacking(directory, base)
+    code = needed_code(base, files, code_files(directory).missing)
+    return sorted({*files, *(name for name in code if not os.path.lexists(directory / name))})
 
 
 def repair_index(directory: Path) -> list[str]:

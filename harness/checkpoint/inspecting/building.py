@@ -44,7 +44,11 @@ def built(directory: Path) -> tuple[dict[str, tuple[int, ...]], frozenset[str]]:
 def _saved_names(model: Any) -> tuple[dict[str, tuple[int, ...]], frozenset[str]]:
     """transformers 5 saves tensors under the names under which they were published, not those in memory."""
     state = dict(model.state_dict())
-    ties = getattr(model, "all_tied_weights_keys", None) or getattr(model, "_tied_weights_keys", None) or ()
+    ties = getattr(
+        model, "all_tied_weights_keys", None
+    )  # of transformers 5: those that are tied, not those that may be
+    if ties is None:
+        ties = (getattr(model, "_tied_weights_keys", None) or ()) if model.config.tie_word_embeddings else ()
     tied = {name: state[name] for name in ties if name in state}
     try:
         from transformers.core_model_loading import revert_weight_conversion
