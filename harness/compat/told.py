@@ -86,7 +86,8 @@ def _group(cells: Sequence[Cell], again: str) -> Iterator[str]:
             yield _titled(name, f"{len(keys)}: {_some(keys)}")
     if cell.largest and cell.outcome is not Outcome.LOADS:
         gap = cell.largest
-        yield _titled("differs", f"{gap.field} at {gap.where}: {gap.first} and {gap.second}{_by(cell, 'off')}")
+        at = f" at {gap.where}" if gap.where else ""
+        yield _titled("differs", f"{gap.field}{at}: {gap.first} and {gap.second}{_by(cell, 'off')}")
     if cell.differing:
         yield _titled("in all", ", ".join(cell.differing))
     if cell.error:

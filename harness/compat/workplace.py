@@ -10,7 +10,7 @@ from typing import Literal
 
 from harness.launch import Ended, Job, Launcher, WarmParent, can_fork
 from harness.launch.client import Running
-from harness.stacks import Layered
+from harness.stacks import Layered, Processes
 from harness.stacks.processes import Stopped
 from harness.workers import worker_modules
 
@@ -23,6 +23,7 @@ class Workplace:
     def __init__(self, out: Path, families: list[str]) -> None:
         self.out = out
         self.families = families
+        self.processes = Processes()
         self._lock = threading.Lock()
         self._stopped = False
         self._parents: set[WarmParent] = set()
@@ -77,6 +78,7 @@ class Workplace:
             self._stopped = True
             for job in self._jobs:
                 job.stop()
+        self.processes.stop()
 
     def refuse_stopped(self) -> None:
         if self._stopped:

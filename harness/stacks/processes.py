@@ -7,11 +7,15 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from typing import TypeVar
 
 Made = TypeVar("Made")
+
+
+SECONDS_TO_END = 15.0  # which what is interrupted has for ending what it has started
 
 
 class Stopped(Exception):
@@ -26,7 +30,9 @@ class Processes:
         self._running: set[subprocess.Popen[str]] = set()
         self._stopped = False
 
-    def run(self, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, command: Sequence[str], environment: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
         """Run a command to its end, in a group of its own. Raises Stopped when everything is to end."""
         with self._lock:
             if self._stopped:
@@ -38,6 +44,7 @@ class Processes:
                 stderr=subprocess.PIPE,
                 text=True,
                 errors="replace",
+                env={**os.environ, **(environment or {})},
                 start_new_session=True,
             )
             self._running.add(process)
@@ -51,10 +58,18 @@ class Processes:
         return subprocess.CompletedProcess(command, process.returncode, out, said)
 
     def stop(self) -> None:
-        """End all that is under way, and begin nothing more."""
+        """End all that is under way, and begin nothing more: interrupted, so that each ends what it has started."""
         with self._lock:
             self._stopped = True
-            for process in self._running:
+            running = list(self._running)
+        for process in running:
+            with contextlib.suppress(OSError):
+                process.send_signal(signal.SIGINT)
+        until = time.monotonic() + SECONDS_TO_END
+        while any(process.poll() is None for process in running) and time.monotonic() < until:
+            time.sleep(0.02)
+        for process in running:
+            if process.poll() is None:
                 _kill(process)
 
 

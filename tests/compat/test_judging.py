@@ -19,7 +19,6 @@ from harness.compat_table import Cell, Outcome
 from harness.places import RELOAD, REQUEST, SAVED
 from harness.recipe import Recipe
 from harness.result import Status
-from harness.stacks import Layered
 from harness.trace.reader import Trace
 from harness.trace.writer import write_safetensors
 
@@ -152,7 +151,7 @@ def test_an_error_goes_before_all_else(tmp_path: Path, part: str) -> None:
 def test_a_stack_that_lacks_something_is_told_from_one_that_fails(
     tmp_path: Path, said: str, early: bool, word: Outcome
 ) -> None:
-    cell = not_saved(_failed(WANTED, Layered("old", {}, None, {}), tmp_path, said, early), "new")
+    cell = not_saved(_failed(WANTED, "old", tmp_path, said, early), "new")
 
     assert cell.outcome is word
     assert said in cell.reason + cell.error
