@@ -19,8 +19,8 @@ from harness.trace.reader import Parameter, Trace, read_trace
 
 PREFIX = "golden."
 _DAMAGE = (AttributeError, IndexError, KeyError, TypeError, ValueError)
-# Where `harness golden verify` leaves the traces of then and now: in the folder of the results, or in one beside them.
-_KEPT = (Path(), Path("golden"))
+# Where verifying leaves the traces of then and now: a gate in a folder beside its results.
+_KEPT = (Path(), Path("golden-runs"))
 
 
 @dataclass(frozen=True)

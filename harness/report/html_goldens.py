@@ -9,19 +9,23 @@ from harness.report.drift import PREFIX
 from harness.report.html_checks import Mark
 from harness.report.html_figures import Figure, drift_figure
 from harness.report.scale import number
+from harness.report.statuses import BY_URGENCY
 from harness.report.text import plural
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from harness.report.drift import Drift
     from harness.report.model import RunReport
+    from harness.result import Result, Status
 
 
 @dataclass(frozen=True)
 class GoldenShown:
-    """One golden: its checks with their marks, the differences in words, and their picture where there is any."""
+    """One golden: its checks by status, the differences in words, and their picture where there is any."""
 
     recipe: str
-    checks: list[tuple[Mark, str]]
+    checks: list[tuple[Mark, list[str]]]
     said: str
     figure: Figure | None
 
@@ -30,12 +34,20 @@ def goldens_shown(run: RunReport) -> list[GoldenShown]:
     """Every recipe that was held against a golden."""
     found = []
     for recipe, results in run.recipes.items():
-        checks = [(Mark.of(one.status), one.check) for one in results if one.check.startswith(PREFIX)]
+        checks = _checks(one for one in results if one.check.startswith(PREFIX))
         if checks:
             drift = run.drifts.get(recipe)
             figure = drift_figure(drift) if drift and not drift.why and drift.steps else None
             found.append(GoldenShown(recipe, checks, drift_said(drift), figure))
     return found
+
+
+def _checks(results: Iterable[Result]) -> list[tuple[Mark, list[str]]]:
+    """What was held against the golden, by status, the most urgent first."""
+    groups: dict[Status, list[str]] = {}
+    for one in sorted(results, key=lambda one: BY_URGENCY.index(one.status)):
+        groups.setdefault(one.status, []).append(one.check.removeprefix(PREFIX))
+    return [(Mark.of(status), names) for status, names in groups.items()]
 
 
 def drift_said(drift: Drift | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as Xml
 
+from harness.report.fields import errors_first
 from harness.report.statuses import label
 from harness.report.terminal import failure_block
 from harness.report.text import one_line, printable
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from harness.report.model import RunReport
     from harness.result import Result
 
+COMPLETION = "run.completed"  # services add up the times of cases: a recipe's is that of the check on its run
+_NO_TIME = "0.000"
 NOT_XML = str.maketrans("", "", "\ufffe\uffff")
 
 
@@ -23,9 +26,10 @@ def to_junit(run: RunReport) -> str:
     """The whole report; an unfinished recipe is an error, so that half a run never reads as a whole one."""
     suites = Xml.Element("testsuites", name=_clean(run.title))
     for recipe, results in run.recipes.items():
-        suite = Xml.SubElement(suites, "testsuite", name=_clean(recipe), time=f"{run.seconds.get(recipe, 0):.3f}")
+        seconds = _seconds(run, recipe)
+        suite = Xml.SubElement(suites, "testsuite", name=_clean(recipe), time=seconds)
         for result in results:
-            _add_result(suite, result, results, run)
+            _add_result(suite, result, results, run).set("time", seconds if result.check == COMPLETION else _NO_TIME)
     why = "not run: interrupted" if run.interrupted else "could not be judged"
     _add_others(suites, "recipes", run.not_judged, "error", why)
     _add_others(suites, "baseline", run.summary.missing, "failure", "judged in the baseline, not in this run")
@@ -33,27 +37,35 @@ def to_junit(run: RunReport) -> str:
     for element in (*suites, suites):
         for name, tag in (("tests", "testcase"), ("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
             element.set(name, str(sum(1 for _ in element.iter(tag))))
+    suites.set("time", f"{sum(run.seconds.get(recipe, 0) for recipe in run.recipes):.3f}")
     Xml.indent(suites, " ")
     return f'<?xml version="1.0" encoding="utf-8"?>\n{Xml.tostring(suites, encoding="unicode")}\n'
 
 
-def _add_result(suite: Xml.Element, result: Result, of_recipe: Iterable[Result], run: RunReport) -> None:
+def _seconds(run: RunReport, recipe: str) -> str:
+    return f"{run.seconds.get(recipe, 0):.3f}"
+
+
+def _add_result(suite: Xml.Element, result: Result, of_recipe: Iterable[Result], run: RunReport) -> Xml.Element:
     case = Xml.SubElement(suite, "testcase", classname=_clean(result.recipe), name=_clean(result.check))
     came_out = outcome(result, of_recipe, strict=run.strict)
     message = _clean(f"{label(result.status)}: {result.reason}" if result.reason else label(result.status))
     if came_out == "failed":
         block = failure_block(result, run.command_for(result))
-        Xml.SubElement(case, "failure", message=message).text = printable(block).translate(NOT_XML)
+        kind = next((one.kind for one in errors_first(result.findings)), result.status.value)
+        Xml.SubElement(case, "failure", message=message, type=kind).text = printable(block).translate(NOT_XML)
     elif came_out != "passed":
         Xml.SubElement(case, "skipped", message=message, type=came_out)
+    return case
 
 
 def _add_others(suites: Xml.Element, title: str, names: Iterable[str], tag: str, message: str) -> None:
     """What fails a run and is no result, a test case each."""
     names = list(names)
-    suite = Xml.SubElement(suites, "testsuite", name=title) if names else suites
+    suite = Xml.SubElement(suites, "testsuite", name=title, time=_NO_TIME) if names else suites
     for name in names:
-        Xml.SubElement(Xml.SubElement(suite, "testcase", classname=title, name=_clean(name)), tag, message=message)
+        case = Xml.SubElement(suite, "testcase", classname=title, name=_clean(name), time=_NO_TIME)
+        Xml.SubElement(case, tag, message=message, type=title)
 
 
 def _clean(text: str) -> str:

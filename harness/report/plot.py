@@ -15,6 +15,7 @@ from harness.report.scale import Scale, listed_numbers, log_scale_of, number, sc
 from harness.report.text import printable
 
 WIDTH, HEIGHT = 320, 150
+_LOW = 56  # of a picture that has nothing but zeros to show
 STYLES = 6
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 10, 12, 24
 _ZERO_ROW = 16  # below a logarithmic axis: the place of zeros, which it cannot hold
@@ -35,11 +36,12 @@ def plot(title: str, steps: Sequence[int], lines: Sequence[Line], *, logarithmic
     values = [value for line in lines for value in line.values if value is not None]
     if not values:
         return ""
-    frame = _Frame(tuple(steps), _scale(values, logarithmic), logarithmic and 0 in values)
+    scale = _scale(values, logarithmic)
+    frame = _Frame(tuple(steps), scale, logarithmic and 0 in values, HEIGHT if scale.ticks else _LOW)
     said = f"{title}. " + "; ".join(f"{line.name}: {listed_numbers(line.values)}" for line in lines)
     parts = [*_axes(frame), *(part for index, line in enumerate(lines) for part in _drawn(frame, line, index))]
     label = escape(printable(said), quote=True)
-    return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}">{"".join(parts)}</svg>'
+    return f'<svg viewBox="0 0 {WIDTH} {frame.height}" role="img" aria-label="{label}">{"".join(parts)}</svg>'
 
 
 def key(index: int) -> str:
@@ -59,11 +61,12 @@ class _Frame:
     steps: tuple[int, ...]
     scale: Scale
     zeros: bool
+    height: int
 
     @property
     def bottom(self) -> float:
         """Of the axis; a row for zeros may be below."""
-        return HEIGHT - _BOTTOM - (_ZERO_ROW if self.zeros else 0)
+        return self.height - _BOTTOM - (_ZERO_ROW if self.zeros else 0)
 
     def x(self, index: int) -> float:
         room = WIDTH - _LEFT - _RIGHT
@@ -73,7 +76,7 @@ class _Frame:
         if not math.isfinite(value):
             return _TOP
         if self.scale.logarithmic and value <= 0:
-            return HEIGHT - _BOTTOM - 2.0
+            return self.height - _BOTTOM - 2.0
         return self.bottom - (self.bottom - _TOP) * self.scale.share(value)
 
 
@@ -87,8 +90,8 @@ def _axes(frame: _Frame) -> Iterator[str]:
         yield f'<text class="e" x="{_LEFT - 5}" y="{_short(frame.y(0) + 3.5)}">0</text>'
     for index in sorted({0, len(frame.steps) - 1}):
         step = frame.steps[index] if frame.steps else 0
-        yield f'<text class="c" x="{_short(frame.x(index))}" y="{HEIGHT - 7}">{step}</text>'
-    yield f'<text class="c" x="{(_LEFT + right) // 2}" y="{HEIGHT - 7}">step</text>'
+        yield f'<text class="c" x="{_short(frame.x(index))}" y="{frame.height - 7}">{step}</text>'
+    yield f'<text class="c" x="{(_LEFT + right) // 2}" y="{frame.height - 7}">step</text>'
 
 
 def _drawn(frame: _Frame, line: Line, index: int) -> Iterator[str]:

@@ -11,12 +11,13 @@ from harness.report.text import duration, one_line, plural
 from harness.result import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from harness.report.summary import Summary
     from harness.result import Result
 
 _GAP = " " * 4
+_MOST = 40  # lines of one kind at the end of a run
 _RED, _GREEN, _YELLOW, _DIM, _BOLD_RED, _BOLD_GREEN, _BOLD_YELLOW = (
     "31",
     "32",
@@ -52,13 +53,24 @@ def closing_lines(summary: Summary, *, colour: bool = False) -> str:
     """The end of a run: what failed it and is no result, all counts, the verdict."""
     unfinished = () if summary.interrupted else summary.not_judged
     wrong = (("MISSING", summary.missing), ("UNUSED", summary.unused), ("NOT JUDGED", unfinished))
-    lines = [f"{_painted(title, _BOLD_RED, colour)}  {one_line(name)}" for title, names in wrong for name in names]
+    lines = [
+        f"{_painted(title, _BOLD_RED, colour)}  {text}"
+        for title, names in wrong
+        for text in _some(map(one_line, names))
+    ]
     lines += [f"{_painted('OFF', _YELLOW, colour)}  {one_line(one.text)}" for one in summary.off]
     if summary.overall.total:
         where = f"{plural(summary.overall.total, 'check')} of {plural(len(summary.recipes), 'recipe')}"
         lines.append(f"{where}: {_coloured_counts(summary.overall, colour)}")
     lines.append(_painted(summary.verdict, _BOLD_RED if summary.failed else _BOLD_GREEN, colour))
     return "\n".join(lines)
+
+
+def _some(texts: Iterable[str]) -> list[str]:
+    """The first of many, and how many there are beside them: a screen has an end, and reports have all."""
+    held = list(texts)
+    more = len(held) - _MOST
+    return [*held[:_MOST], f"and {more} more, in the reports"] if more > 1 else held
 
 
 def _coloured_counts(counts: Counts, colour: bool) -> str:

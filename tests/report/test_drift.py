@@ -58,8 +58,8 @@ def test_the_golden_is_read_from_its_archive(run_folder: Path) -> None:
 
 def test_the_golden_is_read_from_where_verifying_left_it(run_folder: Path, golden_trace: Path) -> None:
     for kind in ("pinned", "now"):
-        shutil.copytree(golden_trace, run_folder / "golden" / kind / folder_name(RECIPE) / "trace")
-    edit(run_folder / "golden" / "now" / folder_name(RECIPE) / "trace", lambda r: r["kind"] != "optimizer_step")
+        shutil.copytree(golden_trace, run_folder / "golden-runs" / kind / folder_name(RECIPE) / "trace")
+    edit(run_folder / "golden-runs" / "now" / folder_name(RECIPE) / "trace", lambda r: r["kind"] != "optimizer_step")
 
     assert drifts([run_folder], [RECIPE], None)[RECIPE].steps == ()
 

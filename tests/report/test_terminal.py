@@ -233,3 +233,14 @@ def test_what_does_not_apply_is_counted_and_not_judged() -> None:
 
     assert summary.recipes["a"].judged == 0
     assert summary.recipes["a"].text() == "1 not applicable"
+
+
+def test_of_very_many_missing_checks_the_end_of_a_run_names_some() -> None:
+    names = [f"r: check_{number}" for number in range(100)]
+
+    lines = closing_lines(Summary.of(results(passed=1), names)).splitlines()
+
+    assert lines[:2] == ["MISSING  r: check_0", "MISSING  r: check_1"]
+    assert "MISSING  and 60 more, in the reports" in lines
+    assert len(lines) == 43
+    assert "100 checks of the baseline are missing" in lines[-1]
