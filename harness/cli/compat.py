@@ -37,6 +37,15 @@ def compat(
     workers: Annotated[int, typer.Option("-n", help="stacks at a time", min=1)] = min(os.cpu_count() or 1, 4),
     out: Annotated[Path, typer.Option("--out", help="where runs and compat.json go")] = Path("harness-out"),
     as_json: AsJson = False,
+    bisect: Annotated[
+        str | None, typer.Option("--bisect", help="instead: the first version that diverges, transformers==4.51..4.57")
+    ] = None,
+    ask: Annotated[
+        list[str] | None, typer.Option("--ask", help="with --bisect: forward, backward or run alone; none: all")
+    ] = None,
+    beside: Annotated[
+        list[str] | None, typer.Option("--with", help="with --bisect: a version beside each, peft==0.15.2")
+    ] = None,
 ) -> int:
     """Save each recipe under each stack of libraries, load each save under all the others, and say what is lost."""
     from harness.cli.suites import suites_at
@@ -55,9 +64,12 @@ def compat(
     known = _known(read)
     place = claim_out(out, ("stacks",))
     layers = Layers(say=_say)
-    layered = layers.all(asked, workers)
-    workplace = Workplace(place, sorted({one.recipe.family for one in wanted}))
-    table = table_of(Workshop(workplace, workers, _say), layered, wanted)
+    workshop = Workshop(Workplace(place, sorted({one.recipe.family for one in wanted})), workers, _say)
+    if bisect:
+        from harness.cli.bisecting import bisected
+
+        return bisected(bisect, layers, workshop, wanted, asked, beside or [], ask or [], as_json)
+    table = table_of(workshop, layers.all(asked, workers), wanted)
     today = datetime.date.today()
     table = table.model_copy(update={"cells": tuple(marked(cell, known, today) for cell in table.cells)})
     with disk_errors(place):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
@@ -40,13 +40,19 @@ class Workshop:
             self.say(f"stack {stack.name}: saved {there} of {len(saves)} recipes in {seconds:.0f} s")
         return found
 
-    def loaded(self, stacks: Sequence[Layered], saves: Mapping[str, Sequence[Saved]]) -> list[Loaded]:
-        """All that was saved, loaded under each stack."""
+    def loaded(
+        self,
+        stacks: Sequence[Layered],
+        saves: Mapping[str, Sequence[Saved]],
+        only: Collection[tuple[str, str]] | None = None,
+    ) -> list[Loaded]:
+        """All that was saved, loaded under each stack; or `only` what one stack has saved for another to load."""
         every = [one for stack in saves for one in saves[stack]]
-        jobs = [
-            partial(self._timed, stack, partial(load_all, self.place, stack, every, _bases(saves.get(stack.name, ()))))
-            for stack in stacks
-        ]
+        jobs = []
+        for stack in stacks:
+            wanted = [one for one in every if only is None or (one.stack, stack.name) in only]
+            load = partial(load_all, self.place, stack, wanted, _bases(saves.get(stack.name, ())))
+            jobs += [partial(self._timed, stack, load)] if wanted else []
         found = []
         for stack, loads, seconds in in_parallel(jobs, self.workers, self.place.stop):
             found += loads
