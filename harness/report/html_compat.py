@@ -36,10 +36,11 @@ class CellShown:
 
 @dataclass(frozen=True)
 class CompatShown:
-    """Verdict, stacks with their versions, and for each recipe its rows: the saving stack's name and the cells."""
+    """Verdict, how many directions fail, stacks with their versions, and by recipe a row for each stack that saves."""
 
     verdict: str
-    bad: bool
+    made: str
+    bad: int
     stacks: list[tuple[str, str]]
     legend: list[tuple[str, str, str]]
     recipes: list[tuple[str, bool, str, list[tuple[str, list[CellShown | None]]]]]
@@ -58,7 +59,8 @@ def compat_shown(table: CompatTable) -> CompatShown:
     ]
     return CompatShown(
         verdict=compat_verdict(table),
-        bad=bool(table.bad),
+        made=compat_made(table),
+        bad=len(table.bad),
         stacks=[(stack.name, _versions(stack)) for stack in table.stacks],
         legend=[(STYLES[outcome], outcome.symbol, outcome.words) for outcome in table.counts],
         recipes=sorted(recipes, key=lambda recipe: not recipe[1]),
@@ -75,22 +77,28 @@ def compat_verdict(table: CompatTable) -> str:
     return f"No direction {where} fails ({counts or 'none was tried'})."
 
 
+def compat_made(table: CompatTable) -> str:
+    """When, and by what: the table may be older than the results that it lies beside."""
+    return f"Made {table.made} by harness {table.harness}." if table.made else ""
+
+
 def cell_shown(cell: Cell) -> CellShown:
     style = STYLES[cell.outcome] if cell.bad or STYLES[cell.outcome] != "failed" else cell.status.value
     return CellShown(style, cell.outcome.symbol, cell.outcome.words, list(cell_details(cell)))
 
 
-def cell_details(cell: Cell) -> Iterator[tuple[str, str]]:
+def cell_details(cell: Cell, most: int = _NAMES) -> Iterator[tuple[str, str]]:
     """What a cell says beyond its word, by name."""
     if cell.reason:
         yield "reason", cell.reason
     for name in ("missing", "unexpected", "mismatched"):
         if keys := getattr(cell, name):
-            more = f" and {len(keys) - _NAMES} more" if len(keys) > _NAMES else ""
-            yield f"{name} keys", f"{len(keys)}: {', '.join(keys[:_NAMES])}{more}"
+            more = f" and {len(keys) - most} more" if len(keys) > most else ""
+            yield f"{name} keys", f"{len(keys)}: {', '.join(keys[:most])}{more}"
     if gap := cell.largest:
         size = "" if gap.absolute is None else f" by {number(gap.absolute)}"
-        yield "differs", f"{gap.field} of {gap.where}{size}: {gap.first} and {gap.second}"
+        of = f" of {gap.where}" if gap.where else ""
+        yield "differs", f"{gap.field}{of}{size}: {gap.first} and {gap.second}"
     if len(cell.differing) > 1:
         yield "all fields", ", ".join(cell.differing)
     if cell.error:

@@ -16,7 +16,7 @@ from harness.report.text import duration, fact
 from harness.result import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from harness.report.comparison import Comparison
     from harness.report.model import RunReport
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 1 << 20  # of the summary page of a job: GitHub shows nothing of one that is larger
 _MOST_IN_FULL = 400_000  # bytes of findings; what comes after them is named
+_CUT = "The rest is left out: this page would be too large. It is in report.html and results.jsonl."
 _MOST_ROWS = 2000  # recipes of the table; more are counted
 _EXPLAINED = (Status.KNOWN_FAILURE, Status.NOT_COMPARABLE, Status.NOT_APPLICABLE)
 
@@ -47,7 +48,18 @@ def to_markdown(run: RunReport) -> str:
         *_alignments(run),
         *_environment(run),
     ]
-    return "\n\n".join(section for section in sections if section) + "\n"
+    return "\n\n".join(_that_fit(section for section in sections if section)) + "\n"
+
+
+def _that_fit(sections: Iterable[str]) -> Iterator[str]:
+    """The sections, the most telling first, as far as there is room for them."""
+    room = MOST_BYTES - len(_CUT) - 3
+    for section in sections:
+        room -= len(section.encode()) + 2
+        if room < 0:
+            yield _CUT
+            return
+        yield section
 
 
 def _counts(run: RunReport) -> list[str]:

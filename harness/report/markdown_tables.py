@@ -5,18 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.report.drift import PREFIX
-from harness.report.html_compat import cell_details, compat_verdict
+from harness.report.html_compat import cell_details, compat_made, compat_verdict
 from harness.report.html_goldens import drift_said
 from harness.report.markdown_text import code, fenced, folded, plain, table
 from harness.report.summary import Counts
-from harness.report.text import one_line
+from harness.report.text import listed, one_line, plural
 from harness.result import Status
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from harness.compat_table import Cell, CompatTable
     from harness.report.model import RunReport
 
-_MOST_CELLS = 50  # that are told in full
+_LONGEST = 1000  # characters of an error
+_MOST_GROUPS = 50  # of directions that fail alike
 
 
 def goldens_markdown(run: RunReport) -> list[str]:
@@ -31,15 +34,17 @@ def goldens_markdown(run: RunReport) -> list[str]:
 
 
 def compat_markdown(found: CompatTable | None) -> list[str]:
-    """A table for each recipe, saved under the row and loaded under the column; bad cells in full after them."""
+    """Bad directions in full, those that fail alike together; then a table for each recipe."""
     if found is None:
         return []
-    bad = [_cell_in_full(cell) for cell in found.bad[:_MOST_CELLS]]
-    more = [f"And {len(found.bad) - _MOST_CELLS} more."] if len(found.bad) > _MOST_CELLS else []
+    groups = _alike(found.bad)
+    bad = [_in_full(cells, details) for details, cells in groups[:_MOST_GROUPS]]
+    left = sum(len(cells) for _, cells in groups[_MOST_GROUPS:])
+    more = [f"And {plural(left, 'direction')} more."] if left else []
     tables = "\n\n".join(f"{code(recipe)}\n\n{_table_of(found, recipe)}" for recipe in found.recipes)
     return [
         "## Saved under one stack, loaded under another",
-        plain(compat_verdict(found)),
+        plain(f"{compat_verdict(found)} {compat_made(found)}"),
         *bad,
         *more,
         folded(f"{len(found.recipes)} recipes, saved under the row, loaded under the column", tables),
@@ -54,7 +59,19 @@ def _table_of(found: CompatTable, recipe: str) -> str:
     return table(["saved \\\\ loaded", *(plain(stack.name) for stack in found.stacks)], rows)
 
 
-def _cell_in_full(cell: Cell) -> str:
-    where = f"{code(cell.recipe)} saved under {code(cell.saved_under)}, loaded under {code(cell.loaded_under)}"
-    lines = [f"{name.ljust(16)}  {one_line(text)}" for name, text in cell_details(cell)]
-    return f"### {cell.outcome.words.upper()} {where}" + (f"\n\n{fenced(chr(10).join(lines))}" if lines else "")
+def _alike(cells: Iterable[Cell]) -> list[tuple[str, list[Cell]]]:
+    """What is said of cells, and the cells of one recipe and outcome of which all of that is true."""
+    groups: dict[tuple[str, str, str], list[Cell]] = {}
+    for cell in cells:
+        said = "\n".join(f"{name.ljust(16)}  {one_line(text)[:_LONGEST]}" for name, text in cell_details(cell, most=4))
+        groups.setdefault((cell.recipe, cell.outcome.words, said), []).append(cell)
+    return [(said, held) for (_, _, said), held in groups.items()]
+
+
+def _in_full(cells: list[Cell], details: str) -> str:
+    by_saving: dict[str, list[str]] = {}
+    for cell in cells:
+        by_saving.setdefault(cell.saved_under, []).append(code(cell.loaded_under))
+    ways = "; ".join(f"saved under {code(saved)}, loaded under {listed(to)}" for saved, to in by_saving.items())
+    title = f"### {cells[0].outcome.words.upper()} {code(cells[0].recipe)} {ways}"
+    return f"{title}\n\n{fenced(details)}" if details else title

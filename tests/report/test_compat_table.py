@@ -65,8 +65,8 @@ def test_a_known_failure_looks_like_one_and_a_bad_recipe_is_open() -> None:
 def test_markdown_has_the_bad_directions_in_full_and_every_table() -> None:
     text = to_markdown(RUN)
 
-    assert "### KEYS LOST `llava/full` saved under `new`, loaded under `old`" in text
-    assert "missing keys      39: vision.0, " in text
+    assert "### KEYS LOST `llava/full` saved under `new`, loaded under `old`\n" in text
+    assert "missing keys      39: vision.0, vision.1, vision.2, vision.3 and 35 more" in text
     assert "| old | = loads | not tried |" in text
     assert "| new | K keys lost | E error |" in text
 
@@ -78,3 +78,22 @@ def test_the_table_beside_results_comes_into_the_reports(tmp_path: Path) -> None
 
     assert 'id="compat"' in (tmp_path / "report.html").read_text()
     assert "## Saved under one stack" in (tmp_path / "report.md").read_text()
+
+
+def test_directions_that_fail_alike_are_told_together() -> None:
+    names = ("4.45", "4.52", "5.0", "5.23")
+    bad = [
+        cell(saved, loaded, Outcome.ERROR, Status.FAILED, error="no such tokenizer")
+        for saved in names[2:]
+        for loaded in names[:2]
+    ]
+    stacks = tuple(Stack(name=name, asked={}) for name in names)
+    table = CompatTable(stacks=stacks, recipes=("llava/full",), cells=tuple(bad), made="today", harness="1.0")
+
+    text = to_markdown(RunReport(PASSED, compat=table))
+
+    ways = "saved under `5.0`, loaded under `4.45` and `4.52`; saved under `5.23`, loaded under `4.45` and `4.52`"
+    assert f"### ERROR `llava/full` {ways}\n" in text
+    assert text.count("no such tokenizer") == 1
+    assert "4 of 4 directions of 1 recipe under 4 stacks fail (4 error). Made today by harness 1.0." in text
+    assert "Stacks (4 fail)" in to_html(RunReport(PASSED, compat=table))

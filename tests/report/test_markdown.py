@@ -187,3 +187,13 @@ def test_a_gate_in_which_everything_fails_still_fits_a_job_summary() -> None:
     assert "<details><summary>12000 of them</summary>" in text
     assert "- and 11500 more" in text
     assert text.count("```") % 2 == text.count("<details>") - text.count("</details>") == 0
+
+
+def test_what_does_not_fit_is_left_out_at_the_end_of_a_section() -> None:
+    environment = {f"fact {number}": "x" * 1000 for number in range(2000)}
+
+    text = to_markdown(RunReport(RESULTS, environment=environment))
+
+    assert text.endswith("\n\n## Environment\n\nThe rest is left out: this page would be too large. It is in"
+                         " report.html and results.jsonl.\n")  # fmt: skip
+    assert len(text.encode()) < MOST_BYTES
