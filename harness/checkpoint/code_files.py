@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import posixpath
 import warnings
 from collections.abc import Iterable, Iterator
@@ -112,7 +113,7 @@ class _Search:
         if not path.is_file():
             return []
         try:
-            modules = sorted(set(_relative_imports(_tree(path))))
+            modules = _modules(path.read_bytes(), path.name)
         except (SyntaxError, ValueError, RecursionError, MemoryError, OSError) as error:
             line = getattr(error, "lineno", None)
             where = f" in line {line}" if line else ""
@@ -127,10 +128,13 @@ class _Search:
         self.problems.append(Refused(what, where=str(path), do="save the model again, or mend the file"))
 
 
-def _tree(path: Path) -> ast.AST:
+@functools.lru_cache(maxsize=256)
+def _modules(source: bytes, name: str) -> list[tuple[str, int]]:
+    """What a code file imports by relative names, in order; the same file lies in many directories."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # an invalid escape in somebody's string
-        return ast.parse(path.read_bytes(), path.name)
+        tree = ast.parse(source, name)
+    return sorted(set(_relative_imports(tree)))
 
 
 def _relative_imports(tree: ast.AST) -> Iterator[tuple[str, int]]:

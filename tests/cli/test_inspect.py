@@ -376,3 +376,100 @@ def test_an_index_that_is_missing_is_written_without_any_base(call, saved) -> No
     assert ran.status == 0
     assert "model.safetensors.index.json: written from the shards' own keys" in ran.out
     assert json.loads(index.read_text())["weight_map"] == places
+
+
+# -- what it was meant to hold, and where a copy goes --------------------------------------------------------------
+
+
+def test_an_adapter_that_is_meant_to_be_nothing_more_lacks_nothing(call, adapter, base) -> None:
+    for path in list(adapter.iterdir()):
+        if not path.name.startswith("adapter"):
+            path.unlink()
+
+    assert call("inspect", adapter, "--base", base).status == 1
+    assert call("inspect", adapter, "--base", base, "--kind", "adapter").status == 0
+
+
+def test_keys_that_were_to_be_left_out_are_not_missed(call, saved, base) -> None:
+    shutil.copy(base / "preprocessor_config.json", saved)
+    shutil.copy(base / "processing_demo.py", saved)
+    shutil.copy(base / "image_processing_demo.py", saved)
+    tensors(saved, "model.safetensors", {f"llm.{path}.weight": (4, 4) for path in LAYERS})
+
+    ran = call("inspect", saved, "--base", base)
+    assert ran.status == 1
+    assert "FAILED  keys" in ran.out
+    assert "1 of them are not there" in ran.out
+    assert call("inspect", saved, "--base", base, "--left-out", "resampler").status == 0
+
+
+def test_the_copy_goes_where_it_is_told_and_never_over_anything(call, saved, base, tmp_path) -> None:
+    before = {path.name: path.read_bytes() for path in saved.iterdir()}
+    out = tmp_path / "out" / "whole"
+
+    ran = call("inspect", saved, "--base", base, "--repair", "--out", out)
+    assert ran.status == 0
+    assert ran.out.splitlines()[-2:] == [f"{out}: completed", "3 tensors in 1 files"]
+    assert {path.name: path.read_bytes() for path in saved.iterdir()} == before
+    assert {path.name for path in base.iterdir()} <= {path.name for path in out.iterdir()}
+    assert call("inspect", out, "--base", base).status == 0
+    again = call("inspect", saved, "--base", base, "--repair", "--out", out).refusal
+    assert "there is something already; name another place with --out, or remove it" in again
+    inside = call("inspect", saved, "--base", base, "--repair", "--out", saved / "whole").refusal
+    assert "lies in the checkpoint itself" in inside
+
+
+def test_the_directory_itself_is_completed_where_that_is_asked(call, saved, base) -> None:
+    ran = call("inspect", saved, "--base", base, "--repair", "--in-place")
+
+    assert ran.status == 0
+    assert f"{saved}: completed" in ran.out
+    assert not saved.with_name("saved-repaired").exists()
+    assert all((saved / name).read_bytes() == (base / name).read_bytes() for name in PROCESSOR)
+
+
+def test_what_is_whole_is_not_copied(call, base, tmp_path) -> None:
+    shutil.copytree(base, tmp_path / "copy")
+
+    ran = call("inspect", tmp_path / "copy", "--base", base, "--repair")
+    assert ran.status == 0
+    assert "nothing that is missing can be copied: no copy was made" in ran.out
+    assert not (tmp_path / "copy-repaired").exists()
+
+
+def test_warnings_are_counted_and_fail_nothing(call, saved, base) -> None:
+    for name in PROCESSOR:
+        shutil.copy(base / name, saved)
+    content = json.loads((saved / "tokenizer_config.json").read_text())
+    write(saved, "tokenizer_config.json", {**content, "chat_template": "y"})
+
+    ran = call("inspect", saved, "--base", base)
+    assert ran.status == 0
+    assert "WARNED  chat_template" in ran.out
+    assert ran.out.splitlines()[-1] == "3 tensors in 1 files, 1 warning"
+
+
+def test_hashes_are_the_fingerprints_that_traces_have(call, saved) -> None:
+    from harness.checkpoint.tensors import listed_tensors
+
+    shown = json.loads(call("inspect", saved, "--hashes", "--json").out)
+    assert shown["tensors"] == listed_tensors(saved)
+    assert "inspect.values" in shown["judged"]
+    assert "fingerprint" not in str(json.loads(call("inspect", saved, "--json").out)["tensors"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--kind", "half"), "no kind of save 'half'; name one of full, partial,"),
+        (("--left-out", "("), "--left-out '(' is no regular expression"),
+        (("--in-place",), "--in-place is for --repair"),
+        (("--repair", "--in-place", "--out", "x"), "takes no --out"),
+        (("--with", "eyes=x"), "names no component and directory; vision|connector|language=DIR"),
+        (("--with", "vision=x", "--with-vision-from", "x"), "--with-vision-from is --with vision=DIR"),
+        (("--with-vision-from", "nowhere"), "nowhere: no such directory"),
+        (("--with-vision-from", "x", "--repair"), "write two copies"),
+    ],
+)
+def test_options_that_do_not_go_together_are_one_line(call, saved, arguments, said) -> None:
+    assert said in call("inspect", saved, *arguments).refusal

@@ -24,7 +24,7 @@ from harness.checkpoint.inspecting.names import NAMES
 from harness.checkpoint.inspecting.values import Scanned
 from harness.result import Finding, Severity
 
-__all__ = ["KINDS", "NAMES", "Inspection", "Meant", "inspect"]
+__all__ = ["KINDS", "NAMES", "Directory", "Inspection", "Meant", "inspect"]
 
 _ALWAYS: Mapping[str, Rule] = {
     "inspect.readable": files.readable,
@@ -80,7 +80,7 @@ class Inspection:
 
 def inspect(
     directory: Path,
-    base: Path | None = None,
+    base: Path | Directory | None = None,
     meant: Meant | None = None,
     *,
     hashes: bool = False,
@@ -90,10 +90,11 @@ def inspect(
 
     `meant` says what it was meant to hold; without it its files are asked, and everything that the base has to prepare
     inputs is missed. Without `build` no class of transformers is built, which takes the
-    seconds that importing it takes. Raises nothing but OSError, for what may not be read at all.
+    seconds that importing it takes. A base that many were trained from may be given as a `Directory`, and is read once.
+    Raises nothing but OSError, for what may not be read at all.
     """
     saved = Directory(directory)
-    started = Directory(base) if base else None
+    started = Directory(base) if isinstance(base, Path) else base
     meant = meant or Meant()
     kind = meant.kind or ("native adapter" if adapters.is_native(saved) else saved.kind)
     case = Case(saved, started, kind, tuple(map(re.compile, meant.left_out)), meant.without, hashes, build)

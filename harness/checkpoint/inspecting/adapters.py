@@ -148,7 +148,7 @@ def ranks(case: Case) -> Iterator[Finding]:
     own, config = _config(case)
     if config.get("peft_type", "LORA") != "LORA" or config.get("target_parameters"):
         raise NotJudged("its method says no rank for each module")
-    rank, patterns = config.get("r"), config.get("rank_pattern") or {}
+    rank, patterns = config.get("r"), _patterns(config, "rank_pattern")
     wrong: list[str] = []
     parts: dict[str, set[str]] = {}
     for tensor in own.tensors:
@@ -179,9 +179,14 @@ def ranks(case: Case) -> Iterator[Finding]:
     yield from _vain_patterns(case, own, config)
 
 
-def _of_pattern(patterns: Any, module: str, otherwise: Any) -> Any:
+def _patterns(config: Mapping[str, Any], name: str) -> dict[str, Any]:
+    value = config.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def _of_pattern(patterns: Mapping[str, Any], module: str, otherwise: Any) -> Any:
     """A module's own rank, by peft's rule: the pattern is the end of its path."""
-    for pattern, value in patterns.items() if isinstance(patterns, dict) else ():
+    for pattern, value in patterns.items():
         if _meets(pattern, module):
             return value
     return otherwise
@@ -199,7 +204,7 @@ def _vain_patterns(case: Case, own: Adapter, config: Mapping[str, Any]) -> Itera
     vain = [
         f"{name}: {pattern}"
         for name in ("rank_pattern", "alpha_pattern")
-        for pattern in (config.get(name) or {})
+        for pattern in _patterns(config, name)
         if not any(_meets(pattern, module) for module in modules)
     ]
     if vain:

@@ -25,7 +25,7 @@ def closed_form(config: Config) -> Shapes | None:
             return dict(_decoder(config))
         if name == "LlavaForConditionalGeneration":
             return _llava(config)
-    except (KeyError, TypeError, ValueError):
+    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError):
         pass
     return None
 

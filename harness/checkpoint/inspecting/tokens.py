@@ -113,7 +113,9 @@ def processor(case: Case) -> Iterator[Finding]:
     kind = case.saved.config.get("model_type")
     if not processor_names():
         raise NotJudged("transformers is not installed, which knows the classes: name its base with --base")
-    if case.saved.own_code or not isinstance(kind, str):
+    if not isinstance(kind, str):
+        raise NotJudged("it has no model's configuration")
+    if case.saved.own_code:
         raise NotJudged("its classes are code of its own: name its base with --base")
     right = {plain(name) for name in processor_names().get(kind, ())}
     if right and own.get(PROCESSOR) and own[PROCESSOR] not in right:
