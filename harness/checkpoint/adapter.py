@@ -16,7 +16,8 @@ from harness.trace.json_text import parsed
 Shape = tuple[int, ...]
 
 _FILES = ("adapter_model.safetensors", "adapter_model.bin")
-_PREFIX = "base_model.model."
+PREFIX = "base_model.model."
+"""What peft puts before the path of every module."""
 _MARKS = {"ADALORA": "lora_", "LOHA": "hada_"}  # other methods mark what is theirs with their own name
 _WRAPPERS = ("base_layer", "token_adapter", "modules_to_save", "original_module")
 _EVERY_LINEAR = "all-linear"  # peft's own word, where it was saved before it met a model
@@ -70,7 +71,7 @@ def read_adapter(directory: Path) -> Adapter:
         targets=_names(targets) if regex is None else (regex,),
         regex=regex is not None,
         modules_to_save=_names(save),
-        tensors=tuple(_tensor(key, shape, mark) for key, shape in _shapes(directory) if key.startswith(_PREFIX)),
+        tensors=tuple(_tensor(key, shape, mark) for key, shape in _shapes(directory) if key.startswith(PREFIX)),
         base_class=_text(auto.get("base_model_class")) if isinstance(auto, dict) else "",
         base_name=Path(_text(config.get("base_model_name_or_path"))).name,
         fan_in_fan_out=config.get("fan_in_fan_out") is True,
@@ -115,7 +116,7 @@ def _mark(peft_type: Any) -> str:
 
 def _tensor(key: str, shape: Shape, mark: str) -> AdapterTensor:
     """A key taken apart: `base_model.model.<module>.lora_A.weight`, or a key of the base where a module was saved."""
-    path = key.removeprefix(_PREFIX)
+    path = key.removeprefix(PREFIX)
     parts = path.split(".")
     for place, part in enumerate(parts):
         if part.startswith(mark) or part in _WRAPPERS:

@@ -166,7 +166,7 @@ def _place(checkpoint: Path, out: Path | None, ending: str) -> Path:
     place = (out or checkpoint.absolute().with_name(f"{checkpoint.absolute().name}-{ending}")).absolute()
     if checkpoint.resolve() in place.resolve().parents:
         raise Refused("lies in the checkpoint itself", where=str(place), do="name another place with --out")
-    return place if out else _as_named(checkpoint, place)
+    return out or _as_named(checkpoint, place)
 
 
 def _as_named(checkpoint: Path, place: Path) -> Path:

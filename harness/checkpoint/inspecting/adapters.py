@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from harness.checkpoint.adapter import Adapter, read_adapter
+from harness.checkpoint.adapter import PREFIX, Adapter, read_adapter
 from harness.checkpoint.fit import Fit, adapter_fit, differing
 from harness.checkpoint.inspecting.case import Case, NotJudged, count, listed
 from harness.checkpoint.inspecting.directory import Directory, canonical, is_embedding
@@ -41,6 +41,15 @@ def adapter(case: Case) -> Iterator[Finding]:
         return
     if case.saved.damaged or case.base.damaged:
         raise NotJudged("not every file of weights can be read")
+    if bare := _without_prefix(case):
+        yield AdapterMisfit(
+            expected=f"keys that begin with {PREFIX}",
+            seen=f"{count(len(bare), 'key')} without it: peft loads none of them, and says so in a warning alone",
+            where=listed(bare),
+            cause="the state dict of the model inside was saved, or the prefix was stripped by a script",
+            do=f"rename its keys: put {PREFIX} before each",
+        )
+        return
     try:
         fit = case.remembered["fit"] = fit_of(case, case.base)
     except Refused as problem:
@@ -69,6 +78,13 @@ def adapter(case: Case) -> Iterator[Finding]:
             do="name the modules as they are in the base, or leave the target out",
             severity=Severity.WARNING,
         )
+
+
+def _without_prefix(case: Case) -> list[str]:
+    """Keys that peft will not find. A method may share tensors under a shorter prefix, and prompts have none."""
+    files = case.saved.played[ADAPTER_WEIGHTS]
+    keys = [key for file in files for key in case.saved.files.get(file, ())]
+    return [key for key in keys if not key.startswith(("base_model.", "prompt")) and "." in key]
 
 
 def fit_of(case: Case, base: Directory) -> Fit:
@@ -205,7 +221,7 @@ def _vain_patterns(case: Case, own: Adapter, config: Mapping[str, Any]) -> Itera
         f"{name}: {pattern}"
         for name in ("rank_pattern", "alpha_pattern")
         for pattern in _patterns(config, name)
-        if not any(_meets(pattern, module) for module in modules)
+        if modules and not any(_meets(pattern, module) for module in modules)
     ]
     if vain:
         yield TargetUnmet(

@@ -42,6 +42,8 @@ def promise_of(case: Case) -> Promise:
 def _of_base(case: Case, base: Directory) -> Promise:
     if not base.tensors:
         raise NotJudged(f"{base.path} holds no weights that can be read")
+    if base.config.get("quantization_config") != case.saved.config.get("quantization_config") and case.saved.config:
+        raise NotJudged("one of the two is quantized: its tensors are packed, and the other's are not")
     saved = case.saved
     tied = saved.tied if saved.config else base.tied
     # Whether the output layer should be there is what the check of ties says.
@@ -53,6 +55,8 @@ def _of_base(case: Case, base: Directory) -> Promise:
 def _of_configuration(case: Case) -> Promise:
     if case.kind != "full":
         raise NotJudged("there is no base to hold it against")
+    if case.saved.config.get("quantization_config"):
+        raise NotJudged("it is quantized: its tensors are packed, and its class does not say how")
     if case.saved.own_code:
         raise NotJudged("needs remote code, which is not run: name its base with --base")
     from harness.checkpoint.inspecting.layouts import closed_form

@@ -28,6 +28,7 @@ from tests.checkpoint.inspecting.damaging import (
     say_untied,
     tensor,
     under_other_names,
+    without_prefix,
 )
 
 
@@ -243,6 +244,12 @@ DAMAGES = {
     # -- adapters
     "an adapter under other names": Damage(
         "minicpm adapter", under_other_names, {"inspect.adapter": "AdapterMisfit"}, "rename its keys: base_model.model."
+    ),
+    "an adapter without the prefix": Damage(
+        "llava adapter",
+        lambda d: in_shard(d, "lora_A.weight", without_prefix),
+        {"inspect.adapter": "AdapterMisfit"},
+        "put base_model.model. before each",
     ),
     "a target that meets nothing": Damage(
         "llava adapter",

@@ -138,3 +138,8 @@ def head_of_its_own(directory: Path) -> None:
 
 def cut_last(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1])
+
+
+def without_prefix(tensors: dict[str, torch.Tensor]) -> None:
+    for key in list(tensors):
+        tensors[key.removeprefix("base_model.model.")] = tensors.pop(key)
