@@ -60,8 +60,9 @@ def _evidence(number: int) -> Evidence:
     steps = tuple(range(4 + number % 3))
     loss = tuple(7.2 - 0.3 * step + 0.1 * math.sin(number + step) for step in steps)
     norms = {name: tuple(0.2 + abs(math.sin(number + step + len(name))) for step in steps) for name in _COMPONENTS[1:]}
-    parts = tuple(Part(name, 36_864, "trains" if name in norms else "frozen", 4, 4, 0, 0) for name in _COMPONENTS)
-    return Evidence(steps, (), loss, norms, parts, Speed(0.2 + number % 5, len(steps), 2 * len(steps)))
+    trained = tuple(Part(name, 36_864, "trains", 4, 4, 0, 0) for name in norms)
+    parts = (Part("vision", 194_368, "frozen", 0, 0, 55, 0), *trained)
+    return Evidence(steps, (), loss, norms, "optimizer", parts, Speed(0.2 + number % 5, len(steps), 2 * len(steps)))
 
 
 def _drift(number: int) -> Drift:

@@ -45,12 +45,13 @@ class Speed:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Of one run. `why` says what keeps a trace from being drawn; then there is nothing else."""
+    """Of one run. `moment` is when the norms were taken; `why` says what keeps a trace from being drawn."""
 
     steps: tuple[int, ...] = ()
     skipped: tuple[int, ...] = ()
     loss: Values = ()
     norms: Mapping[str, Values] = field(default_factory=dict)
+    moment: str = ""
     parts: tuple[Part, ...] = ()
     speed: Speed | None = None
     why: str = ""

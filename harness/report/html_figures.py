@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from harness.report.drift import Drift
     from harness.report.evidence import Evidence, Part, Speed
 
+_NORMS = {
+    "": "Gradient norm by component",
+    "optimizer": "Gradient norm by component, as the optimizer saw it",
+    "unscale": "Gradient norm by component, unscaled",
+    "backward": "Gradient norm by component, after backward",
+}
 NO_TRACE = "No trace of this recipe lies beside the results, so nothing is drawn of it."
 
 
@@ -60,7 +66,7 @@ def drawn(found: Evidence | None) -> Drawn:
         return Drawn(found.why if found else NO_TRACE, [], [], "")
     figures = [
         _figure("Loss", found.steps, {"loss": found.loss}, _skipped(found.skipped), none="no loss was recorded"),
-        _figure("Gradient norm by component", found.steps, found.norms, none="no gradient was recorded"),
+        _figure(_NORMS[found.moment], found.steps, found.norms, none="no gradient was recorded"),
     ]
     return Drawn("", figures, [_row(part) for part in found.parts], speed_text(found.speed))
 
@@ -92,7 +98,10 @@ def _figure(
     picture = Markup(plot(title, steps, drawn_lines, logarithmic=logarithmic))
     legend = [(Markup(key(index)), line.name) for index, line in enumerate(drawn_lines)]
     return Figure(
-        title, picture, legend if picture and len(legend) > 1 else [], note if picture else f"Not drawn: {none}."
+        title,
+        picture,
+        legend if picture and [title.lower()] != list(lines) else [],
+        note if picture else f"Not drawn: {none}.",
     )
 
 

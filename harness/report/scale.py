@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 _MOST_TICKS = 4
+_LEAST = 0.05  # of the largest value: the length of a straight axis
 
 
 @dataclass(frozen=True)
@@ -26,12 +27,13 @@ class Scale:
 
 
 def scale_of(values: Iterable[float]) -> Scale:
-    """An axis that holds all values, which are finite, between round ticks."""
+    """An axis that holds all values, which are finite, between round ticks. It is never so short that its ticks read
+    alike, and that a trifle looks like a change."""
     values = list(values) or [0.0, 1.0]
     low, high = min(values), max(values)
-    if low == high:
-        room = abs(low) / 2 or 1.0
-        low, high = low - room, high + room
+    least = _LEAST * max(abs(low), abs(high)) or 1.0
+    if high - low < least:
+        low, high = (low + high - least) / 2, (low + high + least) / 2
     step = _step(high - low)
     first, last = math.floor(low / step), math.ceil(high / step)
     return Scale(first * step, last * step, tuple(number * step for number in range(first, last + 1)))

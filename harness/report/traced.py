@@ -46,11 +46,13 @@ def _of(directory: Path) -> Evidence:
 def evidence_of(trace: Trace) -> Evidence:
     """What there is to draw of a trace."""
     steps = tuple(step["step"] for step in trace.steps)
+    moment = next((name for name in _MOMENTS if trace.gradients(name)), "")
     return Evidence(
         steps=steps,
         skipped=tuple(step["step"] for step in trace.steps if step["skipped"]),
         loss=losses(trace, steps),
-        norms=_norms(trace, steps),
+        norms=_norms(trace, steps, moment) if moment else {},
+        moment=moment,
         parts=tuple(_parts(trace)),
         speed=_speed(trace),
     )
@@ -65,10 +67,9 @@ def losses(trace: Trace, steps: Iterable[int]) -> Values:
     return tuple(_mean(seen[step]) if step in seen else None for step in steps)
 
 
-def _norms(trace: Trace, steps: Iterable[int]) -> dict[str, Values]:
-    """The norm of each component's gradient at each step, as the optimizer saw it where that was recorded."""
-    moment = next((name for name in _MOMENTS if trace.gradients(name)), None)
-    by_step = {event["step"]: event["norm"] for event in trace.gradients(moment)} if moment else {}
+def _norms(trace: Trace, steps: Iterable[int], moment: str) -> dict[str, Values]:
+    """The norm of each component's gradient at each step."""
+    by_step = {event["step"]: event["norm"] for event in trace.gradients(moment)}
     of: dict[str, list[int]] = {}
     for parameter in trace.parameters:
         of.setdefault(parameter.component, []).append(parameter.index)

@@ -84,12 +84,15 @@ def test_the_same_numbers_give_the_same_picture() -> None:
     assert plot("Norm", (0, 1), lines) == plot("Norm", (0, 1), lines)
 
 
-@pytest.mark.parametrize("values", [(0.0,), (1.0, 1.0), (-3.0, 5.0), (1e-9, 2e-9), (7.2, 6.1), (1e12, 3e12), (-1.0,)])
+@pytest.mark.parametrize(
+    "values", [(0.0,), (1.0, 1.0), (-3.0, 5.0), (1e-9, 2e-9), (7.2, 6.1), (1e12, 3e12), (-1.0,), (1 - 1e-9, 1.0)]
+)
 def test_an_axis_holds_its_values_between_round_ticks(values: tuple[float, ...]) -> None:
     scale = scale_of(values)
 
     assert all(-1e-9 <= scale.share(value) <= 1 + 1e-9 for value in values)
     assert 2 <= len(scale.ticks) <= 7
+    assert len({number(tick) for tick in scale.ticks}) == len(scale.ticks), "each reads otherwise"
 
 
 @pytest.mark.parametrize("values", [(1e-7,), (1e-9, 1.0), (3e-5, 4e-5)])
