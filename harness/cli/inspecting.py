@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,68 +19,68 @@ if TYPE_CHECKING:
     from harness.checkpoint.repair import Repaired
 
 
+_Base = Annotated[Path | None, typer.Option(help="the directory that it was trained from")]
+_Kind = Annotated[
+    str | None, typer.Option(help="what it was meant to hold and nothing more: full, adapter, partial and so on")
+]
+_LeftOut = Annotated[
+    list[str] | None, typer.Option(help="keys that were not to be saved, a regular expression; repeatable")
+]
+_Hashes = Annotated[bool, typer.Option("--hashes", help="read every value: fingerprints, and whether all are finite")]
+_Repair = Annotated[
+    bool,
+    typer.Option("--repair", help="write a completed copy: files from the base, never weights; an index of shards"),
+]
+_Out = Annotated[Path | None, typer.Option(help="where the copy goes; as a rule beside the checkpoint, with -repaired")]
+_InPlace = Annotated[bool, typer.Option("--in-place", help="complete the directory itself, not a copy")]
+_Vision = Annotated[Path | None, typer.Option(help="write a copy whose vision tower is that of another save")]
+_With = Annotated[
+    str | None, typer.Option("--with", metavar="COMPONENT=DIR", help="the same for vision, connector or language")
+]
+
+
 def inspect(
     checkpoint: Annotated[Path, typer.Argument(help="a saved directory", show_default=False)],
-    base: Annotated[Path | None, typer.Option(help="the directory that it was trained from")] = None,
-    kind: Annotated[
-        str | None, typer.Option(help="what it was meant to hold and nothing more: full, adapter, partial and so on")
-    ] = None,
-    left_out: Annotated[
-        list[str] | None, typer.Option(help="keys that were not to be saved, a regular expression; repeatable")
-    ] = None,
-    hashes: Annotated[
-        bool, typer.Option("--hashes", help="read every value: fingerprints, and whether all are finite")
-    ] = False,
-    repair: Annotated[
-        bool,
-        typer.Option("--repair", help="write a completed copy: files from the base, never weights; an index of shards"),
-    ] = False,
-    out: Annotated[
-        Path | None, typer.Option(help="where the copy goes; as a rule beside the checkpoint, with -repaired")
-    ] = None,
-    in_place: Annotated[bool, typer.Option("--in-place", help="complete the directory itself, not a copy")] = False,
-    with_vision_from: Annotated[
-        Path | None, typer.Option(help="write a copy whose vision tower is that of another save")
-    ] = None,
-    with_: Annotated[
-        str | None, typer.Option("--with", metavar="COMPONENT=DIR", help="the same for vision, connector or language")
-    ] = None,
+    base: _Base = None,
+    kind: _Kind = None,
+    left_out: _LeftOut = None,
+    hashes: _Hashes = False,
+    repair: _Repair = False,
+    out: _Out = None,
+    in_place: _InPlace = False,
+    with_vision_from: _Vision = None,
+    with_: _With = None,
     as_json: AsJson = False,
 ) -> int:
     """Judge a saved directory without loading it: its files, tensors and tokens, held against its base or itself."""
-    from dataclasses import replace
-
-    from harness.checkpoint.inspecting import Meant
-    from harness.checkpoint.inspecting import inspect as judged
-
-    def look(place: Path) -> Inspection:
-        meant = Meant.to_be(kind) if kind else Meant()
-        return judged(place, base, replace(meant, left_out=tuple(left_out or ())), hashes=hashes)
+    from harness.cli.inspection import print_inspection, record
 
     _refuse_options(kind, left_out or (), out, repair, in_place)
     part = _part(with_vision_from, with_)
-    composing = part is not None
     _refuse(checkpoint, base, processing=kind == "processing")
+    look = partial(_look, base=base, kind=kind, left_out=left_out or (), hashes=hashes)
     repaired: Repaired | None = None
-    composed: Composed | None = None
     try:
-        if part:
-            composed = _composed(checkpoint, *part, out, repair)
-            checkpoint = composed.directory
-        seen = look(checkpoint)
-        if repair and not composing:
+        composed = _composed(checkpoint, *part, out, repair) if part else None
+        seen = look(composed.directory if composed else checkpoint)
+        if repair:
             repaired = _repaired(checkpoint, base, seen, out, in_place)
             seen = look(repaired.directory) if repaired else seen
+        if as_json:
+            print_json(record(seen, repaired, composed))
+        else:
+            print_inspection(seen, base, repair, repaired, composed)
     except OSError as error:
         where = str(error.filename or checkpoint)
         raise Refused(f"cannot be read: {error.strerror}", where=where, do="check its permissions") from None
-    from harness.cli.inspection import print_inspection, record
-
-    if as_json:
-        print_json(record(seen, repaired, composed))
-    else:
-        print_inspection(seen, base, repair, repaired, composed)
     return int(bool(seen.errors))
+
+
+def _look(place: Path, base: Path | None, kind: str | None, left_out: Sequence[str], hashes: bool) -> Inspection:
+    from harness.checkpoint.inspecting import Meant, inspect
+
+    meant = Meant.to_be(kind) if kind else Meant()
+    return inspect(place, base, replace(meant, left_out=tuple(left_out)), hashes=hashes)
 
 
 def _refuse_options(kind: str | None, left_out: Sequence[str], out: Path | None, repair: bool, in_place: bool) -> None:

@@ -85,18 +85,20 @@ def print_inspection(
 
 def _print_composed(composed: Composed) -> None:
     from harness.checkpoint.composing import component_of
-    from harness.report.text import plural
+    from harness.checkpoint.inspecting.case import count
 
-    rows = [[composed.component, plural(len(composed.taken), "tensor"), "from the tuned save"]]
+    rows = [[composed.component, count(len(composed.taken), "tensor"), "from the tuned save"]]
     kept: dict[str, int] = {}
     for key in composed.kept:
         kept[component_of(key)] = kept.get(component_of(key), 0) + 1
-    rows += [[component, plural(number, "tensor"), "from the base"] for component, number in sorted(kept.items())]
+    rows += [[component, count(number, "tensor"), "from the base"] for component, number in sorted(kept.items())]
     print_columns(rows)
     print(f"{composed.directory}: composed")
 
 
 def _print_findings(seen: Inspection) -> None:
+    if not seen.findings:
+        return  # the reports take longer to import than a directory to judge
     from harness.report import failure_block
     from harness.result import Result, Status
 
@@ -104,8 +106,7 @@ def _print_findings(seen: Inspection) -> None:
         status = Status.FAILED if finding.severity is Severity.ERROR else Status.WARNED
         result = Result(str(seen.saved.path), about(name, finding), status, findings=(finding,))
         print(f"\n{failure_block(result, colour=colour())}")
-    if seen.findings:
-        print()
+    print()
 
 
 def _not_judged(seen: Inspection) -> dict[str, list[str]]:
@@ -118,12 +119,12 @@ def _not_judged(seen: Inspection) -> dict[str, list[str]]:
 
 
 def _counts(seen: Inspection) -> str:
-    from harness.report.text import plural
+    from harness.checkpoint.inspecting.case import count
 
     files = {facts["file"] for facts in seen.saved.tensors.values()}
     warnings = len(seen.findings) - seen.errors
-    wrong = f", {plural(seen.errors, 'problem')}" if seen.errors else ""
-    wrong += f", {plural(warnings, 'warning')}" if warnings else ""
+    wrong = f", {count(seen.errors, 'problem')}" if seen.errors else ""
+    wrong += f", {count(warnings, 'warning')}" if warnings else ""
     return f"{len(seen.saved.tensors)} tensors in {len(files)} files{wrong}"
 
 

@@ -79,7 +79,7 @@ class Inspection:
 
 
 def inspect(
-    directory: Path,
+    directory: Path | Directory,
     base: Path | Directory | None = None,
     meant: Meant | None = None,
     *,
@@ -93,7 +93,7 @@ def inspect(
     seconds that importing it takes. A base that many were trained from may be given as a `Directory`, and is read once.
     Raises nothing but OSError, for what may not be read at all.
     """
-    saved = Directory(directory)
+    saved = Directory(directory) if isinstance(directory, Path) else directory
     started = Directory(base) if isinstance(base, Path) else base
     meant = meant or Meant()
     kind = meant.kind or ("native adapter" if adapters.is_native(saved) else saved.kind)

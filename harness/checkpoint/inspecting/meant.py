@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from harness.checkpoint.missing import PREPROCESSING
 from harness.checkpoint.roles import (
@@ -13,7 +14,9 @@ from harness.checkpoint.roles import (
     TOKENIZER,
     TOKENIZER_CONFIGURATION,
 )
-from harness.intent import SaveIntent
+
+if TYPE_CHECKING:
+    from harness.intent import SaveIntent  # pydantic takes longer to import than a directory to judge
 
 KINDS = (
     "full",
