@@ -20,7 +20,9 @@ from harness.trace.arrays import BITS
 
 WRAPPERS = frozenset({"model", "language_model", "vision_model", "base_model", "module", "_orig_mod", "default"})
 """Words of a path that releases of the libraries put in or leave out."""
-_HEADS = ("lm_head", "output", "embed_out")
+_HEADS = ("lm_head", "embed_out", "output_layer")
+_WITHOUT_HEAD = re.compile(r"Model$|Classification|Embedding|Retrieval|Reward")
+"""Classes that give no logits over the vocabulary."""
 _EMBEDDINGS = re.compile(r"(?:^|\.)(?:embed_tokens|tok_embeddings|wte|word_embeddings|embed_in)(?:\.weight)?$")
 _NEVER_SAVED = re.compile(r"(?:position_ids|rotary_emb\.inv_freq|masked_bias)$")
 QUANTIZED = ("U8", "I8", "I32", "U32", "F4", "F8_E4M3", "F8_E5M2")
@@ -39,7 +41,8 @@ def is_embedding(key: str) -> bool:
 
 def is_head(key: str) -> bool:
     """Whether the tensor under this key is the output layer over the vocabulary."""
-    return canonical(key).removesuffix(".weight").removeprefix("llm.") in _HEADS
+    path = canonical(key).removesuffix(".weight").removesuffix(".linear")
+    return path == "output" or path.rpartition(".")[2] in _HEADS
 
 
 def size_of(facts: Mapping[str, Any]) -> int:
@@ -150,6 +153,13 @@ class Directory:
     def head(self) -> str | None:
         """The key of the output layer."""
         return next((key for key in self.tensors if is_head(key)), None)
+
+    @property
+    def headless(self) -> bool:
+        """Whether its class is one that has no output layer."""
+        classes = self.config.get("architectures")
+        first = classes[0] if isinstance(classes, list) and classes else ""
+        return bool(_WITHOUT_HEAD.search(str(first)))
 
     @property
     def own_code(self) -> bool:

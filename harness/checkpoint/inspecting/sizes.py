@@ -142,7 +142,7 @@ def ties(case: Case) -> Iterator[Finding]:
                 " configuration",
                 do="set tie_word_embeddings to false in the model's configuration and save it again",
             )
-    elif not source.tied and head is None and not any(case.is_left_out(key) for key in ("lm_head.weight",)):
+    elif not source.tied and head is None and not (source.headless or case.is_left_out("lm_head.weight")):
         if case.base is not None and case.base.head is None and case.base.tensors:
             return  # a model without an output layer, or one that ties them by its own code
         yield HeadMissing(
