@@ -99,6 +99,18 @@ def golden(session: nox.Session) -> None:
 
 
 @nox.session
+def compat(session: nox.Session) -> None:
+    """Save under each stack of suites/compat/stacks.yaml, load under all others; of the whole, write docs/compat.md.
+
+    Takes some minutes, and the network where a stack is not in the cache. Arguments go to `harness compat`.
+    """
+    _install(session, "train")
+    session.run("harness", "compat", "suites/compat", "-n", _workers(), *session.posargs)
+    if not session.posargs:
+        session.run("python", "docs/compat.py", "harness-out/compat.json")
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Measure what the project promises, write benchmarks/results.json, and fail where a bound is missed."""
     _install(session, "train,dev")

@@ -45,6 +45,8 @@ def status_of(arguments: list[str]) -> int:
     """Run one command and return its exit status."""
     try:
         status = app(arguments or ["--help"], prog_name="harness", standalone_mode=False)
+        if status == INTERRUPTED:  # which Typer keeps to itself
+            print("harness: interrupted", file=sys.stderr)
         return status if isinstance(status, int) else 0
     except Refused as refused:
         print(f"harness: {refused}", file=sys.stderr)
@@ -65,7 +67,8 @@ def _shown(error: Exception) -> int:
         command = getattr(getattr(error, "ctx", None), "command_path", "harness")
         print(f"harness: {' '.join(say().split()).rstrip('.')}; see {command} --help", file=sys.stderr)
         return WRONG_USAGE
-    if type(error).__name__ == "Abort":
+    if type(error).__name__ == "Abort":  # what Typer makes of an interruption
+        print("harness: interrupted", file=sys.stderr)
         return INTERRUPTED
     import traceback
 

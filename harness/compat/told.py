@@ -10,6 +10,7 @@ from harness.compat_table import Cell, CompatTable, Outcome
 from harness.result import Status
 
 _SHOWN = 4  # names, before the rest is counted
+_SINGULAR = ("chat template", "processor", "loading")
 _TITLES = {Status.FAILED: "FAILED", Status.FIXED: "FIXED", Status.KNOWN_FAILURE: "known", Status.NOT_APPLICABLE: "n/a"}
 
 
@@ -27,7 +28,7 @@ def cell_text(cell: Cell | None) -> str:
     if cell.outcome is Outcome.KEYS_LOST:
         words = f"{_lost(cell)} lost"
     elif cell.outcome is Outcome.OUTPUTS_DIFFER and cell.largest:
-        words = f"{cell.largest.field} differ{_by(cell)}"
+        words = f"{cell.largest.field} differ{'s' * (cell.largest.field in _SINGULAR)}{_by(cell)}"
     elif cell.outcome is Outcome.ERROR and (cell.missing or cell.mismatched):
         words = f"error, {_lost(cell)} lost"
     mark = {Status.KNOWN_FAILURE: ", known", Status.FIXED: ", fixed"}.get(cell.status, "")

@@ -42,6 +42,10 @@ def table(*cells: Cell, **more: Any) -> CompatTable:
         (cell(status=Status.KNOWN_FAILURE), "K some keys lost, known"),
         (cell(Outcome.OUTPUTS_DIFFER, largest=LOGITS), "D logits differ by 1"),
         (cell(Outcome.OUTPUTS_DIFFER, largest=Gap(field="tokens", where="", first="", second="")), "D tokens differ"),
+        (
+            cell(Outcome.OUTPUTS_DIFFER, largest=Gap(field="chat template", where="", first="", second="")),
+            "D chat template differs",
+        ),
         (cell(Outcome.ERROR, error="model: E"), "E error"),
         (cell(Outcome.ERROR, error="tokenizer: E", missing=("a",)), "E error, 1 key lost"),
         (cell(Outcome.NOT_APPLICABLE), "- not applicable"),
