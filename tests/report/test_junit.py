@@ -8,6 +8,7 @@ from xml.etree import ElementTree as Xml
 import pytest
 
 from harness.report import RunReport, to_junit
+from harness.report.junit import MOST_IN_FULL
 from harness.result import Finding, Result, Status
 
 
@@ -65,7 +66,7 @@ def test_every_case_has_a_class_and_a_name_of_its_own() -> None:
 def test_a_failure_names_its_kind_and_says_all_that_the_terminal_says() -> None:
     (failure,) = (one for one in read(RUN).iter("failure") if one.attrib["type"] == "ParameterMoved")
 
-    assert failure.attrib["message"] == "failed: 1 finding"
+    assert failure.attrib["message"] == "failed: moved <b>"
     assert failure.text is not None
     assert "expected  same" in failure.text
     assert "seen      moved <b>" in failure.text
@@ -81,3 +82,13 @@ def test_every_outcome_has_a_message_and_a_type() -> None:
 
 def test_the_same_results_in_any_order_give_the_same_bytes() -> None:
     assert to_junit(RUN) == to_junit(replace(RUN, results=RUN.results[::-1]))
+
+
+def test_of_very_many_failures_some_are_in_full_and_all_have_a_message() -> None:
+    results = tuple(Result("m/a", f"c{n}", Status.FAILED, "1 finding", (MOVED,)) for n in range(MOST_IN_FULL + 5))
+
+    failures = list(read(RunReport(results)).iter("failure"))
+
+    assert len(failures) == MOST_IN_FULL + 5
+    assert {one.attrib["message"] for one in failures} == {"failed: moved <b>"}
+    assert sum("results.jsonl" in str(one.text) for one in failures) == 5
