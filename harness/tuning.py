@@ -27,7 +27,13 @@ def tune(model: nn.Module, recipe: Recipe, family: Family, seams: Seams, continu
 
     `continued` is the directory of an adapter that the recipe's own goes on with. What the model's own code keeps fixed
     stays fixed, in whatever is tuned. Raises Refused where the recipe names something that the model does not have.
+
+    What an adapter is drawn from follows from the seed alone: how many numbers loading has drawn before depends on the
+    release of transformers.
     """
+    import torch
+
+    torch.manual_seed(recipe.seed)
     fixed = {id(parameter) for parameter in model.parameters() if not parameter.requires_grad}
     for parameter in model.parameters():
         parameter.requires_grad_(False)
