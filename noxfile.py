@@ -16,6 +16,16 @@ HERE = Path(__file__).parent
 SUITES = "suites"
 GOLDEN, BASELINE = "golden", "golden/baseline.json"
 DEEPSPEED, DEEPSPEED_BASELINE = "suites/deepspeed", "golden/deepspeed.json"
+STACKS = "suites/compat/stacks.yaml"
+# Goldens of old stacks: whole models and adapters where their folder has room, and what a release is known for.
+OLD_GOLDENS = {
+    "connector+llm[bf16]": ("4.45", "4.57", "5.0"),
+    "lora-qv[fp32]": ("4.45", "4.52", "4.57", "5.0"),
+    "lora-rslora": ("4.45",),
+    "lora-kept-modules": ("4.45", "4.57"),
+    "native-lora": ("4.45", "4.52", "4.57", "5.0"),
+}
+OLD_GOLDENS_SUITES = [f"suites/{name}.yaml" for name in ("llava", "llava-options", "minicpm_v", "minimind")]
 CONSTRAINTS = str(HERE / "constraints.txt")
 QUIET = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 
@@ -108,6 +118,16 @@ def compat(session: nox.Session) -> None:
     session.run("harness", "compat", "suites/compat", "-n", _workers(), *session.posargs)
     if not session.posargs:
         session.run("python", "docs/compat.py", "harness-out/compat.json")
+
+
+def old_goldens(session: nox.Session) -> None:
+    """Pin goldens under the libraries of other years, as the stacks file names them. Arguments name stacks."""
+    _install(session, "train")
+    stacks = dict.fromkeys(name for names in OLD_GOLDENS.values() for name in names)
+    for stack in session.posargs or stacks:
+        recipes = [word for name, names in OLD_GOLDENS.items() if stack in names for word in ("--recipe", name)]
+        how = ["--stacks", STACKS, "--stack", stack, *recipes]
+        session.run("harness", "golden", "stacks", *OLD_GOLDENS_SUITES, *how)
 
 
 @nox.session

@@ -58,24 +58,24 @@ def beyond(session: PytestSession, golden: Path | None, saved: bool, everything:
 
 def _verify(session: PytestSession, golden: Path, everything: bool, made: Beyond) -> None:
     from harness.gate.goldens import golden_results
-    from harness.golden.asking import asked
-    from harness.golden.index import read_index
+    from harness.golden.asking import asked_of
+    from harness.golden.stacks import shelves
     from harness.golden.told import verdict_line, verify_again
     from harness.golden.verifying import verified, wrong_files
     from harness.report import seen_from_here
 
-    goldens = read_index(golden)
-    wanted = [one for one in asked(goldens, golden) if everything or one.recipe_id in session.asked_recipes]
-    found = wrong_files(golden, goldens.values()) if everything else []
-    width = max((len(one.recipe_id) for one in wanted), default=0)
+    there = shelves(golden)
+    wanted = [one for one in asked_of(there) if everything or one.recipe_id in session.asked_recipes]
+    found = wrong_files(there) if everything else []
+    width = max((len(one.name) for one in wanted), default=0)
     made.goldens = seen_from_here(golden)
     print(f"\n{len(wanted)} golden{'s' if len(wanted) != 1 else ''} of {golden}")
     for one in found:
         _show(made.add(session, golden_results(one, str(golden)), ""), verdict_line(one, width), "")
     with _runner(session, wanted) as runner:
         for asked_for in wanted:
-            verdict = verified(runner, asked_for, golden)
-            again = verify_again(asked_for.recipe_id, golden)
+            verdict = verified(runner, asked_for)
+            again = verify_again(asked_for.name, golden)
             _show(made.add(session, golden_results(verdict, str(golden)), again), verdict_line(verdict, width), again)
 
 

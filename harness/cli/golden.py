@@ -37,6 +37,7 @@ def pin(
     """Make the recipes' runs, and keep their traces and what they saved as goldens: all of them, or none."""
     from harness.golden.index import change
     from harness.golden.pinning import made, refuse_unpinnable
+    from harness.golden.stacks import in_force
     from harness.golden.told import report_line
 
     wanted, gone = _wanted(suites or [], recipe or [], golden)
@@ -53,10 +54,10 @@ def pin(
     if failed:
         _say("\nNothing was pinned: a golden is of a run that ends well.", as_json)
     else:
-        after = change(golden, pinned, gone)
+        after = change(golden, pinned, gone, in_force(golden))
         for name in gone:
             _say(f"{name}    dropped, for its recipe is gone", as_json)
-        _say(f"\n{report_line(after, (), ())}", as_json)
+        _say(f"\n{report_line(after.values(), (), ())}", as_json)
     if as_json:
         records = {name: one.entry.model_dump() for name, one in pinned.items()}
         print_json({"pinned": {} if failed else records, "failed": failed, "dropped": [] if failed else gone})
@@ -71,19 +72,19 @@ def verify(
     as_json: AsJson = False,
 ) -> int:
     """Make the runs again, load the old checkpoints again, and say what is not as it was, and who may be the cause."""
-    from harness.golden.asking import asked, chosen
-    from harness.golden.index import read_index, strays
+    from harness.golden.asking import asked_of
+    from harness.golden.stacks import left_behind, shelves
     from harness.golden.told import as_data, closing_line, failure_lines, verdict_line, verify_again
     from harness.golden.verifying import Status, verified, wrong_files
 
-    goldens = read_index(golden)
-    wanted = asked(chosen(goldens, recipe or []), golden)
-    width = max((len(one.recipe_id) for one in wanted), default=0)
-    verdicts = [] if recipe else wrong_files(golden, goldens.values())
+    there = shelves(golden)
+    wanted = asked_of(there, recipe or [])
+    width = max((len(one.name) for one in wanted), default=0)
+    verdicts = [] if recipe else wrong_files(there)
     with _runner([one.recipe.family for one in wanted if one.recipe], out) as runner:
         started = time.perf_counter()
         for one in wanted:
-            verdicts.append(verified(runner, one, golden))
+            verdicts.append(verified(runner, one))
             _say(verdict_line(verdicts[-1], width), as_json)
         seconds = time.perf_counter() - started
     if as_json:
@@ -91,7 +92,7 @@ def verify(
     for found in verdicts:
         if lines := failure_lines(found, verify_again(found.recipe_id, golden)):
             _say("\n" + "\n".join(lines), as_json)
-    for name in strays(golden, goldens.values())[1]:
+    for name in left_behind(there):
         _say(f"\n{name} is left by a pin that was interrupted: the next one takes it away", as_json)
     _say(f"\n{closing_line(verdicts, seconds)}", as_json)
     return int(any(found.status is not Status.HOLDS for found in verdicts))
@@ -100,18 +101,22 @@ def verify(
 @app.command("report")
 def report(golden: Golden = FOLDER, as_json: AsJson = False) -> int:
     """Which goldens there are, where they come from, how large they are, and whether their files are whole."""
-    from harness.golden.index import read_index, strays
+    from harness.golden.stacks import left_behind, shelves, unknown_in
     from harness.golden.told import report_line, report_rows, state_of
 
-    goldens = read_index(golden)
-    unknown, left = strays(golden, goldens.values())
-    states = {name: state_of(golden, entry) for name, entry in goldens.items()}
+    there = shelves(golden)
+    unknown, left = unknown_in(there), left_behind(there)
+    states = {(one.stack, name): state_of(one.folder, entry) for one in there for name, entry in one.goldens.items()}
     if as_json:
-        records = [{"recipe": n, **entry.model_dump(), "state": states[n]} for n, entry in goldens.items()]
+        records = [
+            {"recipe": name, "stack": one.stack or None, **entry.model_dump(), "state": states[one.stack, name]}
+            for one in there
+            for name, entry in one.goldens.items()
+        ]
         print_json({"goldens": records, "unused": unknown, "left": left})
     else:
-        print_columns(report_rows(golden, goldens))
-        print(f"\n{report_line(goldens, unknown, left)}")
+        print_columns(report_rows(there))
+        print(f"\n{report_line([entry for one in there for entry in one.goldens.values()], unknown, left)}")
     return int(bool(unknown) or any(state != "whole" for state in states.values()))
 
 

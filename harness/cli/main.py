@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from harness.cli import comparing, compat, facts, files, golden, history, inspecting, judging, running
+from harness.cli import comparing, compat, facts, files, golden, golden_stacks, history, inspecting, judging, running
 from harness.refusal import Refused
 
 app = typer.Typer(
@@ -31,6 +31,7 @@ app.command("list")(facts.list_things)
 app.command("tiny")(files.tiny)
 app.command("inspect")(inspecting.inspect)
 app.command("history")(history.history)
+golden.app.command("stacks")(golden_stacks.stacks)
 app.add_typer(golden.app, name="golden")
 
 WRONG_USAGE, BROKEN, INTERRUPTED = 2, 3, 130

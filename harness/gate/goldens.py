@@ -37,6 +37,8 @@ def golden_results(found: Verified, golden: str) -> Iterator[Result]:
             yield Result(
                 found.recipe_id, name, Status.BLOCKED, "the run of today came to no end that could be compared"
             )
+        elif aspect not in drifts and (known := [one for one in found.excused if aspect in one.aspects]):
+            yield Result(found.recipe_id, name, Status.KNOWN_FAILURE, f"{known[0].reason} ({known[0].link})")
         else:
             yield _result(found, name, [_drift(found, drifts[aspect])] if aspect in drifts else [])
 

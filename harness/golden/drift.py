@@ -50,8 +50,13 @@ def drifts(differences: Iterable[Difference]) -> tuple[Drift, ...]:
     """The promises that are not kept, that first which a run comes to first."""
     groups: dict[str, list[Difference]] = {}
     for one in sorted(differences, key=_when):
-        groups.setdefault(_OF.get(one.place.field, "run"), []).append(one)
+        groups.setdefault(aspect_of(one), []).append(one)
     return tuple(Drift(aspect, len(group), str(group[0])) for aspect, group in groups.items())
+
+
+def aspect_of(one: Difference) -> str:
+    """The promise that a difference is of."""
+    return _OF.get(one.place.field, "run")
 
 
 def _when(difference: Difference) -> tuple[int, int, int]:

@@ -22,6 +22,7 @@ from harness.refusal import Refused
 from harness.trace.atomic import write_atomically
 
 INDEX = "goldens.json"
+STACKS = "stacks"  # the folder of those of other stacks, in the folder of goldens
 UNDER_WAY = ".pinning.json"  # archives that a change under way brings or takes away
 SUFFIX = ".tar.xz"
 MOST_BYTES = 20_000_000  # of the whole folder
@@ -45,9 +46,12 @@ class Entry(Frozen):
     threads: int
 
 
-class _Index(Frozen):
+class Goldens(Frozen):
+    """An index: which goldens count, and of those of another stack the versions of the libraries in force."""
+
     format: int
     goldens: dict[str, Entry]
+    stack: dict[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -66,9 +70,14 @@ def file_of(recipe_id: str, archive: bytes) -> tuple[str, str]:
 
 def read_index(folder: Path) -> dict[str, Entry]:
     """The goldens of a folder by recipe. Raises Refused where there are none, or their index is damaged."""
+    return read_goldens(folder).goldens
+
+
+def read_goldens(folder: Path) -> Goldens:
+    """The whole index of a folder, with the same refusals."""
     path = folder / INDEX
     try:
-        index = _Index.model_validate_json(path.read_bytes())
+        index = Goldens.model_validate_json(path.read_bytes())
     except OSError as error:
         what = "holds no goldens" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
         raise Refused(what, where=str(folder), do="pin some with harness golden pin, or name the folder") from None
@@ -80,7 +89,7 @@ def read_index(folder: Path) -> dict[str, Entry]:
         raise Refused(f"has format {index.format}, not {FORMAT}", where=str(path), do="use the harness that wrote it")
     if wrong := next((one.file for one in index.goldens.values() if Path(one.file).name != one.file), None):
         raise Refused(f"names a file elsewhere: {wrong!r}", where=str(path), do="take it from version control")
-    return index.goldens
+    return index
 
 
 def has_goldens(folder: Path) -> bool:
@@ -102,12 +111,24 @@ def strays(folder: Path, entries: Collection[Entry]) -> tuple[list[str], list[st
     return [name for name in found if name not in left], [name for name in found if name in left]
 
 
-def change(folder: Path, pinned: Mapping[str, Pinned], gone: Collection[str] = ()) -> dict[str, Entry]:
-    """Replace goldens, all of them or none, and take out those of the recipes `gone`."""
+def top_of(folder: Path) -> Path:
+    """The folder of goldens that a folder of another stack's lies in; any other is that itself."""
+    return folder.parent.parent if folder.parent.name == STACKS else folder
+
+
+def change(
+    folder: Path, pinned: Mapping[str, Pinned], gone: Collection[str] = (), stack: Mapping[str, str] | None = None
+) -> dict[str, Entry]:
+    """Replace goldens, all of them or none, and take out those of the recipes `gone`.
+
+    `stack` are the libraries that they were made under, where those are not the ones that one works under: goldens
+    of other versions go, for a folder is of one stack.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with _alone(folder):
-        before = read_index(folder) if has_goldens(folder) else {}
-        kept = {name: entry for name, entry in before.items() if name not in gone}
+        index = read_goldens(folder) if has_goldens(folder) else Goldens(format=FORMAT, goldens={})
+        before, same = index.goldens, (index.stack or {}) == (stack or {})
+        kept = {name: entry for name, entry in before.items() if same and name not in gone}
         after = dict(sorted({**kept, **{name: one.entry for name, one in pinned.items()}}.items()))
         _refuse_too_large(folder, after)
         named = {entry.file for entry in after.values()}
@@ -115,8 +136,8 @@ def change(folder: Path, pinned: Mapping[str, Pinned], gone: Collection[str] = (
         write_atomically(folder / UNDER_WAY, json.dumps(sorted(passing)) + "\n")
         for one in pinned.values():
             _write(folder / one.entry.file, one.archive)
-        index = _Index(format=FORMAT, goldens=after)
-        write_atomically(folder / INDEX, index.model_dump_json(indent=1) + "\n")
+        index = Goldens(format=FORMAT, goldens=after, stack=dict(stack) if stack else None)
+        write_atomically(folder / INDEX, index.model_dump_json(indent=1, exclude=None if stack else {"stack"}) + "\n")
         for name in sorted(passing - named):
             (folder / name).unlink(missing_ok=True)
         _sweep(folder)
@@ -133,11 +154,12 @@ def _under_way(folder: Path) -> list[str]:
 
 
 def _refuse_too_large(folder: Path, after: Mapping[str, Entry]) -> None:
-    others = [path for path in folder.rglob("*") if path.is_file() and not path.name.endswith(SUFFIX)]
+    everything = (path for path in top_of(folder).rglob("*") if path.is_file())
+    others = [path for path in everything if path.parent != folder or not path.name.endswith(SUFFIX)]
     total = sum(path.stat().st_size for path in others) + sum(entry.bytes for entry in after.values())
     if total > MOST_BYTES:
         what = f"would come to {total / 1e6:.1f} MB, and is to stay under {MOST_BYTES / 1e6:.0f} MB"
-        raise Refused(what, where=str(folder), do="pin fewer recipes; those that save little are adapters")
+        raise Refused(what, where=str(top_of(folder)), do="pin fewer recipes; those that save little are adapters")
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -18,7 +18,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from harness import stack
 from harness.frozen import Frozen
-from harness.golden.index import INDEX, SUFFIX
+from harness.golden.index import INDEX, STACKS, SUFFIX, top_of
 from harness.own_code import folders
 from harness.recipe import Recipe
 from harness.refusal import Refused
@@ -171,7 +171,7 @@ def tree_of(suite: Path, golden: Path) -> Tree:
         return Tree(None)
     status = _git(Path(top.strip()), "status", "--porcelain", "--untracked-files=all") or ""
     altered = [line[3:] for line in status.splitlines()]
-    own = os.path.relpath(golden.resolve(), Path(top.strip()).resolve())
+    own = os.path.relpath(top_of(golden.resolve()), Path(top.strip()).resolve())
     return Tree(commit.strip(), tuple(name for name in altered if not _is_golden(name, own)))
 
 
@@ -184,9 +184,11 @@ def refuse_dirty(tree: Tree, suite: Path) -> None:
 
 
 def _is_golden(name: str, folder: str) -> bool:
-    """Whether a path in a tree is of the goldens that lie in a folder of it."""
+    """Whether a path in a tree is of the goldens that lie in a folder of it, those of other stacks among them."""
     parent, _, file = name.strip('"').rpartition("/")
-    return (parent or ".") == folder and (file == INDEX or file.endswith(SUFFIX))
+    others = f"{STACKS}/" if folder == "." else f"{folder}/{STACKS}/"
+    held = (parent or ".") == folder or parent.startswith(others)
+    return held and (file == INDEX or file.endswith(SUFFIX))
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

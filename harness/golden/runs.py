@@ -12,7 +12,7 @@ from harness.launch import Job
 from harness.planner import PlannedRun
 from harness.recipe import Recipe
 from harness.runner import Runner
-from harness.trace.reader import Trace
+from harness.trace.reader import Trace, read_trace
 from harness.workers import folder_name
 
 PROBES = ("generated", "outputs")
@@ -22,6 +22,13 @@ def make(runner: Runner, recipe_id: str, recipe: Recipe) -> Trace:
     """Make the run of a recipe. One that fails is told by its trace."""
     planned = PlannedRun(recipe, family_of(recipe).intent(recipe), probes=list(PROBES), reload=True)
     return runner.make(recipe_id, planned, run_folder(runner, recipe_id))
+
+
+def made_once(runner: Runner, recipe_id: str, recipe: Recipe) -> Trace:
+    """The run of a recipe in a session's folder, which begins empty: goldens of several stacks are held against one
+    and the same run."""
+    trace = run_folder(runner, recipe_id) / "trace"
+    return read_trace(trace) if (trace / "outcome.json").exists() else make(runner, recipe_id, recipe)
 
 
 def wait_for_imports(runner: Runner) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from harness.golden.drift import ASPECTS
 from harness.golden.index import MOST_BYTES, Entry, is_whole
+from harness.golden.stacks import Shelf
 from harness.golden.verifying import Status, Verified
 
 _SHOWN = 4  # of what changed, before the rest is counted
@@ -17,8 +18,11 @@ _SHOWN = 4  # of what changed, before the rest is counted
 
 def verdict_line(found: Verified, width: int = 0) -> str:
     """A golden on a line: what became of it, and how it was compared."""
+    rules = sum(found.by_rule.values())
+    allowed = f"; {rules} difference{'s' if rules != 1 else ''} by rule" if rules else ""
+    allowed += "".join(f"; known: {one.reason}" for one in found.excused)
     said = {
-        Status.HOLDS: f"holds: {found.tolerances}",
+        Status.HOLDS: f"holds: {found.tolerances}{allowed}",
         Status.DRIFTED: f"drifted: {', '.join(drift.aspect for drift in found.drifts)}",
     }
     took = f"    {found.seconds:.1f} s" if found.seconds else ""
@@ -44,6 +48,8 @@ def failure_lines(found: Verified, again: str) -> list[str]:
     kept = [name for name in ASPECTS if name not in {drift.aspect for drift in found.drifts} and name != "run"]
     if kept and all(drift.aspect != "run" for drift in found.drifts):
         lines.append(_titled("same", f"{', '.join(kept)} ({found.tolerances})"))
+    lines += [_titled("by rule", f"{rule} ({places})") for rule, places in found.by_rule.items()]
+    lines += [_titled("known", f"{one.reason} ({one.link})") for one in found.excused]
     return [*lines, _titled("again", again)]
 
 
@@ -62,15 +68,16 @@ def verify_again(recipe_id: str, golden: Path) -> str:
     return f"harness golden verify --recipe {shlex.quote(recipe_id)}{where} --out golden-out"
 
 
-def report_rows(folder: Path, goldens: Mapping[str, Entry]) -> list[list[str]]:
+def report_rows(shelves: Sequence[Shelf]) -> list[list[str]]:
     """A row per golden: what it holds, its size, when and on what it was pinned, and whether its file is whole."""
     head = ["golden", "saves", "kB", "pinned", "commit", "made with", "file"]
-    return [head, *([name, *_columns(folder, entry)] for name, entry in goldens.items())]
+    goldens = ((one, name, entry) for one in shelves for name, entry in one.goldens.items())
+    return [head, *([one.name(name), *_columns(one.folder, entry)] for one, name, entry in goldens)]
 
 
-def report_line(goldens: Mapping[str, Entry], unknown: Collection[str], left: Collection[str]) -> str:
+def report_line(goldens: Collection[Entry], unknown: Collection[str], left: Collection[str]) -> str:
     """How many goldens there are and how large they are; archives that are none."""
-    total = sum(entry.bytes for entry in goldens.values())
+    total = sum(entry.bytes for entry in goldens)
     number = f"{len(goldens)} golden{'s' if len(goldens) != 1 else ''}"
     line = f"{number}, {total / 1e6:.1f} MB of at most {MOST_BYTES / 1e6:.0f} MB"
     line += f"; unused: {', '.join(unknown)}" if unknown else ""

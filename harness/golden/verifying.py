@@ -15,9 +15,12 @@ from harness.golden.archive import unpacked, write_files
 from harness.golden.content import PROVENANCE, Places, arrays_kept, content_of, lay_out, request_of
 from harness.golden.drift import Drift, drifts
 from harness.golden.index import Entry, is_whole, strays
+from harness.golden.known import Excused, Incompatible, excused
 from harness.golden.provenance import Change, Provenance, changes
-from harness.golden.runs import broken, make, places_of
+from harness.golden.releases import by_rule
+from harness.golden.runs import broken, made_once, places_of
 from harness.golden.seen import inputs_seen, keys_parted, load_seen, movement_seen, with_inputs_and_loads
+from harness.golden.stacks import Shelf, of_another_stack
 from harness.launch import Job, last_lines
 from harness.places import INPUTS, MODULES, RELOAD, REQUEST, SAVED
 from harness.recipe import Recipe
@@ -49,7 +52,8 @@ class Status(str, Enum):
 
 @dataclass(frozen=True)
 class Verified:
-    """What became of a golden: a word, why, what has drifted, what is different around it, and what was allowed."""
+    """What became of a golden: a word, why, what has drifted, what is different around it, and what was allowed: by
+    tolerances, by rules about releases of libraries, as known incompatibilities of them."""
 
     recipe_id: str
     status: Status
@@ -59,6 +63,8 @@ class Verified:
     tolerances: str = ""
     commit: str | None = None
     seconds: float = 0.0
+    by_rule: dict[str, int] = field(default_factory=dict)
+    excused: tuple[Excused, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -69,22 +75,34 @@ class Asked:
     entry: Entry
     recipe: Recipe | None
     suite: Path
+    shelf: Shelf
+
+    @property
+    def name(self) -> str:
+        return self.shelf.name(self.recipe_id)
+
+    @property
+    def known(self) -> list[Incompatible]:
+        """What is known not to agree with today's libraries."""
+        return [one for one in self.shelf.known if one.of(self.name)]
 
 
-def wrong_files(folder: Path, entries: Collection[Entry]) -> list[Verified]:
-    """Archives in the folder that belong to no golden; not those that an interrupted change has left."""
+def wrong_files(shelves: Collection[Shelf]) -> list[Verified]:
+    """Archives in the folders that belong to no golden; not those that an interrupted change has left."""
     why = "no golden of goldens.json is in it; take it away"
-    return [Verified(name, Status.UNUSED, why) for name in strays(folder, entries)[0]]
+    found = ((shelf, name) for shelf in shelves for name in strays(shelf.folder, shelf.goldens.values())[0])
+    return [Verified(shelf.name(name), Status.UNUSED, why) for shelf, name in found]
 
 
-def verified(runner: Runner, asked: Asked, folder: Path) -> Verified:
+def verified(runner: Runner, asked: Asked) -> Verified:
     """Hold one golden against today. Never raises for a golden that is not as it should be."""
     started = time.perf_counter()
+    folder = asked.shelf.folder
     archive = folder / asked.entry.file
     if asked.recipe is None:
-        return Verified(asked.recipe_id, Status.UNUSED, f"{asked.suite} has no such recipe")
+        return Verified(asked.name, Status.UNUSED, f"{asked.suite} has no such recipe")
     if not archive.exists():
-        return Verified(asked.recipe_id, Status.MISSING, f"{archive} is not there")
+        return Verified(asked.name, Status.MISSING, f"{archive} is not there")
     try:
         if not is_whole(folder, asked.entry):
             unpacked(archive)
@@ -92,16 +110,23 @@ def verified(runner: Runner, asked: Asked, folder: Path) -> Verified:
         files = unpacked(archive)
         _refuse_incomplete(files, archive)
         source = Provenance.model_validate_json(files.pop(PROVENANCE))
+        _refuse_other_stack(asked.shelf, source, archive)
     except Refused as refused:
-        return Verified(asked.recipe_id, Status.UNREADABLE, str(refused))
+        return Verified(asked.name, Status.UNREADABLE, str(refused))
     except ValidationError:
-        return Verified(asked.recipe_id, Status.UNREADABLE, f"{archive}: holds no provenance")
+        return Verified(asked.name, Status.UNREADABLE, f"{archive}: holds no provenance")
     try:
         found = _held(runner, asked, asked.recipe, source, files)
     except Refused as refused:  # the base cannot be written, say: that is for this golden to tell, and for each other
         drift, change = Drift("run", 1, str(refused)), changes(source, source.environment, asked.recipe)
-        found = Verified(asked.recipe_id, Status.DRIFTED, drifts=(drift,), change=change)
+        found = Verified(asked.name, Status.DRIFTED, drifts=(drift,), change=change)
     return replace(found, commit=source.commit, seconds=round(time.perf_counter() - started, 2))
+
+
+def _refuse_other_stack(shelf: Shelf, source: Provenance, archive: Path) -> None:
+    if shelf.stack and (other := of_another_stack(shelf, source.environment.get("versions", {}))):
+        what = f"was pinned under {other}, as its folder says"
+        raise Refused(what, where=str(archive), do="pin it again: nox -s old_goldens")
 
 
 def _refuse_incomplete(files: Mapping[str, bytes], archive: Path) -> None:
@@ -110,9 +135,9 @@ def _refuse_incomplete(files: Mapping[str, bytes], archive: Path) -> None:
 
 
 def _held(runner: Runner, asked: Asked, recipe: Recipe, source: Provenance, files: Mapping[str, bytes]) -> Verified:
-    name = folder_name(asked.recipe_id)
+    name = folder_name(asked.name)
     old, new = runner.out / "pinned" / name, runner.out / "now" / name
-    run = make(runner, asked.recipe_id, recipe)
+    run = made_once(runner, asked.recipe_id, recipe)
     places = places_of(runner, recipe, run.directory.parent, asked.suite)
     lay_out(files, old, replace(places, run=old))
     then = read_trace(old / "trace")
@@ -126,9 +151,13 @@ def _held(runner: Runner, asked: Asked, recipe: Recipe, source: Provenance, file
         now = read_trace(new / "trace")
         reasons, parted = _parted(then, now, (old, new), tolerances)
         found = [*parted, *found]
+    versions = [source.environment.get("versions", {}), run.header.get("environment", {}).get("versions", {})]
+    found, covered = by_rule(found, versions[0], versions[1], then.naming)
+    found, known, gone = excused(found, asked.known)
+    reasons += [f"a known incompatibility is seen no more, and has to go: {one.reason} ({one.link})" for one in gone]
     told = (*(Drift("run", 1, reason) for reason in reasons), *drifts(found))
     status = Status.DRIFTED if told else Status.HOLDS
-    return Verified(asked.recipe_id, status, "", told, change, tolerances.name)
+    return Verified(asked.name, status, "", told, change, tolerances.name, by_rule=covered, excused=known)
 
 
 def _parted(
