@@ -120,6 +120,7 @@ def compat(session: nox.Session) -> None:
         session.run("python", "docs/compat.py", "harness-out/compat.json")
 
 
+@nox.session
 def old_goldens(session: nox.Session) -> None:
     """Pin goldens under the libraries of other years, as the stacks file names them. Arguments name stacks."""
     _install(session, "train")
