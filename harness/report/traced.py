@@ -132,8 +132,8 @@ def _asked(to_train: list[Parameter], to_stay: list[Parameter], intent: Intent |
 def _speed(trace: Trace) -> Speed | None:
     seconds: Record = trace.measured.get("seconds") or {}
     took = seconds.get("train")
-    data: Record = next(iter(trace.of("data")), {})
-    samples = sum(len(batch) for batch in data.get("samples", ()))
+    forwards = (event for one in trace.ranks for event in one.of("forward") if event.get("training"))
+    samples = sum(len(event.get("samples") or event.get("lengths") or ()) for event in forwards)
     return Speed(float(took), len(trace.steps), samples) if took and trace.steps else None
 
 

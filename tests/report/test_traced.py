@@ -98,7 +98,7 @@ def test_skipped_steps_are_named(trace: Path) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "lacking"),
-    [("gradients", "norms"), ("optimizer_step", "steps"), ("data", "speed"), ("model", ""), ("final", "")],
+    [("gradients", "norms"), ("optimizer_step", "steps"), ("optimizer_step", "speed"), ("model", ""), ("final", "")],
 )
 def test_what_a_trace_lacks_is_not_drawn_and_breaks_nothing(
     run_folder: Path, trace: Path, kind: str, lacking: str
@@ -139,3 +139,5 @@ def test_speed_is_that_of_the_training_alone(trace: Path) -> None:
     assert speed is not None
     assert (speed.seconds, speed.steps_per_second) == (0.5, speed.steps / 0.5)
     assert speed.samples_per_second == speed.samples / 0.5 > 0
+    batches = [event["samples"] for event in read_trace(trace).of("forward") if event["training"]]
+    assert speed.samples == sum(map(len, batches)) == 2 * speed.steps, "those of its steps, not all that were announced"
