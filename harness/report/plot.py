@@ -19,6 +19,7 @@ _LOW = 56  # of a picture that has nothing but zeros to show
 STYLES = 6
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 10, 12, 24
 _ZERO_ROW = 16  # below a logarithmic axis: the place of zeros, which it cannot hold
+_MOST = 1e290
 _SIZE = 2.6  # half a marker
 
 
@@ -33,15 +34,23 @@ class Line:
 def plot(title: str, steps: Sequence[int], lines: Sequence[Line], *, logarithmic: bool = False) -> str:
     """The lines as one picture. Values that are no numbers are crosses at its upper edge, zeros lie below a logarithmic
     axis; nothing where there is no value at all."""
-    values = [value for line in lines for value in line.values if value is not None]
+    drawn = [tuple(map(_drawable, line.values)) for line in lines]
+    values = [value for held in drawn for value in held if value is not None]
     if not values:
         return ""
     scale = _scale(values, logarithmic)
     frame = _Frame(tuple(steps), scale, logarithmic and 0 in values, HEIGHT if scale.ticks else _LOW)
     said = f"{title}. " + "; ".join(f"{line.name}: {listed_numbers(line.values)}" for line in lines)
-    parts = [*_axes(frame), *(part for index, line in enumerate(lines) for part in _drawn(frame, line, index))]
+    parts = [*_axes(frame), *(part for index, held in enumerate(drawn) for part in _drawn(frame, held, index))]
     label = escape(printable(said), quote=True)
     return f'<svg viewBox="0 0 {WIDTH} {frame.height}" role="img" aria-label="{label}">{"".join(parts)}</svg>'
+
+
+def _drawable(value: float | None) -> float | None:
+    """A value that an axis can be computed for: one at the ends of what a float holds is off the scale, or zero."""
+    if value is None or not math.isfinite(value) or abs(value) > _MOST:
+        return value if value is None else math.nan
+    return value if abs(value) > 1 / _MOST else 0.0
 
 
 def key(index: int) -> str:
@@ -94,10 +103,10 @@ def _axes(frame: _Frame) -> Iterator[str]:
     yield f'<text class="c" x="{(_LEFT + right) // 2}" y="{frame.height - 7}">step</text>'
 
 
-def _drawn(frame: _Frame, line: Line, index: int) -> Iterator[str]:
+def _drawn(frame: _Frame, values: Values, index: int) -> Iterator[str]:
     style = f"s{index % STYLES}"
-    points = [(frame.x(at), frame.y(value), value) for at, value in enumerate(line.values) if value is not None]
-    if path := _joined(frame, line.values):
+    points = [(frame.x(at), frame.y(value), value) for at, value in enumerate(values) if value is not None]
+    if path := _joined(frame, values):
         yield f'<path class="l {style}" d="{path}"/>'
     good = "".join(_marker(x, y, index) for x, y, value in points if math.isfinite(value))
     bad = "".join(_cross(x, y) for x, y, value in points if not math.isfinite(value))

@@ -17,6 +17,7 @@ from harness.report.evidence import Evidence, Part, Speed, Values
 from harness.trace.reader import Parameter, Record, Trace, read_trace
 
 _MOMENTS = ("optimizer", "unscale", "backward")  # the first that a trace has: what the optimizer saw says most
+_SHORTEST = 1e-6  # seconds: no training was faster, and a rate of anything less says nothing
 _DAMAGE = (AttributeError, IndexError, KeyError, TypeError, ValueError, ZeroDivisionError)
 
 
@@ -131,10 +132,10 @@ def _asked(to_train: list[Parameter], to_stay: list[Parameter], intent: Intent |
 
 def _speed(trace: Trace) -> Speed | None:
     seconds: Record = trace.measured.get("seconds") or {}
-    took = seconds.get("train")
+    took = float(seconds.get("train") or 0)
     forwards = (event for one in trace.ranks for event in one.of("forward") if event.get("training"))
     samples = sum(len(event.get("samples") or event.get("lengths") or ()) for event in forwards)
-    return Speed(float(took), len(trace.steps), samples) if took and trace.steps else None
+    return Speed(took, len(trace.steps), samples) if _SHORTEST < took < math.inf and trace.steps else None
 
 
 def _mean(values: list[float]) -> float:

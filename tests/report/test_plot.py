@@ -6,6 +6,8 @@ import math
 import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness.report.plot import HEIGHT, WIDTH, Line, key, plot
 from harness.report.scale import listed_numbers, log_scale_of, number, scale_of
@@ -106,3 +108,19 @@ def test_a_logarithmic_axis_holds_its_values(values: tuple[float, ...]) -> None:
 def test_numbers_are_short() -> None:
     assert [number(value) for value in (0.0, 0.31160931, 6.5440282, 1.2e-7)] == ["0", "0.312", "6.54", "1.2e-07"]
     assert listed_numbers(tuple(float(n) for n in range(14))).endswith("10, 11 and 2 more")
+
+
+@given(
+    st.lists(st.one_of(st.none(), st.floats(), st.sampled_from([0.0, 1e308, -1e308, 5e-324, 1e16, 1e16 + 2]))),
+    st.booleans(),
+)
+def test_whatever_a_run_has_recorded_can_be_drawn(values: list[float | None], logarithmic: bool) -> None:
+    picture = plot("Loss", range(len(values)), [Line("loss", tuple(values))], logarithmic=logarithmic)
+
+    drawn = "".join(re.findall(r' d="([^"]*)"', picture))
+    assert "nan" not in drawn
+    assert "inf" not in drawn
+    crosses = sum(path.count("M") for path in paths(picture, "x")) // 2
+    points = sum(path.count("z") for path in paths(picture, "m s0"))
+    assert crosses + points == sum(value is not None for value in values), "none is left out in silence"
+    assert all(-1 <= float(y) <= HEIGHT for y in re.findall(r"[ML][\d.-]+ ([\d.-]+)", drawn))

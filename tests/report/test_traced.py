@@ -141,3 +141,10 @@ def test_speed_is_that_of_the_training_alone(trace: Path) -> None:
     assert speed.samples_per_second == speed.samples / 0.5 > 0
     batches = [event["samples"] for event in read_trace(trace).of("forward") if event["training"]]
     assert speed.samples == sum(map(len, batches)) == 2 * speed.steps, "those of its steps, not all that were announced"
+
+
+@pytest.mark.parametrize("seconds", ["0", "null", "1e-320", "Infinity", "-1"])
+def test_a_time_that_is_none_gives_no_speed(trace: Path, seconds: str) -> None:
+    (trace / "measured.json").write_text(f'{{"seconds": {{"train": {seconds}}}}}')
+
+    assert evidence_of(read_trace(trace)).speed is None
