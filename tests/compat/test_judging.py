@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from harness.compat import judging
+from harness.compat import judging, saving
 from harness.compat.judging import not_saved, other_cell
 from harness.compat.loading import Loaded, _job, _over
 from harness.compat.matrix import cells_of
@@ -18,9 +18,12 @@ from harness.compat.saving import Saved, Wanted, _failed
 from harness.compat_table import Cell, Outcome
 from harness.places import RELOAD, REQUEST, SAVED
 from harness.recipe import Recipe
+from harness.refusal import Refused
 from harness.result import Status
+from harness.runner import Runner
 from harness.trace.reader import Trace
 from harness.trace.writer import write_safetensors
+from harness.workers import Workers
 
 WANTED = Wanted("s/full", Recipe(family="llava-1.5-7b", tune=("connector",)), Path("s.yaml"))  # type: ignore[arg-type]
 HEADER = {"intent": {"renames": [["^model\\.", ""]], "components": []}}
@@ -207,3 +210,30 @@ def test_a_directory_that_names_no_base_is_loaded_where_it_is(tmp_path: Path) ->
     (tmp_path / "saved" / "config.json").write_text("{}")
 
     assert _over(tmp_path / "saved", Path("/a"), Path("/b"), tmp_path / "copy") == tmp_path / "saved"
+
+
+def test_what_a_family_refuses_under_old_libraries_is_lacking_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(recipe: Recipe) -> None:
+        raise Refused("llava-9 needs transformers 5.1, and 4.45.2 is installed", do="pip install 'transformers>=5.1'")
+
+    monkeypatch.setattr(saving, "check_possible", refuse)
+    runner = Runner(None, tmp_path)  # type: ignore[arg-type]
+    cell = not_saved(saving._saved(runner, "old", WANTED), "new")
+
+    assert (cell.outcome, cell.status) == (Outcome.NOT_APPLICABLE, Status.NOT_APPLICABLE)
+    assert cell.reason.startswith("old cannot make it: llava-9 needs transformers 5.1")
+
+
+def test_a_base_that_cannot_be_written_is_the_stack_s_own_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(self: Runner, recipe_id: str, run: Any, directory: Path) -> Trace:
+        raise Refused("the base of llava could not be written (exited with status 1): RuntimeError: shapes")
+
+    monkeypatch.setattr(Runner, "make", fail)
+    cell = not_saved(saving._saved(Runner(Workers(None, None), tmp_path), "old", WANTED), "new")  # type: ignore[arg-type]
+
+    assert cell.outcome is Outcome.ERROR
+    assert cell.error.startswith("not saved under old: the base of llava could not be written")
