@@ -18,7 +18,7 @@ from harness.report.traced import losses
 from harness.trace.reader import Parameter, Trace, read_trace
 
 PREFIX = "golden."
-_DAMAGE = (AttributeError, IndexError, KeyError, TypeError, ValueError)
+_DAMAGE = (ArithmeticError, AttributeError, IndexError, KeyError, TypeError, ValueError)
 # Where verifying leaves the traces of then and now: a gate in a folder beside its results.
 _KEPT = (Path(), Path("golden-runs"))
 
@@ -124,7 +124,7 @@ def _by_step(
 def _values_at(trace: Trace, step: int) -> dict[str, list[str]]:
     event = next(event for event in reversed(trace.steps) if event["step"] == step)
     values: dict[str, dict[str, list[str]]] = event["values"]
-    return next(iter(values.values()))
+    return next(iter(values.values()), {})
 
 
 def _last(then: Trace, now: Trace, pairs: list[tuple[Parameter, Parameter]]) -> tuple[float | None, str]:

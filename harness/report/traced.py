@@ -18,7 +18,7 @@ from harness.trace.reader import Parameter, Record, Trace, read_trace
 
 _MOMENTS = ("optimizer", "unscale", "backward")  # the first that a trace has: what the optimizer saw says most
 _SHORTEST = 1e-6  # seconds: no training was faster, and a rate of anything less says nothing
-_DAMAGE = (AttributeError, IndexError, KeyError, TypeError, ValueError, ZeroDivisionError)
+_DAMAGE = (ArithmeticError, AttributeError, IndexError, KeyError, TypeError, ValueError)
 
 
 def evidence(folders: Iterable[Path], recipes: Iterable[str]) -> dict[str, Evidence]:

@@ -86,3 +86,22 @@ def test_the_reports_of_a_verified_golden_say_how_far_the_run_is_from_it(run_fol
     assert "Difference from the golden" in page
     assert "The run is equal to it, bit for bit, over 4 steps." in page
     assert f"| `{RECIPE}` | 2/2 | The run is equal to it, bit for bit, over 4 steps. |" in text
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda record: record.update(values={}) if record["kind"] == "optimizer_step" else 0,
+        lambda record: record.update(loss=10**400) if record["kind"] == "forward" else 0,
+        lambda record: record["values"]["model0"].update(rms=[]) if record["kind"] == "optimizer_step" else 0,
+        lambda record: record.update(arrays="nowhere.safetensors") if record["kind"] == "final" else 0,
+    ],
+    ids=["no values", "a number too large", "no sizes", "no arrays"],
+)
+def test_a_damaged_trace_says_so_and_breaks_nothing(run_folder: Path, trace: Path, change: Any) -> None:
+    edit(trace, change)
+
+    found = drifts([run_folder], [RECIPE], GOLDENS)[RECIPE]
+
+    assert found.why or set(found.parted) == {0}
+    write_reports(run_folder, VERIFIED, AboutRun(goldens=str(GOLDENS)), [run_folder])
