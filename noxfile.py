@@ -132,6 +132,16 @@ def old_goldens(session: nox.Session) -> None:
 
 
 @nox.session
+def properties(session: nox.Session) -> None:
+    """Draw recipes that can work, train each, and keep the smallest that breaks a promise; faults put into them too.
+
+    Arguments: `--minutes 5`, `--seed 0`, `-n WORKERS`, `--family NAME`. The same seed draws the same recipes.
+    """
+    _install(session, "train,properties")
+    session.run("python", "-m", "harness.strategies", "-n", _workers(), *session.posargs)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Measure what the project promises, write benchmarks/results.json, and fail where a bound is missed."""
     _install(session, "train,dev")

@@ -20,8 +20,12 @@ def dtypes_by_kind(trace: Trace) -> dict[str, list[str]]:
 
 
 def multiplies(kind: str) -> bool:
-    """Whether a kind of layer is one that autocast computes in 16 bits: a linear layer, a convolution, attention."""
-    return "Linear" in kind or kind.startswith("Conv") or kind == "MultiheadAttention"
+    """Whether a kind of layer is one that autocast computes in 16 bits: a linear layer, a convolution, attention.
+
+    peft's DoraLinearLayer is none: it scales what a linear layer gave by magnitudes, which stay in fp32.
+    """
+    linear = "Linear" in kind and not kind.startswith("Dora")
+    return linear or kind.startswith("Conv") or kind == "MultiheadAttention"
 
 
 def compute_dtype(trace: Trace) -> str:

@@ -1,0 +1,71 @@
+"""Looks for a drawn recipe that breaks a property, batch by batch: the same batches for the same seed."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import hypothesis
+from hypothesis import HealthCheck, Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harness.strategies.properties import Drawn, Property
+
+BATCH = 10  # examples of one seed: time is looked at between batches, and what a batch draws never depends on time
+OF_A_SEED = 1_000_003  # batches of one seed lie apart from those of the next
+
+
+class Violated(AssertionError):
+    """A property does not hold."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """The smallest that breaks a property, and how."""
+
+    property: str
+    drawn: Drawn
+    how: str
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What became of one batch: how many examples were tried, and what was found."""
+
+    number: int
+    tried: int
+    found: Found | None
+
+
+def batch_of(searched: Property, families: Sequence[str], seed: int, number: int, examples: int = BATCH) -> Batch:
+    """Try one batch of a seed. What breaks the property is shrunk to the smallest that does."""
+    tried = 0
+    last: list[Found] = []
+
+    @hypothesis.seed(seed * OF_A_SEED + number)
+    @hypothesis.settings(
+        max_examples=examples,
+        database=None,
+        deadline=None,
+        phases=(Phase.generate, Phase.shrink),
+        suppress_health_check=list(HealthCheck),
+        print_blob=False,
+    )
+    @hypothesis.given(searched.strategy(families))
+    def holds(drawn: Drawn) -> None:
+        nonlocal tried
+        tried += 1
+        if how := searched.broken_by(drawn):
+            last.append(Found(searched.name, drawn, how))
+            raise Violated(how)
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Hypothesis's own, of how it is called
+            holds()
+    except Violated:
+        return Batch(number, tried, last[-1])
+    return Batch(number, tried, None)
