@@ -183,3 +183,27 @@ def test_a_stack_that_the_file_does_not_have_is_refused(call: Callable[..., Ran]
     assert ran.status == 2
     assert "no stack '4.75'" in ran.err
     assert "did you mean 4.57?" in ran.err
+
+
+def test_the_shipped_goldens_of_other_stacks_are_whole_and_of_committed_trees():
+    from harness.golden.index import is_whole, strays
+
+    for shelf in shelves(SHIPPED):
+        assert all(is_whole(shelf.folder, one) and one.commit and not one.dirty for one in shelf.goldens.values())
+        assert strays(shelf.folder, shelf.goldens.values()) == ([], [])
+
+
+def test_the_session_pins_what_is_shipped_and_the_page_names_its_stacks():
+    import ast
+
+    assigned = (node for node in ast.parse((ROOT / "noxfile.py").read_text()).body if isinstance(node, ast.Assign))
+    table = next(
+        ast.literal_eval(node.value) for node in assigned if getattr(node.targets[0], "id", "") == "OLD_GOLDENS"
+    )
+    asked = {(stack, name) for name, stacks in table.items() for stack in stacks}
+    there = {
+        (shelf.stack, name.partition("/")[2]) for shelf in shelves(SHIPPED) if shelf.stack for name in shelf.goldens
+    }
+    assert asked == there
+    page = (ROOT / "docs" / "stacks.md").read_text()
+    assert all(str(shelf.versions["transformers"]) in page for shelf in shelves(SHIPPED) if shelf.versions)
