@@ -118,7 +118,7 @@ def made(patched: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, 
     (folder / "pair.yaml").write_text(SUITE.replace("rank: 2", "rank: 3"))
     found: dict[str, Pinned] = {}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(index, "change", lambda _folder, pinned, _gone: found.update(pinned) or {})
+        patch.setattr(index, "change", lambda _folder, pinned, *_rest: found.update(pinned) or {})
         assert status_of(pin) == 0
     return folder, found
 

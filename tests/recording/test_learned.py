@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 import torch
 from hypothesis import given
@@ -33,6 +35,21 @@ def test_padding_changes_nothing(labels: list[int], left: int, right: int) -> No
     (stretches,) = learned_rows(alone, IGNORED)["stretches"]
     places = [place for start, end in stretches for place in range(start, end)]
     assert places == [place for place, label in enumerate(labels) if label != IGNORED]
+
+
+@given(
+    labels=st.lists(
+        st.lists(st.sampled_from([IGNORED, 0, 1, 7, 1 << 40]), min_size=6, max_size=6), min_size=1, max_size=3
+    ),
+    left=st.integers(0, 3),
+)
+def test_without_numpy_it_is_the_same(labels: list[list[int]], left: int) -> None:
+    rows = torch.tensor([[IGNORED] * left + one for one in labels])
+    mask = torch.tensor([[0] * left + [1] * len(one) for one in labels])
+    with_numpy = learned_rows(rows, IGNORED, mask)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delitem(sys.modules, "numpy")
+        assert learned_rows(rows, IGNORED, mask) == with_numpy
 
 
 @pytest.mark.parametrize(
