@@ -63,7 +63,10 @@ def test_what_is_too_old_is_refused_by_name_with_the_release_that_is_needed(inst
 @pytest.mark.parametrize("version", ["4.49.0", "4.57.6", "5.0.0"])
 def test_what_is_new_enough_is_not_refused(installed, version: str):
     installed(transformers=version)
-    stack.refuse_older("some-model", (stack.Since("transformers", (4, 49), "why"), stack.Since("other", (9, 0), "why")))
+    needs = (stack.Since("transformers", (4, 49), "why"), stack.Since("other", (9, 0), "why"))
+    stack.refuse_older("some-model", needs)  # raises nothing; what comes out of one release later is refused
+    with pytest.raises(Refused, match="needs transformers 9"):
+        stack.refuse_older("some-model", (*needs, stack.Since("transformers", (9, 0), "why")))
 
 
 @pytest.mark.parametrize(

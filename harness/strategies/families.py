@@ -48,7 +48,7 @@ class FamilyFacts:
     mixes: bool
     prompts: bool  # whether prompts can be put before what it is given
     tied: bool  # whether two of its weights are one: a copy that peft keeps of one of them is another
-    trainable: tuple[str, ...]  # components that a published mode of it trains: others no gradient may reach
+    trainable: tuple[str, ...]  # components that a published mode trains; a tied head is the embeddings
     recomputes: tuple[Any, ...]  # values of checkpointing that it takes whatever trains
     recomputes_with_embeddings: tuple[Any, ...]  # and where its embeddings train, too
 
@@ -72,6 +72,7 @@ def facts_of(name: str) -> FamilyFacts:
     modes = [_recipe(known, **mode) for mode in known.modes().values()]
     tuned = {part.component for mode in modes for part in mode.tune}
     whole = dict.fromkeys(known.handles.components, "all")
+    tied = bool(known.intent(_recipe(known, tune=whole)).ties)
     return FamilyFacts(
         name,
         known.remote_code,
@@ -80,8 +81,8 @@ def facts_of(name: str) -> FamilyFacts:
         reads_pictures(known),
         known.text_beside_images,
         _takes(known, adapter={"method": "prompt_tuning", "options": {"task_type": "CAUSAL_LM"}}),
-        bool(known.intent(_recipe(known, tune=whole)).ties),
-        tuple(one for one in known.handles.components if one in tuned),
+        tied,
+        tuple(one for one in known.handles.components if one in tuned and not (tied and one == "lm_head")),
         tuple(one for one in RECOMPUTED if _takes(known, tune={first: "all"}, checkpointing=one)),
         tuple(one for one in RECOMPUTED if _takes(known, tune=whole, checkpointing=one)),
     )

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from harness.checkpoint.inspecting import inspect
+from harness.checkpoint.inspecting import NAMES, inspect
 from tests.checkpoint.inspecting.conftest import Whole
 
 VALUES: tuple[Any, ...] = (None, 3, -1, 1.5, "x", True, [], [1], ["a", None], {}, {"a": 1}, [[1]])
@@ -47,10 +47,10 @@ def test_any_value_anywhere(of: str, whole: Whole, tmp_path: Path) -> None:
             inner[way[-1]] = value
         path.write_text(json.dumps(content if way else value))
         try:
-            inspect(saved, base, build=False)
-            inspect(saved, build=False)
+            found = [inspect(saved, base, build=False), inspect(saved, build=False)]
         except Exception as error:
             raise AssertionError((path.name, way, value)) from error
+        assert all(name in NAMES for one in found for name, _ in one.findings)
         path.write_text(before)
 
 
@@ -64,5 +64,6 @@ def test_any_byte_anywhere(of: str, whole: Whole, tmp_path: Path) -> None:
         data = bytearray(before)
         data[chance.randrange(min(len(data), 4000))] = chance.randrange(256)
         path.write_bytes(data)
-        inspect(saved, base, build=False)
+        found = inspect(saved, base, build=False)
+        assert all(name in NAMES for name, _ in found.findings)
         path.write_bytes(before)
