@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import nox
@@ -16,6 +17,7 @@ HERE = Path(__file__).parent
 SUITES = "suites"
 GOLDEN, BASELINE = "golden", "golden/baseline.json"
 DEEPSPEED, DEEPSPEED_BASELINE = "suites/deepspeed", "golden/deepspeed.json"
+COVERING = "suites/covering"
 STACKS = "suites/compat/stacks.yaml"
 # Goldens of old stacks: whole models and adapters where their folder has room, and what a release is known for.
 OLD_GOLDENS = {
@@ -85,6 +87,16 @@ def engines(session: nox.Session) -> None:
 
 
 @nox.session
+def covering(session: nox.Session) -> None:
+    """Every pair of a family's options, in few recipes. No part of the gate, which it would make longer by a third.
+
+    Arguments go to `harness run`.
+    """
+    _install(session, "train")
+    session.run("harness", "run", COVERING, "-n", _workers(), *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """ruff, mypy and the import rules."""
     _install(session, "train,dev")
@@ -121,6 +133,18 @@ def compat(session: nox.Session) -> None:
 
 
 @nox.session
+def families(session: nox.Session) -> None:
+    """Train every vision-language type of the transformers library three ways, and write docs/families.md.
+
+    Takes half an hour. Arguments name types. torchvision comes without the torch that it is built for: its transforms
+    are enough.
+    """
+    _install(session, "train")
+    session.install("-c", CONSTRAINTS, "--no-deps", "torchvision", "scipy", "num2words", "docopt")
+    session.run("python", "docs/families.py", "run", "harness-out/families", *session.posargs)
+
+
+@nox.session
 def old_goldens(session: nox.Session) -> None:
     """Pin goldens under the libraries of other years, as the stacks file names them. Arguments name stacks."""
     _install(session, "train")
@@ -133,12 +157,26 @@ def old_goldens(session: nox.Session) -> None:
 
 @nox.session
 def properties(session: nox.Session) -> None:
-    """Draw recipes that can work, train each, and keep the smallest that breaks a promise; faults put into them too.
+    """Draw recipes, train each, put faults into some, and keep the smallest that breaks a promise (docs/properties.md).
 
-    Arguments: `--minutes 5`, `--seed 0`, `-n WORKERS`, `--family NAME`. The same seed draws the same recipes.
+    Arguments: `--minutes 5`, `--seed 0`, `-n WORKERS`, `--family NAME`, `--engine trainer`, `--processes 2`. The same
+    seed draws the same recipes, whatever the number of workers.
     """
     _install(session, "train,properties")
     session.run("python", "-m", "harness.strategies", "-n", _workers(), *session.posargs)
+
+
+@nox.session
+def trainers(session: nox.Session) -> None:
+    """Run real trainers, each in a layer of its own, under `harness trace`; of the whole, write docs/trainers.md.
+
+    Takes half an hour, and the network where one is not in the cache. Arguments name trainers, and `--case NAME`.
+    """
+    _install(session, "train")
+    session.install("-c", CONSTRAINTS, "setuptools")  # which DeepSpeed, having no wheel, is built with
+    session.run("python", "-m", "trainers", *session.posargs)
+    if not session.posargs:
+        session.run("python", "docs/trainers.py", "harness-out/trainers.json")
 
 
 @nox.session
@@ -148,6 +186,16 @@ def bench(session: nox.Session) -> None:
     if "zero" in session.posargs:  # measured by name alone: an installed DeepSpeed slows everybody's saving
         _install_deepspeed(session)
     session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def gpu(session: nox.Session) -> None:
+    """What only a GPU can show, with this environment's own torch: suites, both devices compared, full-size models.
+
+    Nothing is installed, for a GPU host has a torch of its own and often no network. Without a GPU one line says what
+    was not run, and the session fails. Arguments name parts: `suites`, `pairs`, `fingerprint`, `full`.
+    """
+    session.run(sys.executable, "-m", "benchmarks.gpu", *session.posargs, external=True, env=QUIET)
 
 
 @nox.session

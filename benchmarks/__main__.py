@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.collecting import collect_many
+from benchmarks.covering import every_pair
 from benchmarks.cycle import recipe_against_bare_cycle
 from benchmarks.inspecting import inspect_large
 from benchmarks.opening import open_report
 from benchmarks.processes import equivalences, two_processes, two_processes_under_zero
+from benchmarks.properties import drawn_recipes
 from benchmarks.recording import recording_overhead
 from benchmarks.repeating import repeated_gates
 from benchmarks.start import list_checks
@@ -31,6 +33,8 @@ BENCHMARKS = {
     "repeating": repeated_gates,
     "processes": two_processes,
     "equivalences": equivalences,
+    "properties": drawn_recipes,
+    "covering": every_pair,
 }
 # What needs more than every machine has: DeepSpeed, which `nox -s bench -- zero` installs, and a browser.
 BY_NAME_ALONE = {"zero": two_processes_under_zero, "opening": open_report}

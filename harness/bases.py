@@ -62,6 +62,15 @@ class Base:
         return next((dict(record) for record in records if record["kind"] == "reloaded"), {})
 
 
+PLAIN = Data()
+
+
+def asked_of(recipe: Recipe) -> Data:
+    """What a base is given to compute: the same samples for every recipe that says nothing of a template. Under one of
+    its own the recipe's own kinds of samples, for it may take no others."""
+    return PLAIN if recipe.data.template is None else Data(template=recipe.data.template, mix=recipe.data.mix)
+
+
 class Bases:
     """The bases of one output directory. `make_stage` makes the run of an earlier recipe in a folder."""
 
@@ -74,12 +83,13 @@ class Bases:
     def start_of(self, recipe: Recipe) -> Base:
         """Where a recipe starts: its family's own tiny base, a directory by path, what earlier recipes saved."""
         base, parts = base_and_parts(recipe)
-        files = [(part.kind, self._place(recipe.family, part.source)) for part in parts]
+        asked = asked_of(recipe)
+        files = [(part.kind, self._place(recipe.family, part.source, asked)) for part in parts]
         laid_over = tuple({"kind": kind, "file": str(part_path(kind, place).resolve())} for kind, place in files)
         towers = tuple(
             (setting, self._tower(recipe.family, setting, where)) for setting, where in own_towers(recipe).items()
         )
-        return Base(self._place(recipe.family, base), laid_over, towers)
+        return Base(self._place(recipe.family, base, asked), laid_over, towers)
 
     def _tower(self, name: str, setting: str, where: str) -> str:
         """The directory that a tower is made anew from; the family's own is taken out of its base."""
@@ -91,13 +101,13 @@ class Bases:
         self._once(directory, lambda: self._write(name, directory, "make_tower", argument))
         return str(directory.resolve())
 
-    def _place(self, name: str, source: Source) -> Path:
-        """The directory that something comes from, once it is there."""
+    def _place(self, name: str, source: Source, asked: Data = PLAIN) -> Path:
+        """The directory that something comes from, once it is there. What is merged is asked for what it computes."""
         if isinstance(source, EarlierRecipe):
             earlier = saved_by(source)
             place = self.root / _told_apart(f"{name}_{source.recipe}", earlier.model_dump_json())
             self._once(place, lambda: self._make_stage(source.recipe, earlier, place))
-            return (self._merged(name, earlier, place) if source.merge else place / SAVED).resolve()
+            return (self._merged(name, earlier, place, asked) if source.merge else place / SAVED).resolve()
         if source != "fresh":
             return Path(source).resolve()
         directory = self.root / stack.folder_of_code(folder_name(name))
@@ -105,16 +115,17 @@ class Bases:
         self._once(directory, lambda: self._write(name, directory, "make_base", argument))
         return directory.resolve()
 
-    def _merged(self, name: str, earlier: Recipe, place: Path) -> Path:
-        """The whole model that comes of what an earlier recipe started from and what it has saved over that."""
-        directory = place / MERGED
+    def _merged(self, name: str, earlier: Recipe, place: Path, asked: Data) -> Path:
+        """The whole model that comes of what an earlier recipe started from and what it has saved over that, and what
+        it computed before of the samples that it will be verified with."""
+        directory = place / (MERGED if asked == PLAIN else _told_apart(MERGED, asked.model_dump_json()))
 
         def make() -> None:
             start = self.start_of(earlier)
             settings = earlier.model_dump(mode="json", exclude_defaults=True)
             places = {"base": str(start.directory), "saved": str(place / SAVED), "directory": str(directory)}
-            argument = {"recipe": settings, "parts": start.parts, **places}
-            self._write(name, directory, "harness.merging:make_merged", argument)
+            argument = {"recipe": settings, "parts": start.parts, "data": asked.model_dump(mode="json"), **places}
+            self._write(name, directory, "harness.merging:make_merged", argument, self.workers.of(earlier))
 
         self._once(directory, make)
         return directory
@@ -122,7 +133,9 @@ class Bases:
     def verified(self, recipe: Recipe) -> Base:
         """The recipe's base, after a process that knows no family has loaded it in the recipe's own precision."""
         start = self.start_of(recipe)
-        place = self.root / f"{self._name_of(start, recipe)}.{WEIGHTS[recipe.precision]}"
+        where = "" if recipe.device == "cpu" else f".{recipe.device}"
+        tf32 = ".tf32" if where and recipe.tf32 else ""
+        place = self.root / f"{self._name_of(start, recipe)}.{WEIGHTS[recipe.precision]}{where}{tf32}"
         self._once(place / INVENTORY, lambda: self._verify(recipe, start, place))
         return replace(start, verified=place)
 
@@ -134,18 +147,19 @@ class Bases:
             recipe.save.loader,
             recipe.save.processor_loader,
             recipe.attention,
+            None if asked_of(recipe) == PLAIN else asked_of(recipe).model_dump_json(),
         ]
         plain = start.directory.parent == self.root.resolve() and not any(how[2:]) and not (start.parts or start.towers)
         name = start.directory.name
         return name if plain else _told_apart(name, json.dumps([str(start.directory), start.parts, start.towers, *how]))
 
-    def _write(self, name: str, directory: Path, job: str, argument: dict[str, Any]) -> None:
+    def _write(self, name: str, directory: Path, job: str, argument: dict[str, Any], by: Workers | None = None) -> None:
         output = directory.with_name(f"{directory.name}.output.txt")
         output.parent.mkdir(parents=True, exist_ok=True)
         job_of_it = Job(
             job if ":" in job else f"harness.making:{job}", {**argument, "faults": self.faults}, str(output)
         )
-        ended = self.workers.makers.run(job_of_it)
+        ended = (by or self.workers).makers.run(job_of_it)
         if ended.code != 0:
             what = f"the base of {name} could not be written ({ended.description}): {last_lines(output)}"
             raise Refused(what, do=f"see {output}")
@@ -153,13 +167,13 @@ class Bases:
     def _verify(self, recipe: Recipe, start: Base, place: Path) -> None:
         """Encode with the base in one process, load it in another. What cannot be encoded is loaded all the same."""
         place.mkdir(parents=True, exist_ok=True)
-        neutral = recipe.model_copy(update={"data": Data(), "agrees_with": ()})  # the same samples for every recipe
+        neutral = recipe.model_copy(update={"data": asked_of(recipe), "agrees_with": ()})
         settings = neutral.model_dump(mode="json", exclude_defaults=True)
         processor = has_processor(family_of(recipe), recipe)
         argument = {"recipe": settings, "base": str(start.directory), "place": str(place), "processor": processor}
         output = place / "output.txt"
         limits = recipe.limits
-        made = self.workers.makers.run(
+        made = self.workers.of(recipe).makers.run(
             Job("harness.making:make_probe_inputs", argument, str(output), limits.seconds, limits.memory_gb)
         )
         request = (
@@ -172,7 +186,7 @@ class Bases:
         if made.code != 0:
             request["encoding_error"] = last_lines(output) or made.description
         job = Job("harness.reloading.jobs:verify_base", request, str(output), limits.seconds, limits.memory_gb)
-        if self.workers.reloaders.run(job).code != 0:
+        if self.workers.of(recipe).reloaders.run(job).code != 0:
             refuse_full_disk(place, last_lines(output))
 
     def _once(self, made: Path, make: Callable[[], None]) -> None:
@@ -201,6 +215,8 @@ def _without_inputs(recipe: Recipe, directory: Path, place: Path, processor: boo
         generation={},
         prompts={},
         dtype=WEIGHTS[recipe.precision],
+        device=recipe.device,
+        tf32=recipe.tf32,
         attention=recipe.attention,
         modules=str(place / MODULES / "loaded"),
         processor=processor,

@@ -15,6 +15,7 @@ from harness.result import Result
 
 if TYPE_CHECKING:
     from harness.comparator import Comparison, Tolerances
+    from harness.intents import IntentFile, Promise
     from harness.recording import Recorder
     from harness.trace.reader import Trace
 
@@ -47,7 +48,7 @@ class Results(list[Result]):
 @contextlib.contextmanager
 def record(
     directory: Path | str,
-    intent: Intent | dict[str, Any] | None = None,
+    intent: Intent | IntentFile | dict[str, Any] | None = None,
     models: Sequence[Any] = (),
     probe: dict[str, Any] | None = None,
 ) -> Iterator[Recorder]:
@@ -58,17 +59,20 @@ def record(
     An exception is recorded and raised on. The training's numbers are the same with and without.
     """
     from harness import stack
+    from harness.intents import in_header, intent_from
     from harness.recording import Recorder
     from harness.trace.atomic import write_atomically
     from harness.trace.schema import FORMAT_VERSION
 
     directory = Path(directory)
-    promised = _intent(intent or {}, directory).model_copy(update={"probed": probe is not None})
+    promised = intent_from(intent or Intent(), f"{directory}: intent")
+    if isinstance(promised, Intent):
+        promised = promised.model_copy(update={"probed": probe is not None})
     with Recorder(directory) as recorder:
         header = {
             "format": FORMAT_VERSION,
             "recipe_id": directory.name,
-            "intent": promised.model_dump(mode="json"),
+            **in_header(promised),
             "environment": stack.environment(),
         }
         write_atomically(directory / "header.json", json.dumps(header, indent=1, sort_keys=True) + "\n")
@@ -84,11 +88,12 @@ def record(
             _probe(recorder, promised, probe)
 
 
-def _probe(recorder: Recorder, intent: Intent, batch: dict[str, Any]) -> None:
+def _probe(recorder: Recorder, intent: Promise, batch: dict[str, Any]) -> None:
     """The probes that one batch is enough for."""
+    from harness.intents import naming_said
     from harness.probes import PROBES, Probed, frozen_in_train_mode, undisturbed
 
-    model, naming = recorder.models[0].root, intent.naming
+    model, naming = recorder.models[0].root, naming_said(intent)
     frozen = frozen_in_train_mode(model, lambda path: naming.component(naming.canonical(path)))
     probed = Probed(model, {"image": batch}, frozen=frozen)
     for name in ("other_pixels", "evaluated_twice", "frozen_in_training"):
@@ -99,20 +104,29 @@ def _probe(recorder: Recorder, intent: Intent, batch: dict[str, Any]) -> None:
 
 def check(
     trace: Path | str,
-    intent: Intent | dict[str, Any] | None = None,
+    intent: Intent | IntentFile | dict[str, Any] | None = None,
     partners: Mapping[str, Path | str] | None = None,
 ) -> Results:
-    """Judge a recorded trace with every check, against its own intent or another one.
+    """Judge a recorded trace with every check, against its own intent or another one; that of a script for which nobody
+    said any, with those checks that hold of any training.
 
     Partner runs are those in `partners`, traces by the name that a check gives them, and those that lie beside it; a
     check that calls for one which is not there is left out.
     """
     from harness.checks import CHECKS
     from harness.checks.judging import judge
+    from harness.intents.judged_by import IN_HEADER, judged_by
     from harness.trace.reader import read_trace
 
     recorded = read_trace(Path(trace))
-    promised = _intent(intent if intent is not None else recorded.header.get("intent"), recorded.directory)
+    if (
+        intent is None
+        and recorded.of_script
+        and not recorded.header.get("intent")
+        and not recorded.header.get(IN_HEADER)
+    ):
+        return _as_any_training(recorded)
+    promised = judged_by(recorded, intent)
     name = str(recorded.header.get("recipe_id", Path(trace).name))
     there = _partners_beside(Path(trace), name, [partner.name for one in CHECKS for partner in one.partners])
     there |= {name: read_trace(Path(place)) for name, place in (partners or {}).items()}
@@ -123,7 +137,16 @@ def check(
         for one in CHECKS
         if any(need.refusal(promised) for need in one.needs) or there.keys() >= {p.name for p in one.partners}
     ]
-    return Results(judge(one, name, promised, recorded, there) for one in judged)
+    results = Results(judge(one, name, promised, recorded, there) for one in judged)
+    return Results([*results, *_as_any_training(recorded, results, promised)]) if recorded.of_script else results
+
+
+def _as_any_training(recorded: Trace, besides: Sequence[Result] = (), intent: Intent | None = None) -> Results:
+    """What can be said of a script's training without an intent, and is not said against one already."""
+    from harness.checks.universal import judge_script
+
+    name = str(recorded.header.get("recipe_id", recorded.directory.name))
+    return Results(judge_script(name, recorded, besides, intent))
 
 
 def _refuse_idle(partner: str, intent: Intent, there: Collection[str]) -> None:
@@ -164,30 +187,16 @@ def _partners_beside(trace: Path, recipe_id: str, names: Sequence[str]) -> dict[
     return {name: read_trace(place) for name, place in places.items() if (place / "header.json").exists()}
 
 
-def _intent(given: Any, where: Path) -> Intent:
-    from pydantic import ValidationError
-
-    from harness.recipe.suite import refusal_of
-
-    if given is None:
-        raise Refused("there is no intent", where=str(where), do="give one")
-    try:
-        return Intent.model_validate(given)
-    except ValidationError as error:
-        raise refusal_of(error, f"{where}: intent") from None
-
-
 def run(suite: Path | str, out: Path | str = "harness-out", recipes: Sequence[str] = ()) -> Results:
     """Fine-tune and judge the recipes of a suite (all, or the named ones), here and now.
 
     Known failures that lie beside the suite are marked. What cannot work is refused before anything is touched.
     """
     from harness.checks import CHECKS
-    from harness.recipe import read_suite
-    from harness.session import Session, WarmParents, check_buildable, needed_of, prepare_out
+    from harness.session import Session, WarmParents, check_buildable, needed_of, prepare_out, suite_at
     from harness.verdict import KNOWN_FAILURES, read_known_failures, with_known_failures
 
-    read = read_suite(Path(suite))
+    read = suite_at(Path(suite))
     if unknown := [name for name in recipes if name not in read.recipes]:
         there = ", ".join(list(read.recipes)[:8])
         raise Refused(f"no recipe {unknown[0]!r}", where=str(suite), do=f"there are {there}")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from harness.checks import CHECKS
 from harness.families import family
@@ -68,18 +69,37 @@ def spread(cases: Mapping[str, list[str]], recipes: Mapping[str, Recipe], each: 
     return chosen
 
 
-def fault_rows(recipes: Mapping[str, Recipe], sockets: Sockets, out: Path) -> Iterator[FaultRow]:
-    """Inject every fault into a recipe of each system that it applies to, and judge the runs with every check."""
-    for fault in FAULTS.values():
-        for name in cases_of(fault, recipes):
-            place = out / "faults" / f"{fault.name}.{folder_name(recipes[name].family)}"
+def fault_rows(
+    recipes: Mapping[str, Recipe],
+    sockets: Sockets,
+    out: Path,
+    named: Collection[str] = (),
+    marked: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[FaultRow]:
+    """Inject every fault, or those that are named, into a recipe of each system that it applies to, and judge the runs
+    with every check. `marked` are faults by the recipes that they are put into whatever else."""
+    for fault in [FAULTS[name] for name in named] or FAULTS.values():
+        first = cases_of(fault, recipes)
+        also = [name for name, asked in marked.items() if asked == fault.name and name not in first]
+        for name in (*first, *also):
+            of = folder_name(recipes[name].family if name in first else name)
+            place = out / "faults" / f"{fault.name}.{of}"
             yield fault_row(fault, name, recipes[name], sockets, place, out / "bases")
 
 
-def fault_row(fault: Fault, name: str, recipe: Recipe, sockets: Sockets, out: Path, bases: Path) -> FaultRow:
-    """Inject one fault into one recipe, its run under `out`; a broken base is one of its own."""
+def fault_row(
+    fault: Fault,
+    name: str,
+    recipe: Recipe,
+    sockets: Sockets,
+    out: Path,
+    bases: Path,
+    checks: Sequence[str] | None = None,
+) -> FaultRow:
+    """Inject one fault into one recipe, its run under `out`; a broken base is one of its own. `checks` are those that
+    judge it: all, unless they are named."""
     recipe = recipe.model_copy(update=dict(fault.changes))
     bases = out / "bases" if fault.seam in BEFORE_THE_RUN else bases
     session = Session(sockets, out, faults=(fault.name,), bases=bases)
-    results = session.results(name, recipe, [check.name for check in CHECKS])
+    results = session.results(name, recipe, [check.name for check in CHECKS] if checks is None else checks)
     return FaultRow(fault, name, tuple(results.values()))

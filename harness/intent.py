@@ -9,7 +9,9 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
 
 from harness.frozen import Frozen
+from harness.patterns import checked
 from harness.places import NATIVE
+from harness.recipe.budgets import Budget
 from harness.recipe.choices import Attention, Checkpointing, Logging
 from harness.recipe.components import Component
 from harness.recipe.deepspeed import Zero
@@ -54,6 +56,7 @@ class AdapterIntent(Frozen):
     layers_to_transform: tuple[int, ...] = ()
     layers_pattern: RegexPart | None = None
     continued: bool = Field(default=False, description="it begins as an earlier run has saved it")
+    in_place: bool = Field(default=False, description="what trains beside it trains in place: peft keeps no copies")
 
     @field_validator("targets", "exclude")
     @classmethod
@@ -103,6 +106,7 @@ class Mechanisms(Frozen):
     overflow: bool = Field(default=False, description="a scaler that starts high enough to overflow, on purpose")
     overflow_at: NonNegativeInt | None = Field(default=None, description="the step that overflows, on purpose")
     accumulation: PositiveInt = 1
+    accumulation_as_seen: bool = Field(default=False, description="it is not said, but taken from the run")
     epoch: PositiveInt | None = Field(
         default=None, description="micro-batches after which the data begin anew; the last step before may have fewer"
     )
@@ -139,7 +143,18 @@ class Optimization(Frozen):
     schedule: Literal["constant", "linear", "cosine"] = "constant"
     floor: float = Field(default=0.0, ge=0, lt=1)
     warmup_steps: NonNegativeInt = 0
-    weight_decay: float = 0.0
+    warmup_from_zero: bool = Field(default=False, description="the first step of the warm-up is at rate zero")
+    weight_decay: float | None = Field(default=0.0, description="none: not said")
+
+
+class Written(Frozen):
+    """A pattern of a user's intent file, in the user's words, and what it was named as."""
+
+    named: Literal["trainable", "frozen", "unreached", "left_out", "holds"]
+    pattern: Annotated[str, AfterValidator(checked)]
+
+    def __str__(self) -> str:
+        return f"{self.named}: {self.pattern}"
 
 
 class Intent(Frozen):
@@ -170,6 +185,9 @@ class Intent(Frozen):
     save: SaveIntent = SaveIntent(what="nothing")
     samples_known: bool = Field(default=False, description="the run announces which samples it will see, in order")
     has_images: bool = True
+    features_in_place: bool = Field(
+        default=True, description="features of pictures stand in the places of tokens of their own"
+    )
     max_length: PositiveInt | None = Field(
         default=None, description="tokens of a sample, those of its pictures included"
     )
@@ -180,10 +198,12 @@ class Intent(Frozen):
         default=(), description="what the conversation template needs as one token each"
     )
     probed: bool = Field(default=False, description="extra passes over the trained model are part of the run")
+    probes: tuple[str, ...] | None = Field(default=None, description="which those are; none: all that are called for")
     processes: PositiveInt = Field(default=1, description="how many share each step, with equal models")
     agrees_with: tuple[Equivalence, ...] = Field(
         default=(), description="other ways of making the same run that must lead to the same weights"
     )
+    budget: Budget | None = Field(default=None, description="what it may cost; none: not said")
     base: bool = Field(
         default=False, description="the trace holds the inventory of the directory training started from"
     )
@@ -193,10 +213,12 @@ class Intent(Frozen):
     merged: SaveKind | None = Field(
         default=None, description="what an earlier stage left, merged into a whole model before this one starts"
     )
+    merged_weights: Dtype = Field(default="float32", description="what that earlier stage held its weights in")
     parts: tuple[str, ...] | None = Field(
         default=None,
         description="kinds of files that were laid over the base; none: not said, and judged by what is seen",
     )
+    written: tuple[Written, ...] = Field(default=(), description="the patterns of the file that it comes from")
 
     @cached_property
     def naming(self) -> Naming:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.launch.interruption import Interruption, interruption_of
 from harness.launch.rendezvous import Rank, rank_of
+from harness.measurement import measured
 from harness.micro_batches import fed
 from harness.places import MODULES, RELOAD, SAVED, STREAM
 from harness.recipe import Recipe
@@ -45,6 +46,7 @@ class Run:
     towers: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     bytes_of_batches: int = 0
+    measured: dict[str, Any] = field(default_factory=dict)
     rank: Rank = field(default_factory=rank_of)
     interruption: Interruption = field(default_factory=Interruption)
 
@@ -125,6 +127,8 @@ def make_probe_inputs(argument: dict[str, Any]) -> None:
         stream=str(place / STREAM),
         modules=str(place / MODULES / "loaded"),
         dtype=str(weights_dtype(recipe)).split(".")[-1],
+        device=recipe.device,
+        tf32=recipe.tf32,
         attention=recipe.attention,
         trust_remote_code=recipe.trust_remote_code,
         loader=recipe.save.loader,
@@ -145,19 +149,15 @@ def weights_dtype(recipe: Recipe) -> torch.dtype:
 
 def make_run(argument: dict[str, Any]) -> None:
     """Job: make one run of `recipe` (with `faults`) into `directory`, then the `probes`. Errors end up in the trace."""
-    import torch
-
-    from harness import stack
+    from harness import devices, stack
     from harness.engines import prepared
     from harness.families import family_of
     from harness.faults import seams_with
     from harness.recording import Recorder
 
     stack.quiet()
-    torch.set_num_threads(1)
     recipe = Recipe.model_validate(argument["recipe"])
-    torch.manual_seed(recipe.seed)
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = recipe.tf32
+    devices.prepare(recipe)
     faults = seams_with(argument.get("faults", ()))
     places = Path(argument["directory"]), Path(argument["base"])
     run = Run(
@@ -173,13 +173,13 @@ def make_run(argument: dict[str, Any]) -> None:
     prepared(recipe.engine)
     with Recorder(run.trace, run.rank.number, run.interruption.first_step) as recorder:
         try:
-            _train(run, chosen, recorder, argument["probes"])
+            _train(run, chosen, recorder, argument["probes"], argument.get("measured", False))
         except BaseException as error:
             recorder.failed(error)
             raise
 
 
-def _train(run: Run, family: Family, recorder: Recorder, probes: list[str]) -> None:
+def _train(run: Run, family: Family, recorder: Recorder, probes: list[str], measure: bool) -> None:
     with _stage(run, recorder, "build"):
         loaded = _build(run, family, recorder)
     with _stage(run, recorder, "data"):
@@ -187,11 +187,13 @@ def _train(run: Run, family: Family, recorder: Recorder, probes: list[str]) -> N
         run.bytes_of_batches = given.bytes_held
         recorder.stream.emit("data", **given.facts)
     with _stage(run, recorder, "tune"):
+        from harness import devices
         from harness.tuning import tune
 
         continued = next((Path(part["file"]).parent for part in run.parts if part["kind"] == "adapter"), None)
-        model = tune(loaded.model, run.recipe, family, run.seams, continued)
+        model = devices.placed(tune(loaded.model, run.recipe, family, run.seams, continued), run.recipe)
     with ExitStack() as together:
+        measurement = together.enter_context(measured(run.recipe, family, model, recorder)) if measure else None
         with _stage(run, recorder, "train"):
             from harness.engines import engine
             from harness.engines.logs import logged
@@ -214,6 +216,8 @@ def _train(run: Run, family: Family, recorder: Recorder, probes: list[str]) -> N
         recorder.finish()
         if (probes or run.reload) and run.first:
             _probe(run, family, loaded, model, recorder, probes)
+        if measurement:
+            run.measured = measurement.finished(given.steps)
     if run.first:
         _write_measured(run)
 
@@ -235,7 +239,7 @@ def _build(run: Run, family: Family, recorder: Recorder | None = None) -> Loaded
 
 
 def _write_header(run: Run, family: Family, argument: dict[str, Any]) -> None:
-    from harness import stack
+    from harness import devices
     from harness.parts import with_parts
     from harness.trace.atomic import write_atomically
     from harness.trace.schema import FORMAT_VERSION
@@ -246,7 +250,7 @@ def _write_header(run: Run, family: Family, argument: dict[str, Any]) -> None:
         "recipe_id": argument["recipe_id"],
         "recipe": run.recipe.model_dump(mode="json", exclude_defaults=True),
         "intent": family.intent(run.recipe).model_dump(mode="json"),
-        "environment": stack.environment(),
+        "environment": devices.environment(run.recipe),
         "process": argument["process"],
         "base": with_parts(inventory, family),
         "adapter": inventory.get("adapter"),
@@ -275,6 +279,8 @@ def _probe(run: Run, family: Family, loaded: Loaded, model: Any, recorder: Recor
         stream=str(run.trace / "reload"),
         modules=str(run.directory / MODULES / "loaded"),
         dtype=WEIGHTS[run.recipe.precision],
+        device=run.recipe.device,
+        tf32=run.recipe.tf32,
         attention=run.recipe.attention,
         what=run.recipe.saves,
         towers=[asdict(tower) for tower in family.handles.towers],
@@ -308,5 +314,5 @@ def _write_measured(run: Run) -> None:
 
     write_atomically(
         run.trace / "measured.json",
-        json.dumps({"seconds": run.seconds, "bytes of batches held": run.bytes_of_batches}) + "\n",
+        json.dumps({"seconds": run.seconds, "bytes of batches held": run.bytes_of_batches, **run.measured}) + "\n",
     )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.checkpoint.files import HANDED_OVER, part_path
 from harness.checkpoint.repair import repair
+from harness.devices import device_of, moved, placed
 from harness.places import MODULES
 from harness.recipe import Recipe
 from harness.recipe.fields import Data
@@ -45,7 +46,8 @@ def make_merged(argument: dict[str, Any]) -> None:
     try:
         loaded = chosen.load(base, weights_dtype(recipe))
         _lay_over(loaded, recipe, argument["parts"], saved)
-        logits = _written_whole(partial, loaded, recipe, chosen, saved, seams)
+        asked = recipe.model_copy(update={"data": Data.model_validate(argument["data"]), "agrees_with": ()})
+        logits = _written_whole(partial, loaded, recipe, asked, saved, seams)
         _note(logits, directory.with_name(f"{directory.name}{HANDED_OVER}"))
         partial.rename(directory)
     finally:
@@ -78,9 +80,9 @@ def _lay_over(loaded: Loaded, recipe: Recipe, parts: list[dict[str, str]], saved
 
 
 def _written_whole(
-    directory: Path, loaded: Loaded, recipe: Recipe, family: Family | None, saved: Path, seams: Seams
+    directory: Path, loaded: Loaded, recipe: Recipe, asked: Recipe | None, saved: Path, seams: Seams
 ) -> dict[str, torch.Tensor]:
-    """Write the model as the stage left it, and give what it computed before: nothing where no family is given."""
+    """Write the model as the stage left it, and give what it computed before of the samples of `asked`, if any."""
     import torch
 
     before = {path: value.clone() for path, value in loaded.model.state_dict().items()}
@@ -90,7 +92,8 @@ def _written_whole(
         import peft
 
         whole = peft.PeftModel.from_pretrained(loaded.model, str(saved))
-    logits = _logits(whole.eval(), loaded, recipe, family) if family else {}
+    logits = _logits(placed(whole.eval(), asked), loaded, asked) if asked else {}
+    whole = whole.cpu()
     whole = seams.alter(Seam.MERGED, whole, Moment(model=whole, base=loaded.directory))
     if adapter:
         whole = whole.merge_and_unload()
@@ -106,17 +109,19 @@ def _written_whole(
     return logits
 
 
-def _logits(model: Any, loaded: Loaded, recipe: Recipe, family: Family) -> dict[str, torch.Tensor]:
+def _logits(model: Any, loaded: Loaded, asked: Recipe) -> dict[str, torch.Tensor]:
     """What the model gives for the samples that every base is verified with."""
     import torch
 
+    from harness.families import family_of
     from harness.probing import probe_inputs
 
-    neutral = recipe.model_copy(update={"data": Data(), "agrees_with": ()})
-    batches = probe_inputs(neutral, family, loaded).batches
+    family = family_of(asked)
+    batches = probe_inputs(asked, family, loaded).batches
     model.requires_grad_(False)
     with torch.no_grad():
-        return {name: model(**family.arguments(batch))["logits"].float() for name, batch in batches.items()}
+        given = moved(batches, device_of(asked))
+        return {name: model(**family.arguments(batch))["logits"].float().cpu() for name, batch in given.items()}
 
 
 def _note(logits: dict[str, torch.Tensor], file: Path) -> None:

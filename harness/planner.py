@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.checks import Check
+from harness.checks.needs import Partner
 from harness.families import check_possible, family_of
 from harness.families.family import reads_pictures
 from harness.intent import Intent
@@ -21,14 +22,15 @@ ALIGNMENT = "alignment"  # asked for by no check: what a fusion has come to is t
 
 @dataclass
 class PlannedRun:
-    """One training run: the recipe as it will be made, the probes on it, whether the base is verified before, and
-    whether what it saves is loaded again."""
+    """One training run: the recipe as it will be made, the probes on it, whether the base is verified before, whether
+    what it saves is loaded again, and whether it is timed and its memory watched."""
 
     recipe: Recipe
     intent: Intent
     probes: list[str] = field(default_factory=list)
     reload: bool = False
     verify: bool = False
+    measured: bool = False
 
 
 @dataclass
@@ -52,15 +54,16 @@ def plan(recipe_id: str, recipe: Recipe, checks: Iterable[Check]) -> Plan:
         main.reload = main.reload or check.reload
         main.verify = main.verify or check.base
         for partner in check.partners:
-            _add_partner(planned, partner.name, with_changes(recipe, partner.changes_of(recipe)))
+            _add_partner(planned, partner, with_changes(recipe, partner.changes_of(recipe)))
     if merges(recipe) and reads_pictures(family_of(recipe)):
         main.probes.append(ALIGNMENT)
     main.probes.sort()
     return planned
 
 
-def _add_partner(planned: Plan, name: str, recipe: Recipe) -> None:
+def _add_partner(planned: Plan, partner: Partner, recipe: Recipe) -> None:
     """A run for the partner, or an alias of a run that is already planned with the same recipe."""
+    name = partner.name
     known = planned.runs.get(planned.aliases.get(name, name))
     if known is not None and (name == MAIN or known.recipe != recipe):
         raise Refused(
@@ -68,10 +71,10 @@ def _add_partner(planned: Plan, name: str, recipe: Recipe) -> None:
             do="rename the partner in one of the checks",
         )
     for other, run in planned.runs.items():
-        if other != MAIN and run.recipe == recipe:
+        if other != MAIN and run.recipe == recipe and run.measured == partner.measured:
             planned.aliases[name] = other
             return
-    planned.runs[name] = PlannedRun(recipe, family_of(recipe).intent(recipe))
+    planned.runs[name] = PlannedRun(recipe, family_of(recipe).intent(recipe), measured=partner.measured)
 
 
 def with_changes(recipe: Recipe, changes: Any) -> Recipe:

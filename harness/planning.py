@@ -16,9 +16,10 @@ from harness.families import Family, family
 from harness.families.family import components_of
 from harness.memory import NOT_INCLUDED, Counts, Machine, estimator_name, needs
 from harness.memory.counts import text_of
-from harness.recipe import COMPONENTS, Recipe, read_suite
+from harness.recipe import COMPONENTS, Recipe
 from harness.refusal import Refused
 from harness.seams import Seams
+from harness.session import suite_at
 from harness.trace.naming import unwrapped
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def _refused(chosen: Family, recipe: Recipe, size: str) -> bool:
 def suite_plan(path: Path, size: str, question: Question | None = None) -> list[dict[str, Any]]:
     """One plan per family of a suite, its recipes as modes."""
     by_family: dict[str, dict[str, Recipe]] = {}
-    for name, recipe in read_suite(path).recipes.items():
+    for name, recipe in suite_at(path).recipes.items():
         by_family.setdefault(recipe.family, {})[name] = recipe
     return [_plan(family(name), size, recipes, question) for name, recipes in by_family.items()]
 

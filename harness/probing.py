@@ -7,11 +7,12 @@ compared with what its base gave, and with what comes back from disk.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.families.family import reads_pictures
+from harness.devices import moved
+from harness.families.family import reads_pictures, takes_text_alone
 from harness.places import INPUTS, REQUEST
 from harness.recipe import Recipe
 
@@ -73,7 +74,7 @@ def feeding(recipe: Recipe, inputs: ProbeInputs, family: Family, loaded: Loaded)
     processor = loaded.processor
     company = {**inputs.encoded, **_company(recipe, family, processor)}
     if "image" in company and not family.text_beside_images:
-        del company["text"]
+        company.pop("text", None)
     return Feeding(
         names=tuple(company),
         together=_collated(list(company.values()), family, loaded),
@@ -81,6 +82,7 @@ def feeding(recipe: Recipe, inputs: ProbeInputs, family: Family, loaded: Loaded)
         places=lambda batch: family.image_places(batch, processor),
         connector=family.handles.components.get("connector"),
         layers=family.handles.layers["language"],
+        features=family.handles.features,
     )
 
 
@@ -98,7 +100,11 @@ def run_probes(
 
     first = recorder.models[0].first_values() if recorder.models else None
     frozen = frozen_in_train_mode(model, lambda path: components_of(family, path))
-    probed = Probed(model, inputs.batches, family.arguments, family.generation, first, frozen, feeding=fed)
+    device = next(model.parameters()).device
+    fed = replace(fed, together=moved(fed.together, device)) if fed else None
+    probed = Probed(
+        model, moved(inputs.batches, device), family.arguments, family.generation, first, frozen, feeding=fed
+    )
     with recorder.paused(), undisturbed(model):
         for name in names:
             try:
@@ -119,11 +125,14 @@ def _text_alone(recipe: Recipe, family: Family) -> bool:
 
 
 def _samples(recipe: Recipe, family: Family) -> dict[str, Any]:
-    """The first shipped sample with one image, and the first of text alone; no image where the recipe has none."""
+    """The first shipped sample with one image, and the first of text alone; no image where the recipe has none, and no
+    text alone where the family takes none."""
     from harness.data import SHIPPED, read_samples, select
 
     shipped = read_samples(SHIPPED)
     kinds: tuple[SampleKind, ...] = ("text",) if _text_alone(recipe, family) else ("image", "text")
+    if not takes_text_alone(family):
+        kinds = ("image",)
     return {kind: select(shipped, (kind,), 1)[0] for kind in kinds}
 
 

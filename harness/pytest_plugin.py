@@ -14,8 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from harness.pytest_fixtures import watched_training  # noqa: F401 (a plugin's fixtures are those it has by name)
+
 if TYPE_CHECKING:
-    from harness.pytest_session import NamedSuite, PytestSession
+    from harness.named_suites import NamedSuite
+    from harness.pytest_session import PytestSession
     from harness.recipe import Recipe, Suite
     from harness.recipe.suite_checks import Judging
     from harness.result import Result
@@ -36,7 +39,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Take the suites out of pytest's arguments: it would split them, and their folders, at the first bracket."""
     arguments = {argument: _suite_of(config, argument) for argument in getattr(config, "args", ())}
     if any(arguments.values()):
-        from harness.pytest_session import PytestSession, named_suites
+        from harness.named_suites import named_suites
+        from harness.pytest_session import PytestSession
         from harness.refusal import Refused
 
         config.args[:] = [argument for argument, path in arguments.items() if path is None]
@@ -73,13 +77,13 @@ class SuiteFile(pytest.File):
         self.suite = suite
 
     def collect(self) -> Iterator[RecipeNode]:
-        from harness.recipe import read_suite
         from harness.refusal import Refused
-        from harness.session import check_buildable, checks_of
+        from harness.session import check_buildable, checks_of, refuse_missing_device, suite_at
 
         try:
-            read = read_suite(self.path)
+            read = suite_at(self.path)
             check_buildable(read)
+            refuse_missing_device([read])
             checks = [check.name for check in checks_of(read)]
             known = self.suite.known_failures()
         except Refused as refused:

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import datetime
 import json
-import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,71 +17,31 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from harness.gate import CHECKS_OF_A_GATE
-from harness.recipe import BESIDE_SUITES, read_suite
+from harness.named_suites import NamedSuite
 from harness.refusal import Refused
 from harness.report import AboutRun, seen_from_here
 from harness.report.progress import Arrivals, Screen
 from harness.result import Result
-from harness.session import Session, Sockets, WarmParents, needed_of, prepare_out, suite_names, unused_known_failures
+from harness.session import (
+    Session,
+    Sockets,
+    WarmParents,
+    checks_of,
+    needed_of,
+    prepare_out,
+    suite_at,
+    unused_known_failures,
+)
 from harness.store import ResultsFile, result_from, write_results
-from harness.verdict import KNOWN_FAILURES, KnownFailure, Outcome, outcome, read_known_failures, with_known_failures
+from harness.verdict import KNOWN_FAILURES, Outcome, outcome, with_known_failures
 
 if TYPE_CHECKING:
     from harness.pytest_plugin import Asked
+    from harness.recipe import Suite
+    from harness.recipe.coverage import Coverage
 
 RESULTS = "results.jsonl"
 PROPERTY, SECONDS, REFUSED = "harness_result", "harness_seconds", "harness_refused"
-
-
-@dataclass(frozen=True)
-class NamedSuite:
-    """A suite that was named on the command line: its path, its name, its node id, and what of it is wanted if not all.
-
-    What is wanted is written as in a node id: `recipe`, or `recipe::check`.
-    """
-
-    path: Path
-    name: str
-    node: str
-    wanted: tuple[str, ...] = ()
-
-    @property
-    def seen(self) -> str:
-        return seen_from_here(self.path)
-
-    def wants(self, recipe: str, check: str = "") -> bool:
-        whole = not self.wanted or recipe in self.wanted
-        if check:
-            return whole or f"{recipe}::{check}" in self.wanted
-        return whole or any(wanted.startswith(f"{recipe}::") for wanted in self.wanted)
-
-    def known_failures(self) -> list[KnownFailure]:
-        """Those that lie beside it. They know it by the name of its file, whatever it takes to tell it from others."""
-        folders = self.name.removesuffix(self.path.stem)
-        known = read_known_failures(self.path.with_name(KNOWN_FAILURES))
-        return [entry.model_copy(update={"recipe": f"{folders}{entry.recipe}"}) for entry in known]
-
-
-def named_suites(named: Sequence[tuple[Path, str]], root: Path) -> list[NamedSuite]:
-    """The suites of a command line, each once, from paths and the arguments that name them, whole or in part."""
-    wanted: dict[Path, list[str]] = {}
-    for path, argument in named:
-        if path.name not in BESIDE_SUITES:  # as in suites/*.yaml
-            whole = Path(os.path.abspath(path))  # noqa: PTH100 - a link is a file of its own
-            wanted.setdefault(whole, []).append(argument.partition("::")[2])
-    names = suite_names(wanted)
-    return [
-        NamedSuite(path, names[path], _node(path, root), () if "" in parts else tuple(parts))
-        for path, parts in wanted.items()
-    ]
-
-
-def _node(path: Path, root: Path) -> str:
-    """A node id for a suite wherever it lies; pytest has none for a file outside its root directory."""
-    try:
-        return Path(os.path.relpath(path, root)).as_posix()
-    except ValueError:  # on another drive
-        return path.as_posix()
 
 
 def _unused_in(folder: Path) -> list[str]:
@@ -150,7 +108,7 @@ class PytestSession:
         return sorted({suite.path.parent for suite in self.suites})
 
     def _needed(self) -> tuple[list[str], set[str]]:
-        return needed_of(recipe for suite in self.suites for recipe in read_suite(suite.path).recipes.values())
+        return needed_of(recipe for suite in self.suites for recipe in suite_at(suite.path).recipes.values())
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -224,7 +182,7 @@ class PytestSession:
             self._screen.finished(of_recipe, seconds, self.arrivals.total, self._again, strict=self.strict)
 
     def _again(self, result: Result) -> str:
-        return self.about.command_for(result.recipe, result.check)
+        return self._where.command_for(result.recipe, result.check)
 
     def _kept(self, write: Callable[..., None], *arguments: Any) -> bool:
         """Write; or, where that cannot be done, stop the session and remember why."""
@@ -243,16 +201,34 @@ class PytestSession:
                 running.shouldstop = reason
 
     @property
+    def _where(self) -> AboutRun:
+        return AboutRun(suites={suite.name: suite.seen for suite in self.suites})
+
+    @property
     def about(self) -> AboutRun:
         """What the results do not say themselves."""
         return AboutRun(
-            suites={suite.name: suite.seen for suite in self.suites},
+            suites=self._where.suites,
             seconds=dict(sorted(self.arrivals.seconds.items())),
             strict=self.strict,
             interrupted=self.interrupted,
             not_judged=self.arrivals.unfinished,
             unused=tuple(self.unused),
+            coverage=tuple(self._covered()),
         )
+
+    def _covered(self) -> Iterator[Coverage]:
+        """What was run of covering matrices: recipes that are finished, and were held against all their checks."""
+        for suite, read, checks in self._covering:
+            whole = [name for name in read.recipes if self.arrivals.number_of(f"{suite.name}/{name}") == checks]
+            for covered in read.coverage(whole):
+                yield covered.model_copy(update={"recipe": f"{suite.name}/{covered.recipe}"})
+
+    @cached_property
+    def _covering(self) -> list[tuple[NamedSuite, Suite, int]]:
+        """The suites that cover a matrix, each with the number of its checks."""
+        read = [(suite, suite_at(suite.path)) for suite in self.suites]
+        return [(suite, one, len(checks_of(one))) for suite, one in read if one.coverings]
 
     @property
     def kept(self) -> list[Result]:

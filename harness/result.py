@@ -57,6 +57,7 @@ class Reason(str, Enum):
     ADAPTER_SAVED = "what is saved is an adapter"
     NO_TOKENS_ADDED = "the recipe adds no tokens"
     NO_IMAGES = "no sample of the recipe holds an image"
+    FEATURES_ELSEWHERE = "the model gives features of pictures no token's place: layers attend to them"
     NO_PADDING_THERE = "the model as published cannot be padded on that side"
     NO_DATA_PROMISE = "the intent does not say which samples to expect"
     NO_TEMPLATE_TOKENS = "the conversation template has no tokens of its own"
@@ -72,6 +73,9 @@ class Reason(str, Enum):
     NO_AUXILIARY_LOSS = "the model has no experts whose balance the trainer adds to the loss"
     NO_TAIL = "every step has as many micro-batches as the others"
     NO_REPEATED_BATCH = "the steps do not see the same batch again and again"
+    NO_THROUGHPUT_BUDGET = "the recipe does not say how fast it must be"
+    NO_MEMORY_BUDGET = "the recipe does not say how much memory it may take"
+    NO_PATTERNS = "the intent names no parameters by patterns of its user's own"
     NOT_PROBED = "no probe was asked for: the run is a training alone"
 
 

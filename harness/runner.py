@@ -86,12 +86,13 @@ class Runner:
             "inventory": str(base.inventory) if base.inventory else None,
             "probes": run.probes,
             "reload": run.reload,
+            "measured": run.measured,
             "faults": list(faults),
-            "process": started_by(self.workers.makers, run.recipe),
+            "process": started_by(self.workers.of(run.recipe).makers, run.recipe),
         }
         job = _job("harness.making:make_run", argument, directory / OUTPUT, run.recipe)
         outcome = self._interrupted(job, run.recipe, directory) if run.recipe.interrupted_after else None
-        outcome = outcome or run_processes(self.workers.makers, job, run.recipe, directory)
+        outcome = outcome or run_processes(self.workers.of(run.recipe).makers, job, run.recipe, directory)
         if outcome["code"] != 0:
             refuse_full_disk(directory, outcome["last_output"])
         self._note_outcome(directory, recipe_id, run, outcome)
@@ -109,7 +110,7 @@ class Runner:
         between = {"file": str(file), "after": recipe.interrupted_after}
         settings["interruption"] = {**between, "goes_on": False}
         job.argument["interruption"] = {**between, "goes_on": True}
-        outcome = run_processes(self.workers.makers, begun, recipe, before)
+        outcome = run_processes(self.workers.of(recipe).makers, begun, recipe, before)
         if outcome["code"] == 0:
             return None
         shutil.copytree(before / "trace", directory / "trace", dirs_exist_ok=True)
@@ -129,7 +130,8 @@ class Runner:
     def _reload(self, directory: Path, recipe: Recipe) -> None:
         request = json.loads((directory / RELOAD / REQUEST).read_text(encoding="utf-8"))
         output = directory / "reload-output.txt"
-        if self.workers.reloaders.run(_job("harness.reloading.jobs:reload", request, output, recipe)).code != 0:
+        job = _job("harness.reloading.jobs:reload", request, output, recipe)
+        if self.workers.of(recipe).reloaders.run(job).code != 0:
             refuse_full_disk(directory, last_lines(output))
 
     def _note_outcome(self, directory: Path, recipe_id: str, run: PlannedRun, outcome: dict[str, Any]) -> None:

@@ -50,12 +50,13 @@ class Seam(str, Enum):
 @dataclass
 class Moment:
     """Where a run is when it reaches a seam. `step` and `micro` count from 0; `micro_batches` is how many the
-    step has. `model` is None before it is built.
+    step has. `model` is None before it is built. `first` is the step that this process begins with.
 
     `base` is the directory that training started from.
     """
 
     step: int = 0
+    first: int = 0
     micro: int = 0
     micro_batches: int = 1
     model: Any = None
@@ -63,6 +64,17 @@ class Moment:
     schedule: Any = None
     precision: str = "fp32"
     base: Path | None = None
+
+    @property
+    def at_second(self) -> bool:
+        """Whether this is the second step, or the first of a process that goes on from a later one: any run of two
+        steps has one, however it was interrupted."""
+        return self.step == max(1, self.first)
+
+    @property
+    def ends_several(self) -> bool:
+        """Whether this is the last of several micro-batches of a step."""
+        return 0 < self.micro == self.micro_batches - 1
 
 
 Alteration = Callable[[Any, Moment], Any]

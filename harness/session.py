@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness import stack
+from harness import devices, stack
 from harness.checkpoint.files import refuse_missing_part
 from harness.checkpoint.json_files import CONFIG, entries
 from harness.checkpoint.problems import checkpoint_problems
@@ -142,6 +142,11 @@ def _shortest_end(parts: tuple[str, ...], others: set[tuple[str, ...]]) -> str:
     return "/".join(parts[-length:])
 
 
+def suite_at(path: Path) -> Suite:
+    """Read a suite, whose covering matrix leaves out what its families cannot do. Raises Refused for what is none."""
+    return read_suite(path, check_possible)
+
+
 def check_buildable(suite: Suite) -> None:
     """Refuse what no run could be made of, such as an unknown family or a damaged start, before anything is built."""
     read_known_failures(suite.path.with_name(KNOWN_FAILURES))
@@ -151,9 +156,24 @@ def check_buildable(suite: Suite) -> None:
             check_possible(recipe)
             _check_own_code(recipe)
             _check_logging(recipe)
+            _check_marked_fault(suite.marks[name].fault)
         except Refused as refused:
             raise Refused(refused.what, where=f"{suite.path}: {name}", do=refused.do) from None
         _check_start(recipe, f"{suite.path}: {name}: start_from")
+
+
+def refuse_missing_device(suites: Sequence[Suite]) -> None:
+    """Refuse recipes for a GPU where there is none, in one line that counts what is not run."""
+    asking = [suite for suite in suites if any(recipe.device != "cpu" for recipe in suite.recipes.values())]
+    if not asking or (why := devices.why_no_cuda()) is None:
+        return
+    recipes = sum(len(suite.recipes) for suite in asking)
+    checks = sum(len(suite.recipes) * len(checks_of(suite)) for suite in asking)
+    raise Refused(
+        f"nothing was run: {why}; {recipes} recipes with {checks} checks were skipped",
+        where=", ".join(str(suite.path) for suite in asking),
+        do="run them on a machine with a GPU, as docs/gpu.md says, or set device: cpu",
+    )
 
 
 def _check_start(recipe: Recipe, where: str) -> None:
@@ -172,6 +192,14 @@ def _check_start(recipe: Recipe, where: str) -> None:
                 refuse_missing_part(part.kind, Path(part.source))
             except Refused as refused:
                 raise Refused(f"{refused.where}: {refused.what}", where=where, do=refused.do) from None
+
+
+def _check_marked_fault(name: str) -> None:
+    """Refuse the name of a fault that there is not."""
+    if name:
+        from harness.faults import FAULTS
+
+        FAULTS[name]
 
 
 def _check_logging(recipe: Recipe) -> None:
@@ -231,7 +259,7 @@ def _judged_in(folder: Path, beyond: Sequence[str]) -> Iterator[tuple[str, str]]
     for path in sorted(folder.iterdir()):
         if path.suffix in (".yaml", ".yml") and path.name not in BESIDE_SUITES:
             with contextlib.suppress(Refused):  # a file that is no suite; one that is run and broken is refused there
-                suite = read_suite(path)
+                suite = suite_at(path)
                 checks = [*(check.name for check in checks_of(suite)), *beyond]
                 yield from ((f"{path.stem}/{name}", check) for name in suite.recipes for check in checks)
 

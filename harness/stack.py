@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from harness import vision_transforms
 from harness.refusal import Refused
 
 LIBRARIES = (
@@ -107,6 +108,14 @@ def turn_on_checkpointing(model: Any, reentrant: bool = False) -> None:
         model.enable_input_require_grads()
 
 
+def turn_off_checkpointing(model: Any) -> None:
+    """Every layer keeps what it has computed again. A model that knows no checkpointing has none to be turned off."""
+    for name in ("activation_checkpointing_disable", "gradient_checkpointing_disable"):
+        if hasattr(model, name):
+            getattr(model, name)()
+            return
+
+
 def use_modules_cache(directory: Path) -> None:
     """Where code files of model directories are copied before they run. Each process has its own place: transformers
     copies them without a lock, and reads the setting once, when it is imported."""
@@ -132,6 +141,16 @@ def pil_image_processor(name: str) -> Any:
     import transformers
 
     return getattr(transformers, f"{name}Pil", None) or getattr(transformers, name)
+
+
+def image_processor_class(name: str) -> Any:
+    """An image processor's class by its plain name: on torchvision where that is there, as the library chooses, else on
+    PIL; of transformers 4 the plain class is on PIL."""
+    import transformers
+
+    if vision_transforms.available() is None:
+        return getattr(transformers, f"{name}Pil", None) or getattr(transformers, name)
+    return getattr(transformers, name)
 
 
 def processor_of_pictures(name: str, image_processor: Any, tokenizer: Any, chat_template: str | None = None) -> Any:
@@ -191,6 +210,7 @@ def quiet() -> None:
     """Turn off what the libraries print for people who sit at a terminal, or say to each other."""
     import warnings
 
+    vision_transforms.available()
     import transformers
 
     # peft asks transformers 5 for a property by its old name.
@@ -212,6 +232,7 @@ def environment() -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "tf32": torch.backends.cuda.matmul.allow_tf32,
         "image_backend": "torchvision" if has("torchvision") else "pil",
+        **({"torchvision": "transforms only"} if vision_transforms.available() == vision_transforms.ALONE else {}),
         "offline": os.environ.get("HF_HUB_OFFLINE") == "1",
     }
 
@@ -235,3 +256,29 @@ def llama_core(vocab: dict[str, int], merges: list[tuple[str, str]]) -> Any:
         [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
     )
     return core
+
+
+def saved_keys(model: Any) -> dict[str, str] | None:
+    """By the name of each tensor of a model's state dict, the key under which save_pretrained writes it; none where it
+    writes some as several tensors, or several as one. transformers 4 writes each as it lies in memory."""
+    state = model.state_dict()
+    if release("transformers") < (5, 0):
+        return {name: name for name in state}
+    from transformers.core_model_loading import revert_weight_conversion
+
+    found = {}
+    for name, tensor in state.items():
+        try:
+            written = revert_weight_conversion(model, {name: tensor})
+        except Exception:  # what converts several tensors together wants all of them
+            return None
+        ((key, value),) = written.items() if len(written) == 1 else ((None, tensor),)
+        if key is None or value.shape != tensor.shape:
+            return None
+        found[name] = key
+    return found if len(set(found.values())) == len(found) else None
+
+
+def saved_as_in_memory(asked: bool) -> dict[str, bool]:
+    """What save_pretrained is told to write tensors as they lie in memory: transformers 4 knows nothing else."""
+    return {"save_original_format": False} if asked and release("transformers") >= (5, 0) else {}

@@ -93,8 +93,10 @@ def parameters_of(model: nn.Module, part: Tune, family: Family) -> list[nn.Param
         if part.last > (fewest := min(map(len, stacks))):
             raise Refused(f"tune: {part.component} has {fewest} layers, not {part.last}", do="lower last")
         return [p for layers in stacks for layer in layers[-part.last :] for p in layer.parameters()]
-    whole = _matching(model, family.handles.components[part.component])
+    pattern = family.handles.components[part.component]
+    whole = _matching(model, pattern)
     held = {path: p for outer, module in whole.items() for path, p in module.named_parameters(prefix=outer)}
+    held |= {path: p for path, p in model.named_parameters() if re.match(pattern, path)}  # one that no such module has
     return _named(held, part) if part.named else list(held.values())
 
 

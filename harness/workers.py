@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from harness.devices import ENVIRONMENT
 from harness.families.family import family
 from harness.launch import Launcher
 from harness.places import folder_name
+from harness.recipe import Recipe
 
 __all__ = ["Workers", "folder_name", "worker_modules"]
 
@@ -21,13 +23,28 @@ class Workers:
     makers: Launcher
     reloaders: Launcher
 
+    def of(self, recipe: Recipe) -> Workers:
+        """Those for a recipe: what a GPU is used by is not forked, and comes from a fresh interpreter."""
+        if recipe.device == "cpu":
+            return self
+        return Workers(*(Launcher(None, {**one.environment, **ENVIRONMENT}) for one in (self.makers, self.reloaders)))
+
 
 def worker_modules(families: Sequence[str], engines: Iterable[str] = ()) -> tuple[list[str], list[str]]:
     """What the makers' and the reloaders' warm parents import: all that their jobs would import one by one.
 
     Only makers know an engine: a save must load where there is none.
     """
-    libraries = ["torch", "transformers", "peft", "safetensors.torch", "accelerate", "PIL.Image", "jinja2"]
+    libraries = [
+        "harness.vision_ready",
+        "torch",
+        "transformers",
+        "peft",
+        "safetensors.torch",
+        "accelerate",
+        "PIL.Image",
+        "jinja2",
+    ]
     models = [module for name in families for module in family(name).library_modules]
     shared = ["harness.stack", "harness.checkpoint.inventory", "harness.trace.writer"]
     makers = [

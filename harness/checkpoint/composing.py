@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from harness.checkpoint.inspecting.case import by, count, listed
+from harness.checkpoint.inspecting.case import by
 from harness.checkpoint.inspecting.directory import Directory, canonical
 from harness.checkpoint.staging import copy_file, copy_into, finish, new_directory
 from harness.checkpoint.tensors import weight_files
 from harness.refusal import Refused
 from harness.trace.arrays import read_header, tensors_of
+from harness.wording import count, listed
 
 COMPONENTS = ("vision", "connector", "language")
 _CONNECTOR = re.compile(
@@ -78,12 +79,12 @@ def _pairs(own: Directory, other: Directory, component: str) -> dict[str, str]:
     names = own.by_canonical or {key: key for key in own.tensors}
     meant = [key for key in other.tensors if component_of(key) == component]
     if not meant:
-        does = listed({component_of(key) for key in other.tensors}) or "nothing"
+        does = listed(sorted({component_of(key) for key in other.tensors})) or "nothing"
         raise Refused(f"holds no tensors of {component}, but of {does}", where=str(other.path), do="name another save")
     pairs = {names[canonical(key)]: key for key in meant if canonical(key) in names}
     if strangers := [key for key in meant if canonical(key) not in names]:
-        what = f"{count(len(strangers), 'tensor')} of {component} that {own.path} does not have: {listed(strangers)}"
-        raise Refused(what, where=str(other.path), do=_SAME)
+        what = f"{count(len(strangers), 'tensor')} of {component} that {own.path} does not have"
+        raise Refused(f"{what}: {listed(sorted(strangers))}", where=str(other.path), do=_SAME)
     for key, theirs in pairs.items():
         one, two = own.tensors[key], other.tensors[theirs]
         if list(one["shape"]) != list(two["shape"]):

@@ -10,9 +10,10 @@ from pathlib import Path
 from harness.checkpoint.adapter import Adapter, AdapterTensor, Shape, read_adapter
 from harness.checkpoint.json_files import CONFIG, entries
 from harness.checkpoint.native import native_files
-from harness.checkpoint.problems import promised, some
+from harness.checkpoint.problems import promised
 from harness.checkpoint.tensors import described, weight_files
 from harness.refusal import Refused
+from harness.wording import listed
 
 _QUANTIZED = ("U8", "I8", "I32", "U32", "F4")  # packed: its shape is not that of the weight
 
@@ -163,11 +164,11 @@ def _diagnosis(
         wants, has = _containers(prefixes, absent)
         return f"an adapter for a model whose layers are under {wants}{such}; {this}, whose are under {has}"
     if absent:
-        return f"an adapter for a model that has {some(absent)}{such}; {this}, and has not"
+        return f"an adapter for a model that has {listed(sorted(absent))}{such}; {this}, and has not"
     if shapes:
         more = f", and {len(shapes) - 1} more differ" if len(shapes) > 1 else ""
         return f"an adapter for a model of other sizes{such}; {this}: {shapes[0]}{more}"
-    return f"an adapter for a model that has {some(unmet)}{such}; {this}, and has none"
+    return f"an adapter for a model that has {listed(sorted(unmet))}{such}; {this}, and has none"
 
 
 def _such(own: Adapter, base: Path | None) -> str:

@@ -15,6 +15,7 @@ from harness.checkpoint.tensors import files_with_weights, weight_files
 from harness.refusal import Refused
 from harness.trace.arrays import read_header, tensors_of
 from harness.trace.json_text import parsed
+from harness.wording import listed
 
 _STATE_DICTS = (".pth", ".pt", ".ckpt")  # of training loops that write no configuration; .bin is transformers' own
 _AGAIN = "save the model again"
@@ -117,7 +118,9 @@ def _held_twice(directory: Path, held: Held) -> Iterator[Refused]:
     seen: set[str] = set()
     for file, keys in held.items():
         if again := keys & seen:
-            yield _problem(directory, f"{file} holds {some(again)}, and so does another file", "remove the older file")
+            yield _problem(
+                directory, f"{file} holds {listed(sorted(again))}, and so does another file", "remove the older file"
+            )
         seen |= keys
 
 
@@ -126,7 +129,7 @@ def _without_index(directory: Path) -> Iterator[Refused]:
     do = "write it from the shards' own keys: harness inspect DIRECTORY --repair"
     for index, shards in shards_without_index(directory).items():
         if absent := absent_shards(shards):
-            yield _problem(directory, f"{some(absent)} missing, by the names of the other shards")
+            yield _problem(directory, f"{listed(sorted(absent))} missing, by the names of the other shards")
         else:
             yield _problem(directory, f"{len(shards)} shards and no index ({index}): from_pretrained finds none", do)
 
@@ -142,21 +145,17 @@ def _of_index(directory: Path, index: str, held: Held) -> Iterator[Refused]:
     there = {path.name for path in (*weight_files(directory), *native_files(directory))}
     if absent := set(places.values()) - there:
         of_another = bool(there) and not there & set(places.values())
-        beside = f", but {some(there)}: {index} is of another save" if of_another else ""
+        beside = f", but {listed(sorted(there))}: {index} is of another save" if of_another else ""
         do = f"remove {index}" if of_another else _AGAIN
-        yield _problem(directory, f"the index names {some(absent)}, and there is no such file{beside}", do)
+        yield _problem(directory, f"the index names {listed(sorted(absent))}, and there is no such file{beside}", do)
     missing = {key for key, file in places.items() if file in held and key not in held[file]}
     elsewhere = missing & set().union(*held.values())
     if lost := missing - elsewhere:
-        yield _problem(directory, f"the index promises {some(lost)}, and no shard holds {_it(lost)}")
+        yield _problem(directory, f"the index promises {listed(sorted(lost))}, and no shard holds {_it(lost)}")
     if elsewhere:
-        yield _problem(directory, f"the index looks for {some(elsewhere)} in another shard than holds {_it(elsewhere)}")
-
-
-def some(names: Collection[str]) -> str:
-    """The first few names, and how many more there are."""
-    shown = ", ".join(sorted(names)[:_SHOWN])
-    return f"{shown} and {len(names) - _SHOWN} more" if len(names) > _SHOWN else shown
+        yield _problem(
+            directory, f"the index looks for {listed(sorted(elsewhere))} in another shard than holds {_it(elsewhere)}"
+        )
 
 
 def _problem(where: Path, what: str, do: str = _AGAIN) -> Refused:

@@ -8,7 +8,8 @@ from harness.checks.adapter_ranks import RANK_AXIS, last_values, owner, ranks_ke
 
 if TYPE_CHECKING:
     from harness.intent import Intent
-    from harness.trace.reader import Parameter, Trace
+    from harness.trace.parameter import Parameter
+    from harness.trace.reader import Trace
 
 PROMPT = "prompt_embeddings"  # peft's name in the file for what stands before the text
 _PROMPT_TABLE = ".embedding.weight"

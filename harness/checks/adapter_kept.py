@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from harness.checks.adapter_needs import KeptModules
 from harness.checks.needs import AnAdapter, Parameters
 from harness.checks.registry import check
-from harness.checks.wording import by_component, count, listed
 from harness.result import Finding
+from harness.wording import by_component, count, listed
 
 if TYPE_CHECKING:
     from harness.intent import Intent
-    from harness.trace.reader import Parameter, Trace
+    from harness.trace.parameter import Parameter
+    from harness.trace.reader import Trace
 
 
 class ModuleNotKept(Finding):

@@ -12,8 +12,8 @@ from harness.checks.adapter_rounding import allowed_in_logits, allowed_in_weight
 from harness.checks.expected import gets_gradient
 from harness.checks.needs import AnAdapter, Closed, Parameters, Probe, Steps
 from harness.checks.registry import check
-from harness.checks.wording import count, listed
 from harness.result import Finding
+from harness.wording import count, listed
 
 if TYPE_CHECKING:
     from harness.intent import Intent

@@ -100,6 +100,12 @@ class _Numbers(Need):
         return Reason.NO_NUMBERS if adapter and adapter.rank is None and not adapter.numbers else None
 
 
+def _in_place(intent: Intent) -> bool:
+    """Whether what trains beside an adapter is the model's own, and no copy of it."""
+    own = intent.adapter is not None and intent.adapter.in_place and bool(intent.trains)
+    return bool(intent.save.beside_adapter) or own
+
+
 @dataclass(frozen=True)
 class _BaseUnderneath(Need):
     """Without its adapter the model is the base: nothing else of it was changed."""
@@ -109,7 +115,7 @@ class _BaseUnderneath(Need):
             return None
         if intent.adapter.bias != "none":
             return Reason.BIASES_TRAINED
-        if intent.save.beside_adapter:
+        if _in_place(intent):
             return Reason.TRAINED_IN_PLACE
         if rewrites_base(intent.adapter):
             return Reason.BASE_REWRITTEN
@@ -119,7 +125,7 @@ class _BaseUnderneath(Need):
 @dataclass(frozen=True)
 class _KeptModules(Need):
     def refusal(self, intent: Intent) -> Reason | None:
-        if intent.save.beside_adapter:
+        if _in_place(intent):
             return Reason.TRAINED_IN_PLACE
         return None if intent.trains else Reason.NOTHING_KEPT
 

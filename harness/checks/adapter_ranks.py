@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from harness.checks.needs import AnAdapter, Closed, Need, Parameters, Steps
 from harness.checks.registry import check
-from harness.checks.wording import count, listed
 from harness.result import Finding, Reason
+from harness.wording import count, listed
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from harness.intent import AdapterIntent, Intent
-    from harness.trace.reader import Parameter, Trace
+    from harness.trace.parameter import Parameter
+    from harness.trace.reader import Trace
 
 # The factors of AdaLoRA, and along which axis each has one entry per rank.
 RANK_AXIS = {".lora_E.": 0, ".lora_A.": 0, ".lora_B.": 1}

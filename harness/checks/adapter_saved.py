@@ -13,12 +13,13 @@ from harness.checks.half_saved import in_file
 from harness.checks.needs import AnAdapter, Closed, Parameters
 from harness.checks.registry import check
 from harness.checks.saved_tensors import SAFETENSORS
-from harness.checks.wording import count, listed
 from harness.result import Finding, Severity
+from harness.wording import count, listed
 
 if TYPE_CHECKING:
     from harness.intent import Intent
-    from harness.trace.reader import Parameter, Trace
+    from harness.trace.parameter import Parameter
+    from harness.trace.reader import Trace
 
 EMBEDDINGS = ("embeddings", "lm_head")
 
@@ -100,7 +101,7 @@ class Paths:
         labels = {label for facts in adapters for values in facts.values() for label in values} or {"default"}
         own = "|".join(re.escape(label) for label in sorted(labels))
         self._left_out = re.compile(rf"\.(?:base_layer|modules_to_save|{own})(?=\.|$)")
-        self._ties: dict[str, list[str]] = trace.of("parameters")[0].get("ties", {})
+        self._ties: dict[str, list[str]] = trace.described.get("ties", {})
 
     def saved(self, path: str) -> str:
         """The weight is the module's own tensor: releases differ in whether DoRA's says so."""

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Literal
 from harness.checks.adapter_rounding import allowed_in_logits
 from harness.checks.needs import DataPromise, Probe
 from harness.checks.registry import check
-from harness.checks.wording import listed
 from harness.result import Finding, Reason
+from harness.wording import listed
 
 if TYPE_CHECKING:
     from harness.intent import Intent

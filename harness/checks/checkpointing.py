@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from harness.checks.needs import Forwards, Need, Parameters
 from harness.checks.registry import check
-from harness.checks.wording import by_component, count, listed
 from harness.result import Finding, Reason
+from harness.wording import by_component, count, listed
 
 if TYPE_CHECKING:
     from harness.intent import Intent

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from harness.checks.needs import Parameters, Steps
 from harness.checks.registry import check
-from harness.checks.steps_needs import Optimized
-from harness.checks.wording import by_component, listed
+from harness.checks.steps_needs import DecayAsked
 from harness.result import Finding
+from harness.wording import by_component, listed
 
 if TYPE_CHECKING:
     from harness.intent import Intent
-    from harness.trace.reader import Parameter, Trace
+    from harness.trace.parameter import Parameter
+    from harness.trace.reader import Trace
 
 
 class DecayOnBiasOrNorm(Finding):
@@ -27,11 +28,11 @@ class WrongDecay(Finding):
 @check(
     "weight decay is as asked, and zero for biases and norms",
     source="MGM, transformers: groups made by name, so that a renamed norm decays; DeepSpeed's JSON overrides them",
-    needs=[Parameters, Steps(1), Optimized],
+    needs=[Parameters, Steps(1), DecayAsked],
 )
 def weight_decay_as_declared(intent: Intent, trace: Trace) -> Iterator[Finding]:
-    assert intent.optimization is not None
-    asked = intent.optimization.weight_decay
+    asked = intent.optimization.weight_decay if intent.optimization else None
+    assert asked is not None
     held = list(decays(trace))
     spared = [(p, decay) for p, decay in held if is_spared(p, trace) and decay != 0]
     for component, keys in by_component((p.component, p.key) for p, _ in spared).items():
@@ -66,7 +67,7 @@ def is_spared(parameter: Parameter, trace: Trace) -> bool:
 
 def decays(trace: Trace) -> Iterator[tuple[Parameter, float]]:
     """Each parameter in an optimizer with each decay it ever had there."""
-    model = trace.of("parameters")[0]["model"]
+    model = trace.described["model"]
     held = (
         (place[1], float(group.get("weight_decay", 0.0)))
         for event in trace.of("optimizer")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from harness.checks.expected import should_train
 from harness.checks.needs import FrozenPart, Probe
 from harness.checks.registry import check
-from harness.checks.wording import by_component, listed
 from harness.result import Finding
+from harness.wording import by_component, listed
 
 if TYPE_CHECKING:
     from harness.intent import Intent

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from harness.checks.needs import Closed, Need, Parameters, Partner, Steps
 from harness.checks.registry import check
-from harness.checks.wording import count
 from harness.result import Finding, Reason
+from harness.wording import count
 
 if TYPE_CHECKING:
     from harness.comparator.tolerances import Tolerances
@@ -32,7 +32,7 @@ OF_STEPS = (
     "weights' peak",
     "final values",
 )
-ALONE: dict[str, Any] = {"agrees_with": [], "save.what": "nothing"}
+ALONE: dict[str, Any] = {"agrees_with": [], "save": {"what": "nothing"}}
 _MEANT = tuple(ALONE)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from harness.intent import AdapterIntent, Intent
-    from harness.trace.reader import Parameter
+    from harness.trace.parameter import Parameter
 
 
 # AdaLoRA keeps the rank it began with as a parameter. MiCA (an initialisation of LoRA) trains one of the two factors.

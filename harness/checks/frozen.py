@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from harness.checks.expected import should_train
 from harness.checks.needs import Closed, FrozenPart, Parameters, Steps
 from harness.checks.registry import check
-from harness.checks.wording import by_component, count, listed
+from harness.checks.written import as_written
 from harness.result import Finding
+from harness.wording import by_component, count, listed
 
 if TYPE_CHECKING:
     from harness.intent import Intent
@@ -33,8 +34,9 @@ def frozen_parameters_unchanged(intent: Intent, trace: Trace) -> Iterator[Findin
     moved = [p for p in trace.parameters if not should_train(intent, p) and p.moved]
     for component, keys in by_component((p.component, p.key) for p in moved).items():
         elements = sum(p.elements_moved for p in moved if p.component == component)
+        said = as_written(intent, trace, [p for p in moved if p.component == component], "frozen")
         yield FrozenMoved(
-            expected=f"{component}: every bit as before training",
+            expected=f"{component}: every bit as before training{said}",
             seen=f"{count(len(keys), 'parameter')} changed, {count(elements, 'element')} at most at one step",
             where=listed(keys),
             cause="the optimizer holds them, or something wrote into them",
@@ -47,8 +49,8 @@ def frozen_parameters_unchanged(intent: Intent, trace: Trace) -> Iterator[Findin
     needs=[Parameters, Steps(1), Closed],
 )
 def frozen_buffers_unchanged(intent: Intent, trace: Trace) -> Iterator[Finding]:
-    before: dict[str, list[str]] = next(iter(trace.of("buffers")), {"path": [], "fingerprint": []})
-    after = next(event["buffers"] for event in trace.of("final"))
+    before: dict[str, list[str]] = next(trace.in_force("buffers"), {"path": [], "fingerprint": []})
+    after = next(event["buffers"] for event in trace.in_force("final"))
     tuned = {p.component for p in trace.parameters if should_train(intent, p) and p.role != "adapter"}
     moved = []
     for path, first, last in zip(before["path"], before["fingerprint"], after, strict=True):

@@ -13,7 +13,7 @@ from harness.checks.registry import check
 from harness.result import Finding, Reason
 
 if TYPE_CHECKING:
-    from harness.intent import Intent
+    from harness.intent import Dtype, Intent
     from harness.trace.reader import Trace
 
 
@@ -40,8 +40,10 @@ def handed_over_equal(intent: Intent, trace: Trace) -> Iterator[Finding]:
     facts = (trace.base_reloaded or {})["handed_over"]
     for batch, apart in facts["largest_difference"].items():
         largest = float(facts["largest_logit"][batch])
-        # An adapter's product is added to the weights and no more to what they give; a state dict is what it was.
-        allowed = allowed_in_logits(intent.weights, largest) if intent.merged == "adapter" else 0.0
+        # An adapter's product is added to the weights and no more to what they give; a state dict is what it was,
+        # unless one of the two stages computes in 16 bits.
+        exact = intent.merged != "adapter" and intent.weights == intent.merged_weights == "float32"
+        allowed = 0.0 if exact else max(allowed_in_logits(dtype, largest) for dtype in _computed_in(intent))
         if not float(apart) <= allowed or math.isnan(largest):
             yield HandedOverOtherwise(
                 expected=f"the logits before merging, within {allowed:.3g}"
@@ -51,3 +53,8 @@ def handed_over_equal(intent: Intent, trace: Trace) -> Iterator[Finding]:
                 where=f"the {batch} batch, of the directory that this stage starts from",
                 cause="a scaling left out, a module passed over, or keys that the export did not carry over",
             )
+
+
+def _computed_in(intent: Intent) -> set[Dtype]:
+    """What the logits were computed in: before, by the stage that left them; after, by this one."""
+    return {intent.merged_weights, intent.weights}

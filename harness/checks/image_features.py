@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.checks.needs import DataPromise, Images, Probe
+from harness.checks.needs import DataPromise, Images, Need, Probe
 from harness.checks.registry import check
-from harness.checks.wording import count, listed
-from harness.result import Finding
+from harness.result import Finding, Reason
+from harness.wording import count, listed
 
 if TYPE_CHECKING:
     from harness.intent import Intent
@@ -23,10 +24,21 @@ class FeaturesMisplaced(Finding):
     """Image tokens in whose places the language model is given something else than their features."""
 
 
+@dataclass(frozen=True)
+class _InPlace(Need):
+    """Features of pictures stand in the places of tokens of their own."""
+
+    def refusal(self, intent: Intent) -> Reason | None:
+        return None if intent.features_in_place else Reason.FEATURES_ELSEWHERE
+
+
+InPlace = _InPlace()
+
+
 @check(
     "there is one feature for every image token, and it stands in that token's place",
     source="MiniCPM-V #128, #538: src and index differ in size; trl #5904: images were dropped on the way",
-    needs=[Images, DataPromise, Probe(probe="together")],
+    needs=[Images, InPlace, DataPromise, Probe(probe="together")],
 )
 def image_features_in_place(intent: Intent, trace: Trace) -> Iterator[Finding]:
     probe = trace.probe("together")

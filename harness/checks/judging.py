@@ -33,22 +33,35 @@ def judge(
     for need in check.needs:
         if missing := need.missing(intent, trace):
             return Result(recipe, check.name, Status.BLOCKED, missing)
-    wanted: dict[str, Trace] = {}
-    for name in (need.name for need in check.partners):
-        partner = (partners or {}).get(name)
-        if partner is None or not partner.closed:
-            return Result(recipe, check.name, Status.BLOCKED, f"partner run {name} did not complete")
-        wanted[name] = partner.named_by(intent.naming)
+    wanted = _partners_of(check, intent, partners or {})
+    if isinstance(wanted, str):
+        return Result(recipe, check.name, Status.BLOCKED, wanted)
     findings = tuple(check.judge(intent, trace, **wanted))
     if weight:
         findings = tuple(replace(finding, severity=Severity(weight)) for finding in findings)
+    failed = any(finding.severity is Severity.ERROR for finding in findings)
+    unlike = [] if failed else [need.incomparable(intent, wanted) for need in check.needs]
     whose = _loaded_by(check, trace)
+    if reason := next(filter(None, unlike), ""):
+        return Result(recipe, check.name, Status.NOT_COMPARABLE, reason)
     if not findings:
         return Result(recipe, check.name, Status.PASSED, whose)
-    failed = any(finding.severity is Severity.ERROR for finding in findings)
     status = Status.FAILED if failed else Status.WARNED
     reason = f"{len(findings)} finding{'s' if len(findings) > 1 else ''}"
     return Result(recipe, check.name, status, f"{reason}; {whose}" if whose else reason, findings)
+
+
+def _partners_of(check: Check, intent: Intent, there: Mapping[str, Trace]) -> dict[str, Trace] | str:
+    """The traces of the partner runs by name, or what keeps one from being looked at."""
+    wanted: dict[str, Trace] = {}
+    for need in check.partners:
+        partner = there.get(need.name)
+        if partner is None or not partner.closed:
+            return f"partner run {need.name} did not complete"
+        if missing := need.missing_of(partner):
+            return f"partner run {need.name}: {missing}"
+        wanted[need.name] = partner.named_by(intent.naming)
+    return wanted
 
 
 def _loaded_by(check: Check, trace: Trace) -> str:

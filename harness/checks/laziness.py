@@ -25,7 +25,7 @@ class LazinessMatters(Finding):
 
 
 def _eagerly(recipe: Recipe) -> dict[str, Any]:
-    return {"data.lazy": False, "agrees_with": [], "save.what": "nothing"}
+    return {"data.lazy": False, "agrees_with": [], "save": {"what": "nothing"}}
 
 
 @check(

@@ -9,12 +9,13 @@ from harness.checkpoint.verified import base_flaws
 from harness.checks.adapter_needs import rewrites_base
 from harness.checks.needs import Base, Parameters, VerifiedBase
 from harness.checks.registry import check
-from harness.checks.wording import count, listed
 from harness.result import Finding
+from harness.wording import count, listed
 
 if TYPE_CHECKING:
     from harness.intent import Intent
-    from harness.trace.reader import Parameter, Trace
+    from harness.trace.parameter import Parameter
+    from harness.trace.reader import Trace
 
 
 INCOMPLETE = "an incomplete or altered download, or an earlier stage that did not save all its files"

@@ -9,8 +9,8 @@ from harness.checks.adapter_saved import Paths
 from harness.checks.loads_needs import Continued, Loads
 from harness.checks.needs import Parameters
 from harness.checks.registry import check
-from harness.checks.wording import count, listed
 from harness.result import Finding
+from harness.wording import count, listed
 
 if TYPE_CHECKING:
     from harness.intent import Intent

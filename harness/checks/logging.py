@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.checks.accumulation import ROUNDINGS, close
+from harness.checks.accumulation import ROUNDINGS, auxiliary_losses, close, place
 from harness.checks.movement import HALF_ULP
 from harness.checks.needs import Closed, Need, Steps
 from harness.checks.rates import NINE_DIGITS
@@ -58,7 +58,7 @@ def logged_values_equal_recorded(intent: Intent, trace: Trace) -> Iterator[Findi
             cause="the number is taken before or after the count goes on, or counts micro-batches",
         )
         return
-    losses = _losses(trace)
+    losses = _losses(trace, intent.mechanisms.auxiliary_loss)
     allowed = ROUNDINGS * HALF_ULP[intent.weights] + WRITTEN
     pairs = ((step, losses.get(step["step"]), value) for step, value in zip(trace.steps, logged["loss"], strict=True))
     known = [(step["step"], loss, value) for step, loss, value in pairs if loss is not None]
@@ -82,13 +82,18 @@ def logged_values_equal_recorded(intent: Intent, trace: Trace) -> Iterator[Findi
             return
 
 
-def _losses(trace: Trace) -> dict[int, float]:
-    """The loss of the last micro-batch of each step: the one that the model gave, else the one computed from it."""
+def _losses(trace: Trace, with_auxiliary: bool) -> dict[int, float]:
+    """The loss of the last micro-batch of each step: the one that the model gave, else the one computed from it.
+
+    What keeps experts evenly loaded is a part of it where the trainer adds it.
+    """
+    auxiliary = auxiliary_losses(trace) if with_auxiliary else {}
     found: dict[int, float] = {}
     for event in trace.events:
         given: Any = event.get("loss") if event["kind"] in ("forward", "backward") else None
         if given is not None and event.get("training", True):
-            found[event["step"]] = float(given)
+            beside = auxiliary.get(place(event), 0.0) if event["kind"] == "forward" else 0.0
+            found[event["step"]] = float(given) + beside
     return found
 
 

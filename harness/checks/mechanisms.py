@@ -68,9 +68,25 @@ def _loss_scaler(intent: Intent, trace: Trace) -> Iterator[Finding]:
             where="the gradient scaler",
             cause="gradients were not scaled, or not checked for overflow",
         )
+    elif at and (kept := _not_grown(trace, at)):
+        yield MechanismIdle(
+            expected=f"a scale that grows before step {at}, and overflows there",
+            seen=f"step {at} skipped at a scale of {kept:g}, as before",
+            where="the gradient scaler",
+            cause="the scale grows at another interval, and this step overflowed by itself",
+        )
+
+
+def _not_grown(trace: Trace, at: int) -> float | None:
+    """The scale at a step, if the step before was seen and did not raise it."""
+    updates = {event["step"]: event for event in trace.of("scaler_update")}
+    before = updates.get(at - 1)
+    return float(before["after"]) if before and not float(before["after"]) > float(before["before"]) else None
 
 
 def _accumulation(intent: Intent, trace: Trace) -> Iterator[Finding]:
+    if intent.mechanisms.accumulation_as_seen:
+        return
     wanted = intent.mechanisms.micro_batches
     backwards: dict[int, int] = {}
     for event in trace.of("backward"):

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from harness.checks.expected import gets_gradient, should_train
 from harness.checks.needs import Parameters, SteppedInPlace, Steps
 from harness.checks.optimizer_groups import rates_of
 from harness.checks.registry import check
-from harness.checks.wording import by_component, count, listed
+from harness.checks.written import as_written
 from harness.result import Finding
+from harness.wording import by_component, count, listed
 
 if TYPE_CHECKING:
     from harness.intent import Intent
-    from harness.trace.reader import Parameter, Trace
+    from harness.trace.parameter import Parameter
+    from harness.trace.reader import Trace
 
 # Half a unit in the last place, relative to the value: the significands have 8, 11 and 24 bits.
 HALF_ULP = {"bfloat16": 2.0**-8, "float16": 2.0**-11, "float32": 2.0**-24, "float64": 2.0**-53}
+# What is left of a gradient that is zero by itself, as that of a key's bias in attention, where it is computed in 16
+# bits: half a unit in the last place of what the others have. AdamW's eps rightly keeps it from moving anything.
+RESIDUE = HALF_ULP["bfloat16"]
 # AdamW moves every element that has a gradient by about its rate at each step, so nearly all should change.
 FEWEST_CHANGED = 0.5
 
@@ -41,19 +48,23 @@ class UpdateLostToRounding(Finding):
 )
 def trainable_parameters_moved(intent: Intent, trace: Trace) -> Iterator[Finding]:
     rates = rates_of(trace)
-    still = [p for p in _in_reach(intent, trace) if not p.moved and not _waits_for_second_step(p, trace)]
+    waiting = _wait_for_second_step(trace)
+    still = [p for p in _in_reach(intent, trace) if not p.moved and p.index not in waiting]
     unreached = [p for p in still if not _has_gradient(p, trace)]
     for component, keys in by_component((p.component, p.key) for p in unreached).items():
+        said = as_written(intent, trace, [p for p in unreached if p.component == component], "trainable")
         yield NoGradient(
-            expected=f"{component}: a gradient at some step",
+            expected=f"{component}: a gradient at some step{said}",
             seen=f"{count(len(keys), 'parameter')} without, over {count(len(trace.effective_steps), 'effective step')}",
             where=listed(keys),
             cause="detached from the loss, run without gradient, or never used by the forward",
         )
     unmoved = [p for p in still if _has_gradient(p, trace) and not _too_small_a_step(p, trace, rates)]
+    unmoved = [p for p in unmoved if not (rates.get(p.index) and _only_residue(p, _in_reach(intent, trace), trace))]
     for component, keys in by_component((p.component, p.key) for p in unmoved).items():
+        said = as_written(intent, trace, [p for p in unmoved if p.component == component], "trainable")
         yield DidNotMove(
-            expected=f"{component}: changed by training",
+            expected=f"{component}: changed by training{said}",
             seen=f"{count(len(keys), 'parameter')} with a gradient and not one bit changed",
             where=listed(keys),
             cause="no optimizer holds them, or their learning rate is zero",
@@ -67,7 +78,8 @@ def trainable_parameters_moved(intent: Intent, trace: Trace) -> Iterator[Finding
 )
 def updates_not_lost_to_rounding(intent: Intent, trace: Trace) -> Iterator[Finding]:
     rates = rates_of(trace)
-    lost = [p for p in _in_reach(intent, trace) if rates.get(p.index) and _rounded_away(p, trace)]
+    within = _in_reach(intent, trace)
+    lost = [p for p in within if rates.get(p.index) and _rounded_away(p, trace) and not _only_residue(p, within, trace)]
     for component, keys in by_component((p.component, p.key) for p in lost).items():
         ours = [p for p in lost if p.component == component]
         elements = sum(p.elements_moved for p in ours)
@@ -85,9 +97,20 @@ def _in_reach(intent: Intent, trace: Trace) -> list[Parameter]:
     return [p for p in trace.parameters if p.requires_grad and should_train(intent, p) and gets_gradient(intent, p)]
 
 
-def _waits_for_second_step(parameter: Parameter, trace: Trace) -> bool:
-    """LoRA's A has no gradient while B is still zero, so it cannot move at the first effective step."""
-    return len(trace.effective_steps) == 1 and (".lora_A." in parameter.path or ".lora_embedding_A." in parameter.path)
+def _wait_for_second_step(trace: Trace) -> set[int]:
+    """What an adapter multiplies with zeros at the first effective step: LoRA's A beside its B, LoKr's second factor
+    beside its first. It has no gradient until those have moved."""
+    if len(trace.effective_steps) != 1:
+        return set()
+    sizes = trace.described["rms"]
+    added = [p for p in trace.parameters if p.role == "adapter" and p.requires_grad]
+    with_zeros = {_carrier(p.path) for p in added if sizes[p.index] == 0}
+    return {p.index for p in added if sizes[p.index] != 0 and _carrier(p.path) in with_zeros}
+
+
+def _carrier(path: str) -> str:
+    """The module that an adapter's parameter sits on: what comes after is its kind and the adapter's name."""
+    return path.removesuffix(".weight").rsplit(".", 2)[0]
 
 
 def _at_optimizer(parameter: Parameter, trace: Trace, column: str) -> list[float]:
@@ -109,7 +132,19 @@ def _rounded_away(parameter: Parameter, trace: Trace) -> bool:
     return parameter.elements_moved < FEWEST_CHANGED * _elements_with_gradient(parameter, trace)
 
 
+def _typical_gradient(parameter: Parameter, trace: Trace) -> float:
+    """Of an element that has a gradient, at the step with the largest."""
+    norms = [value for value in _at_optimizer(parameter, trace, "norm") if math.isfinite(value)]
+    return max(norms, default=0.0) / math.sqrt(max(_elements_with_gradient(parameter, trace), 1))
+
+
+def _only_residue(parameter: Parameter, within: Sequence[Parameter], trace: Trace) -> bool:
+    """Whether its gradient is so much smaller than its component's that it may be what rounding left of zero."""
+    of_component = [_typical_gradient(p, trace) for p in within if p.component == parameter.component]
+    return _typical_gradient(parameter, trace) < RESIDUE * statistics.median(of_component)
+
+
 def _too_small_a_step(parameter: Parameter, trace: Trace, rates: Mapping[int, float]) -> bool:
     """Whether an optimizer holds the parameter and its rate is below what its precision can show."""
-    rms = trace.of("parameters")[0]["rms"][parameter.index]
+    rms = trace.described["rms"][parameter.index]
     return 0 < rates.get(parameter.index, 0.0) <= HALF_ULP.get(parameter.dtype, 0.0) * float(rms)

@@ -31,6 +31,10 @@ class Need:
     def missing(self, intent: Intent, trace: Trace) -> str | None:
         return None
 
+    def incomparable(self, intent: Intent, partners: Mapping[str, Trace]) -> str | None:
+        """Why what was found cannot be held against what was asked for, where no finding says that it falls short."""
+        return None
+
 
 @dataclass(frozen=True)
 class _Parameters(Need):
@@ -160,7 +164,8 @@ class Probe(Need):
     """A named extra pass over the trained model."""
 
     def refusal(self, intent: Intent) -> Reason | None:
-        return None if intent.probed else Reason.NOT_PROBED
+        made = intent.probed and (intent.probes is None or self.probe is None or self.probe in intent.probes)
+        return None if made else Reason.NOT_PROBED
 
     def missing(self, intent: Intent, trace: Trace) -> str | None:
         if self.probe is None:
@@ -211,15 +216,21 @@ class _VerifiedBase(_Base):
 class Partner(Need):
     """Another run of the same recipe with some settings changed; the check gets its trace under `name`.
 
-    `changes` are the settings by dotted name, or what gives them for a recipe.
+    `changes` are the settings by dotted name, or what gives them for a recipe. One that is `measured` is timed, and its
+    memory watched, as far as its recipe's budget says.
     """
 
     name: str = "partner"
     changes: Mapping[str, Any] | Callable[[Recipe], Mapping[str, Any]] = field(default_factory=dict)
+    measured: bool = False
 
     def changes_of(self, recipe: Recipe) -> Mapping[str, Any]:
         """The settings that are others in the partner run of a recipe."""
         return self.changes(recipe) if callable(self.changes) else self.changes
+
+    def missing_of(self, partner: Trace) -> str | None:
+        """What the partner's trace lacks, though it came to its end."""
+        return None
 
     def __hash__(self) -> int:
         fixed = () if callable(self.changes) else sorted(self.changes.items())

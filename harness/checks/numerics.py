@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from harness.checks.needs import Parameters, Steps
 from harness.checks.registry import check
-from harness.checks.wording import count, listed
 from harness.result import Finding
+from harness.wording import count, listed
 
 if TYPE_CHECKING:
     from harness.intent import Intent

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 def places_of(trace: Trace) -> dict[int, list[tuple[str, int]]]:
     """By parameter, the optimizer and the group of each place it has, as they were described last."""
-    model = trace.of("parameters")[0]["model"]
+    model = trace.described["model"]
     groups = {event["optimizer"]: event["groups"] for event in trace.of("optimizer")}
     found: dict[int, list[tuple[str, int]]] = {}
     for optimizer, described in groups.items():

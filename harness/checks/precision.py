@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from harness.checks.needs import Closed, Forwards, Need, Parameters, Steps
 from harness.checks.precision_seen import HALF, ComputeDtypes, dtypes_by_kind, multiplies
 from harness.checks.registry import check
-from harness.checks.wording import count, listed
 from harness.result import Finding, Reason
+from harness.wording import count, listed
 
 if TYPE_CHECKING:
     from harness.intent import Intent

@@ -12,12 +12,13 @@ from harness.checks.needs import Parameters, Steps
 from harness.checks.optimizer_groups import places_of
 from harness.checks.registry import check
 from harness.checks.steps_needs import Optimized
-from harness.checks.wording import count, listed
 from harness.result import Finding
+from harness.wording import count, listed
 
 if TYPE_CHECKING:
     from harness.intent import Intent, Optimization
-    from harness.trace.reader import Parameter, Trace
+    from harness.trace.parameter import Parameter
+    from harness.trace.reader import Trace
 
 # A trace holds rates with nine digits: at worst half a unit of the ninth, of a rate that begins with a one.
 NINE_DIGITS = 0.5 * 10.0**-8
@@ -65,6 +66,8 @@ def expected_rate(asked: Optimization, component: str, effective: int, steps: in
     """The rate of a component, or of a key in it, after so many effective steps, of a run of `steps`."""
     full = {str(name): rate for name, rate in asked.component_rates.items()}.get(component, asked.learning_rate)
     full *= next((factor for name, factor in asked.rate_factors.items() if re.search(name, key)), 1.0)
+    if effective < asked.warmup_steps and asked.warmup_from_zero:
+        return full * effective / asked.warmup_steps
     if effective < asked.warmup_steps:
         return full * (effective + 1) / (asked.warmup_steps + 1)
     remaining = steps - effective

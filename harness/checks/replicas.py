@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from harness.checks.needs import Parameters, SeveralProcesses, Steps
 from harness.checks.registry import check
-from harness.checks.wording import count, listed
 from harness.result import Finding
+from harness.wording import count, listed
 
 if TYPE_CHECKING:
     from harness.intent import Intent
-    from harness.trace.reader import Parameter, Record, Trace
+    from harness.trace.parameter import Parameter
+    from harness.trace.reader import Record, Trace
 
 
 class OtherWorld(Finding):

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from harness.checks.equivalence import ALONE, AgreesWith
 from harness.checks.needs import Closed, Parameters, Partner, Steps
 from harness.checks.registry import check
-from harness.checks.wording import count
 from harness.result import Finding
+from harness.wording import count
 
 if TYPE_CHECKING:
     from harness.comparator import Difference
@@ -93,8 +93,9 @@ def resumed_equals_uninterrupted(intent: Intent, trace: Trace, uninterrupted: Tr
 
 
 def _from_step(trace: Trace, first: int) -> Trace:
-    """The trace without the steps before one."""
-    return replace(trace, events=[event for event in trace.events if event.get("step", first) >= first])
+    """The trace without the steps before one. What was logged of all steps is one record."""
+    steps = [(event, event.get("step", first)) for event in trace.events]
+    return replace(trace, events=[event for event, step in steps if isinstance(step, list) or step >= first])
 
 
 def _cause(differences: Sequence[Difference]) -> str:

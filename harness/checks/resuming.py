@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from harness.checks.needs import Closed, Need, Reload
 from harness.checks.precision_seen import HALF
 from harness.checks.registry import check
-from harness.checks.wording import count
 from harness.result import Finding, Reason
+from harness.wording import count
 
 if TYPE_CHECKING:
     from harness.intent import Intent

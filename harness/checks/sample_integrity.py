@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from harness.checks.data_rows import micro_batches
 from harness.checks.needs import Images, _DataPromise
 from harness.checks.registry import check
-from harness.checks.wording import count
 from harness.result import Finding
+from harness.wording import count
 
 if TYPE_CHECKING:
     from harness.intent import Intent

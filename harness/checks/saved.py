@@ -12,8 +12,8 @@ from harness.checks.adapter_rounding import allowed_in_logits
 from harness.checks.half_saved import come_back
 from harness.checks.needs import Closed, Images, Loaded, Probe, Reload, SavedProcessor
 from harness.checks.registry import check
-from harness.checks.wording import by_component, count, listed
 from harness.result import Finding
+from harness.wording import by_component, count, listed
 
 if TYPE_CHECKING:
     from harness.intent import Intent

@@ -10,8 +10,8 @@ from harness.checkpoint.files import PROJECTOR
 from harness.checkpoint.missing import missing_roles
 from harness.checks.needs import Base, Closed, Reload
 from harness.checks.registry import check
-from harness.checks.wording import count, listed
 from harness.result import Finding
+from harness.wording import count, listed
 
 if TYPE_CHECKING:
     from harness.intent import Intent

@@ -9,12 +9,13 @@ from harness.checks.expected import should_train
 from harness.checks.half_saved import in_file
 from harness.checks.needs import Closed, Loaded, Parameters, SavesWeights
 from harness.checks.registry import check
-from harness.checks.wording import by_component, count, listed
 from harness.result import Finding
+from harness.wording import by_component, count, listed
 
 if TYPE_CHECKING:
     from harness.intent import Intent
-    from harness.trace.reader import Parameter, Trace
+    from harness.trace.parameter import Parameter
+    from harness.trace.reader import Trace
 
 # As torch and as safetensors call them.
 SAFETENSORS = {"float32": "F32", "bfloat16": "BF16", "float16": "F16", "float64": "F64"}
@@ -85,7 +86,7 @@ def _should_be_there(intent: Intent, parameter: Parameter) -> bool:
 
 
 def _unasked(trace: Trace, saved: Mapping[str, Any], wanted: set[str]) -> Iterator[Finding]:
-    buffers = {trace.naming.canonical(path) for event in trace.of("buffers")[:1] for path in event["path"]}
+    buffers = {trace.naming.canonical(path) for path in next(trace.in_force("buffers"), {"path": ()})["path"]}
     tied = {name for group in _ties_in_training(trace) for name in group}
     if unasked := sorted(set(saved) - wanted - buffers - tied):
         yield TensorUnasked(
@@ -148,7 +149,7 @@ def saved_by_key(trace: Trace) -> dict[str, Any]:
 
 
 def _ties_in_training(trace: Trace) -> list[tuple[str, ...]]:
-    return _groups(trace.of("parameters")[0].get("ties", {}), trace)
+    return _groups(trace.described.get("ties", {}), trace)
 
 
 def _groups(ties: Mapping[str, list[str]], trace: Trace) -> list[tuple[str, ...]]:

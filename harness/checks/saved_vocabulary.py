@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from harness.checks.needs import AddedTokens, Closed, Loaded, Parameters, Reload, SavedTokenizer, VerifiedBase
 from harness.checks.registry import check
-from harness.checks.wording import listed
 from harness.result import Finding
+from harness.wording import listed
 
 if TYPE_CHECKING:
     from harness.intent import Intent

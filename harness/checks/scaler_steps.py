@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from harness.checks.needs import Need, Parameters, Steps
 from harness.checks.precision_seen import scaler_was_on
 from harness.checks.registry import check
-from harness.checks.wording import count, listed
 from harness.result import Finding, Reason
+from harness.wording import count, listed
 
 if TYPE_CHECKING:
     from harness.intent import Intent

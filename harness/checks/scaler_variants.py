@@ -35,7 +35,9 @@ def variant(precision: str) -> Partner:
         "precision": precision,
         "steps": 1,
         "optimizer.warmup_steps": 0,
-        "save.what": "nothing",
+        "save": {"what": "nothing"},
+        "agrees_with": [],
+        "interrupted_after": None,
     }
     return Partner(name=f"scaler_{precision}", changes=changes)
 

@@ -48,7 +48,15 @@ class _BackwardValues(Need):
         return None if known else "no backward started from a single number"
 
 
+@dataclass(frozen=True)
+class _Decay(_Optimization):
+    def refusal(self, intent: Intent) -> Reason | None:
+        unsaid = intent.optimization is not None and intent.optimization.weight_decay is None
+        return Reason.NO_OPTIMIZATION if unsaid else super().refusal(intent)
+
+
 Optimized = _Optimization()
+DecayAsked = _Decay()
 Clips = _Clipping()
 ShortGroup = _Tail()
 RepeatedBatch = _RepeatedBatch()

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from harness.checks.data_needs import LabelRows
 from harness.checks.data_rows import micro_batches
 from harness.checks.registry import check
-from harness.checks.wording import count
 from harness.result import Finding
+from harness.wording import count
 
 if TYPE_CHECKING:
     from harness.intent import Intent

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from harness.checks.needs import _DataPromise
 from harness.checks.registry import check
-from harness.checks.wording import count
 from harness.result import Finding, Reason
+from harness.wording import count
 
 if TYPE_CHECKING:
     from harness.intent import Intent

@@ -10,8 +10,8 @@ from harness.checks.expected import should_train
 from harness.checks.needs import Base, Need, Parameters, Reload
 from harness.checks.registry import check
 from harness.checks.saved_tensors import saved_by_key
-from harness.checks.wording import count, listed
 from harness.result import Finding, Reason
+from harness.wording import count, listed
 
 if TYPE_CHECKING:
     from harness.intent import Intent

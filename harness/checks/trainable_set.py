@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from harness.checks.expected import should_train
 from harness.checks.needs import Parameters
 from harness.checks.registry import check
-from harness.checks.wording import by_component, count, listed
+from harness.checks.written import as_written
 from harness.result import Finding
+from harness.wording import by_component, count, listed
 
 if TYPE_CHECKING:
     from harness.intent import Intent
@@ -37,15 +38,17 @@ def trainable_set_as_intended(intent: Intent, trace: Trace) -> Iterator[Finding]
     thawed = [p for p in trace.parameters if p.requires_grad and not should_train(intent, p)]
     frozen = [p for p in trace.parameters if not p.requires_grad and should_train(intent, p)]
     for component, keys in by_component((p.component, p.key) for p in thawed).items():
+        said = as_written(intent, trace, [p for p in thawed if p.component == component], "frozen")
         yield WronglyTrainable(
-            expected=f"{component}: frozen here",
+            expected=f"{component}: frozen here{said}",
             seen=f"{count(len(keys), 'parameter')} requiring a gradient",
             where=listed(keys),
             cause="frozen before a module was created or replaced, or thawed again afterwards",
         )
     for component, keys in by_component((p.component, p.key) for p in frozen).items():
+        said = as_written(intent, trace, [p for p in frozen if p.component == component], "trainable")
         yield WronglyFrozen(
-            expected=f"{component}: trained here",
+            expected=f"{component}: trained here{said}",
             seen=f"{count(len(keys), 'parameter')} requiring no gradient",
             where=listed(keys),
             cause="a later step froze the model again, or the flag names another part",

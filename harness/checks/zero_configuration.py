@@ -11,8 +11,8 @@ from harness.checks.needs import Need, Parameters, Steps
 from harness.checks.rates import off_schedule
 from harness.checks.registry import check
 from harness.checks.steps_needs import Optimized
-from harness.checks.wording import count, listed
 from harness.result import Finding, Reason
+from harness.wording import count, listed
 
 if TYPE_CHECKING:
     from harness.intent import Intent, Optimization

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from harness.checks.wording import count
+from harness.wording import count
 
 if TYPE_CHECKING:
     from harness.intent import Intent

@@ -36,9 +36,11 @@ def _cell(value: Any) -> str:
 
 def _families() -> list[dict[str, Any]]:
     from harness.families import family, names
+    from harness.families.library.listing import listed_types
 
     found = {name: family(name) for name in names()}  # an installed one goes by the name it is installed under
-    return [{"name": name, "sizes": list(one.sizes), "description": one.description} for name, one in found.items()]
+    own = [{"name": name, "sizes": list(one.sizes), "description": one.description} for name, one in found.items()]
+    return [*own, *listed_types()]
 
 
 def _checks() -> list[dict[str, Any]]:
@@ -51,7 +53,13 @@ def _faults() -> list[dict[str, Any]]:
     from harness.faults import FAULTS
 
     return [
-        {"name": one.name, "size": one.size, "caught_by": one.caught_by, "description": one.description}
+        {
+            "name": one.name,
+            "size": one.size,
+            "caught_by": one.caught_by,
+            "description": one.description,
+            "applies": one.where,
+        }
         for one in FAULTS.values()
     ]
 
@@ -137,8 +145,15 @@ def _print_memory(memory: dict[str, Any]) -> None:
     print(f"not included: {memory['not_included']}")
 
 
-def schema() -> int:
-    """Print the JSON Schema of a suite."""
+def schema(
+    of_intent: Annotated[bool, typer.Option("--intent", help="that of an intent file instead")] = False,
+) -> int:
+    """Print the JSON Schema of a suite, or of an intent file."""
+    if of_intent:
+        from harness.intents.schema import intent_schema
+
+        print_json(intent_schema())
+        return 0
     from harness.recipe.schema import suite_schema
 
     print_json(suite_schema())

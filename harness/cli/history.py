@@ -57,7 +57,7 @@ def history(
 
 
 def _print_all(runs: Sequence[PastRun], number: int, found: Sequence[Trend], listed: bool) -> None:
-    from harness.report.text import plural
+    from harness.wording import count
 
     shown = runs[-_SHOWN:]
     print(f"runs, the last {len(shown)} of {number}")
@@ -70,7 +70,7 @@ def _print_all(runs: Sequence[PastRun], number: int, found: Sequence[Trend], lis
     slower = [one for one in found if one.runs[-1] is newest and one.slower]
     _print_list("whose numbers moved in the last run", [[one.recipe, str(one.moved[-1])] for one in moved])
     _print_list("slower than their median", [[one.recipe, one.bars, _seconds(one)] for one in slower])
-    print(f"\n{plural(len(found), 'recipe')}: {len(moved)} moved, {len(slower)} slower")
+    print(f"\n{count(len(found), 'recipe')}: {len(moved)} moved, {len(slower)} slower")
 
 
 def _print_list(title: str, rows: list[list[str]]) -> None:

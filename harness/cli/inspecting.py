@@ -66,13 +66,13 @@ def inspect(
         if repair:
             repaired = _repaired(checkpoint, base, seen, out, in_place)
             seen = look(repaired.directory) if repaired else seen
-        if as_json:
-            print_json(record(seen, repaired, composed))
-        else:
-            print_inspection(seen, base, repair, repaired, composed)
     except OSError as error:
         where = str(error.filename or checkpoint)
         raise Refused(f"cannot be read: {error.strerror}", where=where, do="check its permissions") from None
+    if as_json:
+        print_json(record(seen, repaired, composed))
+    else:
+        print_inspection(seen, base, repair, repaired, composed)
     return int(bool(seen.errors))
 
 

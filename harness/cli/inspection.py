@@ -85,7 +85,7 @@ def print_inspection(
 
 def _print_composed(composed: Composed) -> None:
     from harness.checkpoint.composing import component_of
-    from harness.checkpoint.inspecting.case import count
+    from harness.wording import count
 
     rows = [[composed.component, count(len(composed.taken), "tensor"), "from the tuned save"]]
     kept: dict[str, int] = {}
@@ -119,7 +119,7 @@ def _not_judged(seen: Inspection) -> dict[str, list[str]]:
 
 
 def _counts(seen: Inspection) -> str:
-    from harness.checkpoint.inspecting.case import count
+    from harness.wording import count
 
     files = {facts["file"] for facts in seen.saved.tensors.values()}
     warnings = len(seen.findings) - seen.errors

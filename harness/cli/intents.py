@@ -1,69 +1,73 @@
-"""Intent files: one intent, or several by name over what they have in common, `FILE::NAME`."""
+"""`harness intent`: an intent file drafted from a good run, or read off a command."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Annotated
 
+import typer
+
+from harness.cli.shown import AsJson, print_json
 from harness.refusal import Refused
 
-if TYPE_CHECKING:
-    from harness.intent import Intent
 
-SEVERAL = ("description", "common", "intents")
-
-
-def intent_at(given: str) -> Intent:
-    """The intent of a file, or the named one of several. Raises Refused for what is none."""
-    from harness.recipe.yaml_file import read_yaml
-
-    path, _, name = given.partition("::")
-    value = read_yaml(Path(path), "intent")
-    several = isinstance(value, dict) and "intents" in value
-    if not several:
-        if name:
-            raise Refused(f"has one intent, and none by the name {name}", where=path, do=f"leave out ::{name}")
-        return intent_from(value, path)
-    found = intents_of(value, path)
-    if name not in found:
-        what = f"has no intent {name!r}" if name else "has several intents"
-        raise Refused(f"{what}; there are {', '.join(found)}", where=path, do=f"name one: {path}::{next(iter(found))}")
-    return intent_from(found[name], given)
+def intent(
+    trace: Annotated[Path | None, typer.Argument(help="the trace of a good run", show_default=False)] = None,
+    command: Annotated[
+        str | None, typer.Option("--from-command", metavar="CMD", help="a training command, to be read and not run")
+    ] = None,
+    system: Annotated[str | None, typer.Option(help="whose flags the command has; none: as it shows")] = None,
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="the file to write; none: printed")] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Draft an intent file, from the trace of a good run or from the flags of a command."""
+    if (trace is None) == (command is None):
+        raise Refused("give a trace, or --from-command 'CMD'", do="as in harness intent TRACE -o intent.yaml")
+    if command is None and system:
+        raise Refused("--system is about the flags of a command", do="give --from-command 'CMD', or leave it out")
+    return _of_command(command, system, out, as_json) if command is not None else _of_trace(trace, out, as_json)
 
 
-def intents_of(value: dict[str, Any], where: str) -> dict[str, dict[str, Any]]:
-    """By name, the settings of each intent of a file that has several."""
-    if unknown := sorted(set(value) - set(SEVERAL)):
-        raise Refused(
-            f"unknown: {', '.join(unknown)}", where=where, do=f"beside intents there are {SEVERAL[0]}, common"
-        )
-    common, intents = value.get("common") or {}, value["intents"]
-    if not isinstance(common, dict) or not isinstance(intents, dict) or not intents:
-        raise Refused("common and intents are not mappings", where=where, do="write intents: {NAME: {trains: [...]}}")
-    if bare := [name for name, own in intents.items() if not isinstance(own, dict)]:
-        raise Refused(f"intents: {bare[0]} is no mapping", where=where, do="write at least trains: [...] under it")
-    return {str(name): _over(common, own) for name, own in intents.items()}
+def _of_trace(trace: Path | None, out: Path | None, as_json: bool) -> int:
+    from harness.intents.drafting import draft, findings_of
+    from harness.intents.writing import as_text
+    from harness.trace.reader import read_trace
+
+    assert trace is not None
+    read = read_trace(trace)
+    file = draft(read)
+    found = findings_of(read, file)
+    if as_json:
+        print_json({"intent": file.model_dump(mode="json", exclude_unset=True), "findings": found})
+        return 0
+    before = ["What a run did, drafted by harness intent: look through it, and keep what was meant."]
+    _put(as_text(file, before, [f"the run itself has a finding by this: {one}" for one in found]), out)
+    for one in found:
+        print(f"harness: the run itself has a finding by this draft: {one}", file=sys.stderr)
+    return 0
 
 
-def intent_from(value: Any, where: str) -> Intent:
-    """The intent of settings. Raises Refused for wrong ones."""
-    from pydantic import ValidationError
+def _of_command(command: str, system: str | None, out: Path | None, as_json: bool) -> int:
+    from harness.intents.commands import read_command
+    from harness.intents.writing import as_text
 
-    from harness.intent import Intent
-    from harness.recipe.suite import refusal_of
+    read = read_command(command, system)
+    if as_json:
+        print_json(read.to_json())
+        return 0
+    _put(as_text(read.intent, read.heading, read.notes), out)
+    for line in read.warnings:
+        print(f"harness: {line}", file=sys.stderr)
+    return 0
 
-    if not isinstance(value, dict):
-        raise Refused("there is no intent", where=where, do="give one with --intent FILE")
+
+def _put(text: str, out: Path | None) -> None:
+    if out is None:
+        print(text, end="")
+        return
     try:
-        return Intent.model_validate(value)
-    except ValidationError as error:
-        raise refusal_of(error, where) from None
-
-
-def _over(common: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
-    """The common settings with an intent's own laid over them; of a mapping, its keys one by one."""
-    laid = dict(common)
-    for key, value in own.items():
-        below = common.get(key)
-        laid[key] = {**below, **value} if isinstance(below, dict) and isinstance(value, dict) else value
-    return laid
+        out.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise Refused(f"cannot be written: {error.strerror}", where=str(out), do="name another file") from None
+    print(f"wrote {out}")

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from harness.cli.shown import AsJson, colour, print_json
 from harness.refusal import Refused
-
-if TYPE_CHECKING:
-    from harness.intent import Intent
 
 RESULTS = "results.jsonl"
 
@@ -30,18 +28,21 @@ def check(
 ) -> int:
     """Judge a recorded trace again."""
     from harness.face import check as judged
+    from harness.intents import read_intent
     from harness.report import Summary, closing_lines, failure_block, recipe_line
-    from harness.trace.reader import read_trace
     from harness.verdict import exit_status
 
     given = _partners_of(partners or [])
-    results = judged(trace, _intent_of(read_trace(trace).header, trace, intent), given)
+    results = judged(trace, read_intent(intent) if intent else None, given)
     if as_json:
         print_json([result.to_json() for result in results])
         return exit_status(results)
     print(recipe_line(results[0].recipe, results, None, colour=colour()))
-    again = f"harness check {trace}" + (f" --intent {intent}" if intent else "")
-    again += "".join(f" --with {name}={place}" for name, place in given.items())
+    again = shlex.join(
+        ["harness", "check", str(trace)]
+        + (["--intent", intent] if intent else [])
+        + [part for name, place in given.items() for part in ("--with", f"{name}={place}")]
+    )
     for result in results:
         if result.status.value in ("failed", "warned", "blocked"):
             print(f"\n{failure_block(result, again, colour=colour())}")
@@ -60,13 +61,6 @@ def _partners_of(pairs: Sequence[str]) -> dict[str, Path]:
             raise Refused(f"--with {name} is given twice", do="give each partner run once")
         partners[name] = Path(place)
     return partners
-
-
-def _intent_of(header: dict[str, Any], trace: Path, given: str | None) -> Intent:
-    """The intent in a file, or the one that the trace was recorded with."""
-    from harness.cli.intents import intent_at, intent_from
-
-    return intent_at(given) if given else intent_from(header.get("intent"), str(trace / "header.json"))
 
 
 def report(

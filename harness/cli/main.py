@@ -6,11 +6,26 @@ line; 3 the harness itself broke; 130 interrupted.
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
 
-from harness.cli import comparing, compat, facts, files, golden, golden_stacks, history, inspecting, judging, running
+from harness.cli import (
+    budgeting,
+    comparing,
+    compat,
+    facts,
+    files,
+    golden,
+    golden_stacks,
+    history,
+    inspecting,
+    intents,
+    judging,
+    running,
+    tracing,
+)
 from harness.refusal import Refused
 
 app = typer.Typer(
@@ -21,14 +36,18 @@ app = typer.Typer(
 )
 app.command("run")(running.run)
 app.command("faults")(running.faults)
+app.command("trace", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})(tracing.trace)
 app.command("check")(judging.check)
+app.command("intent")(intents.intent)
 app.command("compare")(comparing.compare)
+app.command("budget")(budgeting.budget)
 app.command("compat")(compat.compat)
 app.command("report")(judging.report)
 app.command("plan")(facts.plan)
 app.command("schema")(facts.schema)
 app.command("list")(facts.list_things)
 app.command("tiny")(files.tiny)
+app.command("data")(files.data)
 app.command("inspect")(inspecting.inspect)
 app.command("history")(history.history)
 golden.app.command("stacks")(golden_stacks.stacks)
@@ -39,7 +58,12 @@ WRONG_USAGE, BROKEN, INTERRUPTED = 2, 3, 130
 
 def main() -> None:
     """Run the command line and exit with its status."""
-    sys.exit(status_of(sys.argv[1:]))
+    status = status_of(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read it has seen enough; Python would complain of it once more as it ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(status)
 
 
 def status_of(arguments: list[str]) -> int:

@@ -49,7 +49,7 @@ def run(
     from harness.cli.refusals import refuse_gate_with, refuse_keyword, refuse_quick_with, refuse_unwritable
     from harness.cli.remembering import history_file, remember
     from harness.cli.suites import chosen, quick_ones, suites_at
-    from harness.session import prepare_out
+    from harness.session import prepare_out, refuse_missing_device
     from harness.verdict import Baseline, exit_status
 
     before = Baseline.read(baseline) if baseline else None
@@ -60,6 +60,7 @@ def run(
         refuse_unwritable(write_baseline)
     refuse_gate_with(keyword, golden, saved)
     found = suites_at(suites)
+    refuse_missing_device(found)
     arguments = quick_ones(found) if quick else chosen(found, recipe or [])
     prepare_out(out)
     session = _session([*arguments, *_pytest_options(out, keyword, workers, strict)], keyword)
@@ -199,20 +200,28 @@ def _say_broken(broken: Mapping[str, str]) -> int:
     return BROKEN
 
 
-def faults(suites: Suites, out: Out = Path("harness-out"), as_json: AsJson = False) -> int:
+def faults(
+    suites: Suites,
+    fault: Annotated[list[str] | None, typer.Option(help="only this fault")] = None,
+    out: Out = Path("harness-out"),
+    as_json: AsJson = False,
+) -> int:
     """Inject every fault that applies into the suites' recipes, and print which checks caught it."""
     from harness.cli.suites import suites_at
     from harness.fault_table import fault_rows
-    from harness.session import WarmParents, needed_of, prepare_out, suite_names
+    from harness.session import WarmParents, needed_of, prepare_out, refuse_missing_device, suite_names
 
     found = suites_at(suites)
+    refuse_missing_device(found)
     names = suite_names(suite.path for suite in found)
     recipes = {f"{names[suite.path]}/{name}": recipe for suite in found for name, recipe in suite.recipes.items()}
+    marks = ((names[suite.path], name, mark.fault) for suite in found for name, mark in suite.marks.items())
+    marked = {f"{suite}/{name}": asked for suite, name, asked in marks if asked}
     out = prepare_out(out)
     parents = WarmParents(*needed_of(recipes.values()))
     rows = []
     try:
-        for row in fault_rows(recipes, parents.sockets, out):
+        for row in fault_rows(recipes, parents.sockets, out, fault or (), marked):
             rows.append(row)
             if not as_json:
                 print_columns([_fault_line(row)])

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.recipe import BESIDE_SUITES, Suite, read_suite
+from harness.recipe import BESIDE_SUITES, Suite
 from harness.refusal import Refused
 
 SUFFIXES = (".yaml", ".yml")
@@ -14,9 +14,9 @@ SUFFIXES = (".yaml", ".yml")
 
 def suites_at(paths: Sequence[Path]) -> list[Suite]:
     """Read every suite named, and every one in a folder named. Refuses the first that cannot work."""
-    from harness.session import check_buildable, suite_names
+    from harness.session import check_buildable, suite_at, suite_names
 
-    suites = [read_suite(file) for file in _files(paths)]
+    suites = [suite_at(file) for file in _files(paths)]
     suite_names(suite.path for suite in suites)
     for suite in suites:
         check_buildable(suite)

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from harness.comparator import devices
+
 if TYPE_CHECKING:
     from harness.trace.reader import Trace
 
 _NOTHING: dict[str, Any] = {}
+DEVICE = "device"  # where a run is made is no part of the experiment: how far the runs may be apart follows from it
 
 
 def unlike(one: Trace, other: Trace, may_differ: Collection[str] = ()) -> Iterator[str]:
@@ -20,6 +23,7 @@ def unlike(one: Trace, other: Trace, may_differ: Collection[str] = ()) -> Iterat
     yield from _faults(one, other)
     yield from _data(one, other, may_differ)
     yield from _models(one, other)
+    yield from devices.drawn_apart(one, other)
 
 
 def environments(one: Trace, other: Trace) -> Iterator[str]:
@@ -42,7 +46,7 @@ def _attention(trace: Trace) -> str:
 def _recipes(one: Trace, other: Trace, may_differ: Collection[str]) -> Iterator[str]:
     first, second = (_flat(trace.header.get("recipe") or _NOTHING) for trace in (one, other))
     for name in sorted(first.keys() | second.keys()):
-        if first.get(name) != second.get(name) and not _named(name, may_differ):
+        if name != DEVICE and first.get(name) != second.get(name) and not _named(name, may_differ):
             yield f"the recipes differ in {name}: {_shown(first, name)} and {_shown(second, name)}"
 
 

@@ -9,8 +9,10 @@ smallest gradient a step of nearly that size, so that an element whose gradient 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+
+from harness.comparator import devices
 
 if TYPE_CHECKING:
     from harness.trace.reader import Record, Trace
@@ -114,12 +116,16 @@ WEIGHTS_IN_16_BITS = Tolerances(
 
 
 def across_stacks(one: Trace, other: Trace) -> Tolerances:
-    """The tolerances for equal runs on different stacks (libraries, CPUs, thread counts), by how they compute."""
+    """The tolerances for equal runs on different stacks (libraries, devices, thread counts), by how they compute."""
     low = {"bfloat16", "float16"}
     if any(p.dtype in low for trace in (one, other) for p in trace.parameters if p.requires_grad):
         return WEIGHTS_IN_16_BITS
     kinds = (kinds for trace in (one, other) for event in trace.of("forward") for kinds in _dtypes(event))
-    return COMPUTED_IN_16_BITS if any(low.intersection(dtypes) for dtypes in kinds) else FP32
+    if any(low.intersection(dtypes) for dtypes in kinds):
+        return COMPUTED_IN_16_BITS
+    if devices.in_tf32(one) or devices.in_tf32(other):
+        return replace(COMPUTED_IN_16_BITS, name=devices.TF32)
+    return devices.further_apart(FP32) if devices.unlike(one, other) else FP32
 
 
 def _dtypes(forward: Record) -> Collection[list[str]]:

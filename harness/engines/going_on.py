@@ -29,10 +29,15 @@ def leave(loop: Loop, file: Path) -> None:
         "optimizer": loop.optimizer.state_dict(),
         "schedule": loop.schedule.state_dict(),
         "scaler": loop.scaler.state_dict() if loop.scaler else None,
-        "random": {"torch": torch.get_rng_state(), "python": list(random.getstate()[1])},
+        "random": {"torch": torch.get_rng_state(), "python": list(random.getstate()[1]), **gpu_random(loop.device)},
         "place": loop.recipe.interrupted_after,
     }
     torch.save(state, file)
+
+
+def gpu_random(device: torch.device) -> dict[str, torch.Tensor]:
+    """The state of a GPU's own random numbers, where a run is on one."""
+    return {"cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else {}
 
 
 def weights_of(model: Any) -> dict[str, Any]:
@@ -51,6 +56,8 @@ def go_on(loop: Loop, file: Path) -> int:
         loop.scaler.load_state_dict(state["scaler"])
     if state["random"]:
         torch.set_rng_state(state["random"]["torch"])
+        if "cuda" in state["random"]:
+            torch.cuda.set_rng_state(state["random"]["cuda"])
         version, _, gauss = random.getstate()
         random.setstate((version, tuple(state["random"]["python"]), gauss))
     place: int = state["place"]

@@ -49,7 +49,7 @@ def train(
         trainer = RecipeTrainer(
             Settings(recipe, seams, moment, component_of, loss_of),
             model=model,
-            args=arguments(recipe, folder),
+            args=_one_device(arguments(recipe, folder)),
             train_dataset=MicroBatchData(batches, recipe, rank, world),
             data_collator=the_one,
         )
@@ -75,7 +75,7 @@ def arguments(recipe: Recipe, folder: str) -> TrainingArguments:
         bf16=recipe.precision == "bf16",
         fp16=recipe.precision == "fp16",
         seed=recipe.seed,
-        use_cpu=True,
+        use_cpu=recipe.device == "cpu",
         remove_unused_columns=False,
         dataloader_pin_memory=False,
         ddp_find_unused_parameters=True,
@@ -85,6 +85,13 @@ def arguments(recipe: Recipe, folder: str) -> TrainingArguments:
         report_to="none",
         disable_tqdm=True,
     )
+
+
+def _one_device(given: TrainingArguments) -> TrainingArguments:
+    """With several GPUs the Trainer would split each batch among them, unasked."""
+    if given.n_gpu > 1:
+        given._n_gpu = 1
+    return given
 
 
 @contextlib.contextmanager
@@ -177,7 +184,7 @@ class RecipeTrainer(Trainer):  # type: ignore[misc]  # transformers is untyped
         if self.recipe.precision == "fp16":
             accelerator.native_amp = True
         if options["enabled"]:
-            accelerator.scaler = stack.grad_scaler("cpu", **options)
+            accelerator.scaler = stack.grad_scaler(self.args.device.type, **options)
             put_around(accelerator.scaler, "update", self._around(Seam.SCALER_UPDATE))
         put_around(accelerator, "prepare_model", self._prepared)
         put_around(accelerator, "backward", self._backward)

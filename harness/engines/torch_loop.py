@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from harness import stack
+from harness.devices import device_of, moved
 from harness.engines.going_on import go_on, leave
 from harness.engines.logs import Log
 from harness.engines.parameter_groups import parameter_groups
@@ -78,7 +79,8 @@ class Loop:
         factor = factor_of_step(recipe.optimizer, recipe.steps)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, factor)
         options = seams.alter(Seam.SCALER_OPTIONS, scaler_options(recipe), self.moment)
-        self.scaler = stack.grad_scaler("cpu", **options) if options["enabled"] else None
+        self.device = device_of(recipe)
+        self.scaler = stack.grad_scaler(self.device.type, **options) if options["enabled"] else None
         self.moment.optimizer, self.moment.schedule = self.optimizer, self.schedule
         self.log: Log | None = None
         self.logged_loss = 0.0
@@ -88,6 +90,7 @@ class Loop:
     def run(self, batches: Sequence[Sequence[dict[str, Any]]], steps: range, shift: int = 0) -> None:
         """Take the steps of these numbers, each on the batches that are so much further in the data."""
         self.model.train()
+        self.moment.first = self.moment.step = steps.start
         before, batches = len(batches), self.seams.alter(Seam.STEPS, batches, self.moment)
         steps = range(steps.start, steps.stop + len(batches) - before) if steps.stop == before else steps
         for step in steps:
@@ -103,7 +106,7 @@ class Loop:
 
     def backward(self, batch: dict[str, Any], share: float) -> None:
         """Forward and backward of one micro-batch; the loss counts by its share of the step."""
-        batch = self.seams.alter(Seam.BATCH, batch, self.moment)
+        batch = self.seams.alter(Seam.BATCH, moved(batch, self.device), self.moment)
         with self.autocast():
             loss = self.loss_of(self.called, batch)
         loss = self.seams.alter(Seam.LOSS, loss * share, self.moment)
@@ -140,7 +143,7 @@ class Loop:
 
     def autocast(self) -> Any:
         dtype = AUTOCAST.get(self.recipe.precision)
-        return torch.autocast("cpu", dtype=dtype) if dtype else contextlib.nullcontext()
+        return torch.autocast(self.device.type, dtype=dtype) if dtype else contextlib.nullcontext()
 
     def _trained(self) -> list[torch.Tensor]:
         return [p for p in self.model.parameters() if p.requires_grad]

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 from harness import stack
 from harness.checkpoint.towers import Tower
@@ -60,6 +60,7 @@ SHIPPED = {
     "minimind-3v-moe": "harness.families.minimind:MINIMIND_3V_MOE",
 }
 GROUP = "harness.families"
+LIBRARY = ("transformers:", "path:")  # what names of families begin with that the transformers library has
 
 
 @dataclass
@@ -97,6 +98,7 @@ class Handles:
     saved_with_adapter: dict[str, str | tuple[str, ...]] = field(default_factory=dict)
     in_projector_file: dict[str, tuple[str, ...]] = field(default_factory=dict)
     towers: tuple[Tower, ...] = ()
+    features: str | None = None  # the method that makes features of pictures, where no module does; "": in no place
 
 
 class Family(Protocol):
@@ -197,6 +199,10 @@ def names() -> tuple[str, ...]:
 def family(name: str) -> Family:
     """The family of that name, or of `module:attribute`. Raises Refused for an unknown one."""
     target = SHIPPED.get(name) or {point.name: point.value for point in _installed()}.get(name)
+    if target is None and name.startswith(LIBRARY):
+        from harness.families import library
+
+        return cast("Family", library.by_name(name))
     if target is None and ":" in name:
         return _own(name)
     if target is None:
@@ -289,6 +295,11 @@ def components_of(family: Family, path: str) -> Component:
 def reads_pictures(family: Family) -> bool:
     """Whether the family has parts that see: those of text alone have neither a tower nor a connector."""
     return any(name in family.handles.components for name in ("vision", "vision_aux", "connector"))
+
+
+def takes_text_alone(family: Family) -> bool:
+    """Whether a sample may have no picture: there are models whose forward pass asks for one."""
+    return not getattr(family, "pictures_only", "")
 
 
 def has_processor(family: Family, recipe: Recipe) -> bool:

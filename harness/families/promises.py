@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.families.adapter_numbers import numbers_of
+from harness.families.pictures import refuse_unreached
 from harness.intent import AdapterIntent, Intent, Mechanisms, Optimization, SaveIntent
 from harness.places import NATIVE
 from harness.recipe import Component, Recipe, Tune
@@ -35,6 +36,7 @@ class Tables:
     connector holds. `padding` are the sides on which the model can be padded, `single_tokens` what its conversation
     template needs as one token each.
     `not_in_native` are keys that a native state dict leaves out, `native_ending` what follows its file's name.
+    `image_components` are those that only pictures reach; `blank_for_text`: a text by itself is given a blank one.
     `attention` are the components whose attention is computed as from_pretrained is told; none where it cannot be told.
     `auxiliary_loss`: the trainer adds what keeps experts evenly loaded, which the model gives beside its loss.
     """
@@ -47,6 +49,7 @@ class Tables:
     fixed: tuple[str, ...] = ()
     ties: tuple[tuple[str, ...], ...] = ()
     image_components: tuple[Component, ...] = ("vision", "connector")
+    blank_for_text: bool = True
     in_projector_file: tuple[Component, ...] = ("connector",)
     model_class: str | None = None
     processor_class: str | None = None
@@ -54,12 +57,14 @@ class Tables:
     single_tokens: tuple[str, ...] = ()
     attention: tuple[Component, ...] = ()
     auxiliary_loss: bool = False
+    features_in_place: bool = True
     not_in_native: tuple[str, ...] = ()
     native_ending: str = ""
 
 
 def intent_from(recipe: Recipe, tables: Tables) -> Intent:
     """The intent of a recipe under a family's tables."""
+    refuse_unreached(recipe, tables.image_components, tables.blank_for_text)
     seen = recipe.samples_seen
     first, overflow = recipe.interrupted_after or 0, _overflow(recipe)
     has_images = any(kind != "text" for kind in recipe.data.mix[:seen])
@@ -74,6 +79,7 @@ def intent_from(recipe: Recipe, tables: Tables) -> Intent:
         ties=tables.ties,
         adapter=_adapter(recipe),
         merged=earlier.saves if (earlier := merged_from(recipe)) else None,
+        merged_weights=WEIGHTS[earlier.precision] if earlier else "float32",
         weights=WEIGHTS[recipe.precision],
         steps=recipe.steps - first,
         first_step=first,
@@ -82,12 +88,14 @@ def intent_from(recipe: Recipe, tables: Tables) -> Intent:
         optimization=_optimization(recipe),
         save=_save(recipe, tables),
         has_images=has_images,
+        features_in_place=tables.features_in_place,
         max_length=recipe.data.max_length,
         padding=_padding(recipe, tables),
         single_tokens=tables.single_tokens,
         probed=True,
         processes=recipe.processes,
         agrees_with=recipe.agrees_with,
+        budget=recipe.budget,
         samples_known=True,
         base=True,
         own_towers=tuple(own_towers(recipe)),

@@ -76,5 +76,5 @@ def every_scaling_zero(model: Any, moment: Moment) -> None:
 def nudge_one_original_element(step: Any, moment: Moment) -> None:
     """The last bit of one element of the original of a kept module flips at one step."""
     step()
-    if moment.step == 1:
+    if moment.at_second:
         flip_last_bit(next(p for path, p in moment.model.named_parameters() if ".original_module." in path))

@@ -21,6 +21,11 @@ def _agrees_with_eager_attention(recipe: Recipe) -> bool:
     return "eager-attention" in recipe.agrees_with
 
 
+def _agrees_with_eager_attention_in_fp32(recipe: Recipe) -> bool:
+    """Whether a hundredth is more than rounding, which it is in 32 bits."""
+    return _agrees_with_eager_attention(recipe) and recipe.precision == "fp32"
+
+
 @fault(
     Seam.AFTER_BUILD,
     caught_by="attention_as_asked",
@@ -40,7 +45,7 @@ def one_layer_computes_attention_otherwise(model: Any, moment: Moment) -> None:
     caught_by="attention_changes_nothing",
     finding="AttentionMatters",
     size="one layer's scale, a hundredth",
-    applies=_agrees_with_eager_attention,
+    applies=_agrees_with_eager_attention_in_fp32,
 )
 def scale_of_one_layer_under_sdpa(model: Any, moment: Moment) -> None:
     """In one layer attention in one call is given a scale a hundredth too large."""

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from harness.families import family
 from harness.faults.registry import fault
 from harness.faults.where import freezes_image_path, is_minicpm, sees_images
 from harness.recipe import Recipe
@@ -15,8 +16,9 @@ SHARE = 1e-2
 
 
 def _is_given_a_mask(recipe: Recipe) -> bool:
-    """MiniCPM-V gave its language model no attention mask to begin with, until the library had it."""
-    return not is_minicpm(recipe)
+    """Whether padding before a sample is masked, by the family's own tables: MiniCPM-V gave its language model no
+    attention mask to begin with, and MiniMind's first generations take none."""
+    return "left" in family(recipe.family).intent(recipe).padding
 
 
 def _counts_image_tokens(recipe: Recipe) -> bool:
@@ -162,7 +164,7 @@ def _image_token(model: Any) -> int:
 )
 def one_image_token_replaced(batch: dict[str, Any], moment: Moment) -> Any:
     """One image token of a micro-batch is another token: the library refuses to place the features."""
-    if moment.step != 1 or moment.micro != 0:
+    if not moment.at_second or moment.micro != 0:
         return batch
     token = _image_token(moment.model)
     ids = batch["input_ids"].clone()

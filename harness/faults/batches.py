@@ -25,7 +25,7 @@ def one_sample_substituted(batch: dict[str, Any], moment: Moment) -> Any:
     """One sample of one micro-batch is replaced by its neighbour, as loaders do with one they cannot read."""
     from harness.trace.nested import mapped
 
-    if moment.step != 1 or moment.micro != 0:
+    if not moment.at_second or moment.micro != 0:
         return batch
     altered = mapped(batch, lambda tensor: tensor.clone())
     text = _row_without_image(altered)
@@ -44,7 +44,7 @@ def _row_without_image(batch: dict[str, Any]) -> int:
 @fault(Seam.BATCH, caught_by="labels_present", finding="NoLabels", size="the labels of one micro-batch")
 def labels_of_one_batch_masked(batch: dict[str, Any], moment: Moment) -> Any:
     """All labels of one micro-batch but none of the others are masked; its loss is set to be finite."""
-    if moment.step != 1 or moment.micro != 0:
+    if not moment.at_second or moment.micro != 0:
         return batch
     return {**batch, "labels": batch["labels"].new_full(batch["labels"].shape, -100)}
 

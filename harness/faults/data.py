@@ -17,7 +17,7 @@ TEMPLATE_TOKENS = ("</s>", "<|end_header_id|>", "<end_of_turn>", "<|im_start|>")
 
 def _first(moment: Moment) -> bool:
     """The first micro-batch of the second step."""
-    return moment.step == 1 and moment.micro == 0
+    return moment.at_second and moment.micro == 0
 
 
 def _with_labels(batch: dict[str, Any], **changes: Any) -> dict[str, Any]:

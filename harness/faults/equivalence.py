@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from harness.devices import type_of
 from harness.faults.registry import fault
 from harness.recipe import Recipe
 from harness.seams import Moment, Seam
@@ -17,7 +18,8 @@ def _agrees_with_one_batch(recipe: Recipe) -> bool:
 
 
 def _agrees_with_no_checkpointing(recipe: Recipe) -> bool:
-    return "no-checkpointing" in recipe.agrees_with
+    """Whether a hundredth is more than runs may differ by, which it is in 32 bits."""
+    return "no-checkpointing" in recipe.agrees_with and recipe.precision == "fp32"
 
 
 @fault(
@@ -30,7 +32,7 @@ def _agrees_with_no_checkpointing(recipe: Recipe) -> bool:
 def gradients_of_one_step_multiplied(backward: Any, moment: Moment) -> None:
     """At one step the gradients are as many times too large as there are micro-batches; every loss is right."""
     backward()
-    if (moment.step, moment.micro) == (1, moment.micro_batches - 1):
+    if moment.at_second and moment.micro == moment.micro_batches - 1:
         for parameter in moment.model.parameters():
             if parameter.grad is not None:
                 parameter.grad.mul_(moment.micro_batches)
@@ -88,12 +90,21 @@ def one_layer_recomputed_otherwise(batch: Any, moment: Moment) -> None:
     layer.times_computed = 0
 
 
+def _nothing_trains_before_the_layers(recipe: Recipe) -> bool:
+    """Whether the head trains beside an adapter of recomputed language layers, and nothing that comes before these:
+    embeddings or features of pictures that train want a gradient by themselves."""
+    adapter = recipe.peft
+    if recipe.checkpointing != "reentrant" or adapter is None or adapter.modules_to_save:
+        return False
+    return adapter.components == ("language",) and {one.component for one in recipe.tune} == {"lm_head"}
+
+
 @fault(
     Seam.AFTER_TUNING,
     caught_by="recomputed_layers_reached",
     finding="CutOff",
     size="one hook",
-    applies=lambda recipe: recipe.checkpointing == "reentrant" and recipe.peft is not None and bool(recipe.tune),
+    applies=_nothing_trains_before_the_layers,
 )
 def embeddings_want_no_gradient(model: Any, moment: Moment) -> None:
     """Under reentrant checkpointing the output of frozen embeddings wants no gradient, so that no layer gets one."""
@@ -112,7 +123,7 @@ def one_layer_given_eight_bits(batch: Any, moment: Moment) -> None:
     import torch
 
     def rounded(_module: Any, inputs: Any) -> Any:
-        low = torch.is_autocast_enabled("cpu")
+        low = torch.is_autocast_enabled(type_of(moment.model))
         return (inputs[0].to(torch.float8_e5m2).to(inputs[0].dtype), *inputs[1:]) if low else None
 
     if (moment.step, moment.micro) == (0, 0):

@@ -11,13 +11,20 @@ from harness.seams import Moment, Seam
 
 
 def _merges_an_adapter(recipe: Recipe) -> bool:
+    """Whether an adapter was merged, in 32 bits before and after: what it adds in few steps is less than rounding in
+    16."""
     earlier = merged_from(recipe)
-    return earlier is not None and earlier.saves == "adapter"
+    return earlier is not None and earlier.saves == "adapter" and _in_32_bits(recipe, earlier)
 
 
 def _exports(recipe: Recipe) -> bool:
+    """Whether a state dict was exported, in 32 bits before and after."""
     earlier = merged_from(recipe)
-    return earlier is not None and earlier.saves == "native"
+    return earlier is not None and earlier.saves == "native" and _in_32_bits(recipe, earlier)
+
+
+def _in_32_bits(*stages: Recipe) -> bool:
+    return not any(one.precision.startswith("pure-") for one in stages)
 
 
 @fault(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from harness.faults.registry import fault
+from harness.faults.steps_taken import groups
 from harness.recipe import Recipe
 from harness.seams import Moment, Seam
 
@@ -16,7 +17,8 @@ def _logs(recipe: Recipe) -> bool:
 
 
 def _accumulates(recipe: Recipe) -> bool:
-    return _logs(recipe) and recipe.optimizer.accumulation > 1
+    at_second = groups(recipe)[0 if recipe.interrupted_after else 1]
+    return _logs(recipe) and at_second > 1
 
 
 def _has_rates(recipe: Recipe) -> bool:
@@ -32,7 +34,7 @@ def _has_rates(recipe: Recipe) -> bool:
 )
 def logged_loss_not_multiplied_back(values: dict[str, Any], moment: Moment) -> None:
     """At one step the logged loss is the divided one, with which backward began."""
-    if moment.step == 1:
+    if moment.at_second:
         values["loss"] /= moment.micro_batches
 
 
@@ -45,5 +47,5 @@ def logged_steps_counted_from_nought(values: dict[str, Any], moment: Moment) -> 
 @fault(Seam.LOGGED, caught_by=CHECK, finding="OtherRateLogged", size="one group at one step", applies=_has_rates)
 def logged_rate_of_another_group(values: dict[str, Any], moment: Moment) -> None:
     """At one step the logged rate is the last group's."""
-    if moment.step == 1:
+    if moment.at_second:
         values["learning_rate"] = float(moment.optimizer.param_groups[-1]["lr"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+from harness.devices import type_of
 from harness.faults.registry import fault
 from harness.faults.where import saves_whole_by_itself
 from harness.recipe import Recipe
@@ -38,7 +39,7 @@ def autocast_switched_off(model: Any, moment: Moment) -> None:
 
     @functools.wraps(forward)
     def plain(*args: Any, **kwargs: Any) -> Any:
-        with torch.autocast("cpu", enabled=False):
+        with torch.autocast(type_of(model), enabled=False):
             return forward(*args, **kwargs)
 
     model.forward = plain
@@ -59,7 +60,7 @@ def checkpointing_switched_off(model: Any, moment: Moment) -> None:
 @fault(Seam.CLIP, caught_by="run.mechanism_active", finding="MechanismIdle", size="one step", applies=_clips)
 def clipping_left_out_once(clip: Any, moment: Moment) -> None:
     """Gradients are not clipped before one step."""
-    if moment.step != 1:
+    if not moment.at_second:
         clip()
 
 

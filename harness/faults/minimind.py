@@ -6,6 +6,7 @@ import functools
 import math
 from typing import Any
 
+from harness.devices import type_of
 from harness.faults.registry import fault
 from harness.recipe import Recipe
 from harness.seams import Moment, Seam
@@ -46,7 +47,7 @@ def _in_fp16(model: Any) -> None:
 
     @functools.wraps(forward)
     def always_fp16(*args: Any, **kwargs: Any) -> Any:
-        with torch.autocast("cpu", dtype=torch.float16):
+        with torch.autocast(type_of(model), dtype=torch.float16):
             return forward(*args, **kwargs)
 
     model.forward = always_fp16

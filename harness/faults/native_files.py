@@ -20,12 +20,17 @@ def _resumes(recipe: Recipe) -> bool:
     return recipe.save.resume
 
 
+def _resumes_in_32_bits(recipe: Recipe) -> bool:
+    """Whether halving the weights loses anything of them."""
+    return _resumes(recipe) and not recipe.precision.startswith("pure-")
+
+
 @fault(
     Seam.AFTER_SAVE,
     caught_by="resume_file_in_full",
     finding="ResumeRounded",
     size="the precision of the weights",
-    applies=_resumes,
+    applies=_resumes_in_32_bits,
 )
 def resume_file_halved(directory: Path, moment: Moment) -> None:
     """The file to go on from holds the weights in fp16, as their own file does, beside moments in fp32."""

@@ -72,7 +72,7 @@ def tower_outside_the_model(model: Any, moment: Moment) -> None:
 def nudge_one_frozen_element(step: Any, moment: Moment) -> None:
     """The last bit of one element of one frozen parameter flips at one step."""
     step()
-    if moment.step == 1:
+    if moment.at_second:
         flip_last_bit(first_frozen(moment.model))
 
 
@@ -86,7 +86,7 @@ def nudge_one_frozen_element(step: Any, moment: Moment) -> None:
 def move_one_buffer_element(step: Any, moment: Moment) -> None:
     """One element of one buffer of a frozen component changes by one."""
     step()
-    if moment.step == 1:
+    if moment.at_second:
         _frozen_buffer(moment.model).reshape(-1)[-1] -= 1
 
 

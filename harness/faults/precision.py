@@ -5,8 +5,10 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+from harness.devices import type_of
 from harness.faults.parameters import flip_last_bit
 from harness.faults.registry import fault
+from harness.faults.steps_taken import overflow
 from harness.faults.where import first_trained
 from harness.recipe import Recipe
 from harness.seams import Moment, Seam
@@ -26,7 +28,7 @@ def _autocasts_bf16(recipe: Recipe) -> bool:
 
 def _overflows(recipe: Recipe) -> bool:
     """Whether a step is skipped, on purpose."""
-    return _scales(recipe) and recipe.loss_scaler.init_scale is None
+    return _scales(recipe) and overflow(recipe) is not None
 
 
 def _overflowed(moment: Moment) -> bool:
@@ -36,7 +38,7 @@ def _overflowed(moment: Moment) -> bool:
 
 
 def _overflows_at_first(recipe: Recipe) -> bool:
-    return _overflows(recipe) and not recipe.loss_scaler.overflow_at
+    return _scales(recipe) and overflow(recipe) == 0
 
 
 def _overflows_later(recipe: Recipe) -> bool:
@@ -94,7 +96,7 @@ def clip_before_unscale_once(unscale: Any, moment: Moment) -> None:
     """Gradients are clipped before they are unscaled, at one step."""
     import torch
 
-    if moment.step == 1:
+    if moment.at_second:
         torch.nn.utils.clip_grad_norm_([p for p in moment.model.parameters() if p.requires_grad], 1.0)
     unscale()
 
@@ -126,8 +128,9 @@ def skipped_step_is_counted(step: Any, moment: Moment) -> None:
 
     if _overflowed(moment):
         held = first_trained(moment.model)
-        moments = {name: torch.zeros_like(held) for name in ("exp_avg", "exp_avg_sq")}
-        moment.optimizer.state[held].update(step=torch.tensor(1.0), **moments)
+        state = moment.optimizer.state[held]
+        moments = {name: state.get(name, torch.zeros_like(held)) for name in ("exp_avg", "exp_avg_sq")}
+        state.update(step=state.get("step", torch.tensor(0.0)) + 1, **moments)
     step()
 
 
@@ -181,7 +184,7 @@ def scale_grows_a_step_late(options: dict[str, Any], moment: Moment) -> None:
 )
 def one_gradient_element_overflows_again(unscale: Any, moment: Moment) -> None:
     """One element of one gradient is infinite at the step after the one that is skipped."""
-    if moment.step == 1:
+    if moment.at_second:
         first_trained(moment.model).grad.reshape(-1)[0] = float("inf")
     unscale()
 
@@ -202,7 +205,7 @@ def one_layer_in_fp32(model: Any, moment: Moment) -> None:
 
     @functools.wraps(forward)
     def full(hidden: Any) -> Any:
-        with torch.autocast("cpu", enabled=False):
+        with torch.autocast(type_of(model), enabled=False):
             return forward(hidden.float())
 
     layer.forward = full

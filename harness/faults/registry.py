@@ -32,6 +32,8 @@ MODULES = (
     "attention",
     "resumed",
     "logged",
+    "pace",
+    "memory",
     "saved_files",
     "saved_tensors",
     "adapter_files",
@@ -67,9 +69,16 @@ class Fault:
     changes: Mapping[str, Any]
     engines: tuple[str, ...] = ()
 
+    @property
+    def where(self) -> str:
+        """The recipes that it can show in, in words: what its condition says of itself."""
+        return " ".join((self.applies.__doc__ or "").split())
+
     def fits(self, recipe: Recipe) -> bool:
         """Whether the fault can be put into a recipe. DeepSpeed takes a model apart, and does inside a step what a loop
         does between seams: what is not written for it is for loops."""
+        if self.seam is Seam.BASE_WRITTEN and recipe.start_from != "fresh":
+            return False  # what is laid over a broken base, or made of it before, does not come to be verified
         engine = recipe.engine in self.engines if self.engines else recipe.engine != "deepspeed"
         return engine and self.applies(recipe)
 

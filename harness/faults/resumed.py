@@ -6,6 +6,7 @@ import functools
 from typing import Any
 
 from harness.faults.registry import fault
+from harness.faults.steps_taken import groups
 from harness.recipe import Recipe
 from harness.seams import Moment, Seam
 
@@ -15,11 +16,27 @@ def _agrees_with_uninterrupted(recipe: Recipe) -> bool:
 
 
 def _falling(recipe: Recipe) -> bool:
-    return _agrees_with_uninterrupted(recipe) and recipe.optimizer.schedule != "constant"
+    """Whether the rate falls, and a second step is taken after the interruption: the first has the optimizer's rate."""
+    going_on = _agrees_with_uninterrupted(recipe) and len(groups(recipe)) > 1
+    return going_on and recipe.optimizer.schedule != "constant"
 
 
 def _scaled(recipe: Recipe) -> bool:
-    return _agrees_with_uninterrupted(recipe) and recipe.scaler_enabled
+    """Whether the scale is another by then than it was at first: it was lowered after the first step."""
+    first = recipe.loss_scaler.init_scale is None and not recipe.loss_scaler.overflow_at
+    return _agrees_with_uninterrupted(recipe) and recipe.scaler_enabled and first
+
+
+def _has_seen_other_data(recipe: Recipe) -> bool:
+    """Whether the data that follow are not those that it began with."""
+    if not _agrees_with_uninterrupted(recipe):
+        return False
+    steps = -(-recipe.epoch // recipe.optimizer.accumulation) if recipe.epoch else 0
+    return not steps or (recipe.interrupted_after or 0) % steps != 0
+
+
+def _has_weights_in_32_bits(recipe: Recipe) -> bool:
+    return _agrees_with_uninterrupted(recipe) and not recipe.precision.startswith("pure-")
 
 
 def _drops(recipe: Recipe) -> bool:
@@ -55,13 +72,13 @@ def random_numbers_begin_anew(state: dict[str, Any], moment: Moment) -> None:
     state["random"] = None
 
 
-@resumed(applies=_agrees_with_uninterrupted)
+@resumed(applies=_has_seen_other_data)
 def data_begin_anew(state: dict[str, Any], moment: Moment) -> None:
     """The data are taken from their beginning again."""
     state["place"] = 0
 
 
-@resumed(applies=_agrees_with_uninterrupted)
+@resumed(applies=_has_weights_in_32_bits)
 def weights_of_checkpoint_halved(state: dict[str, Any], moment: Moment) -> None:
     """The weights of the checkpoint are rounded to fp16 beside an optimizer's state in fp32."""
     state["weights"] = {name: tensor.half() for name, tensor in state["weights"].items()}

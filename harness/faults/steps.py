@@ -5,6 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from harness.faults.registry import fault
+from harness.faults.steps_taken import (
+    accumulates,
+    comes_to_a_tail,
+    comes_to_a_tail_of_one,
+    groups,
+    overflow,
+    repeats_a_batch,
+    second_takes_effect,
+)
 from harness.faults.where import first_trained, tunes_something
 from harness.recipe import Recipe
 from harness.seams import Moment, Seam
@@ -14,20 +23,10 @@ def _clips(recipe: Recipe) -> bool:
     return recipe.optimizer.clip_norm is not None
 
 
-def _accumulates(recipe: Recipe) -> bool:
-    return recipe.optimizer.accumulation > 1
-
-
 def _clips_over_micro_batches(recipe: Recipe) -> bool:
-    return _clips(recipe) and _accumulates(recipe)
-
-
-def _has_a_tail(recipe: Recipe) -> bool:
-    return recipe.epoch is not None and recipe.epoch % recipe.optimizer.accumulation > 0
-
-
-def _repeats_a_batch(recipe: Recipe) -> bool:
-    return recipe.epoch is not None and recipe.epoch <= recipe.optimizer.accumulation
+    """Whether gradients of several micro-batches are clipped, in a step that is taken."""
+    taken = [number for number in groups(recipe) if number > 1]
+    return _clips(recipe) and len(taken) > (overflow(recipe) is not None)
 
 
 def _has_a_schedule(recipe: Recipe) -> bool:
@@ -39,6 +38,11 @@ def _decays(recipe: Recipe) -> bool:
     return recipe.optimizer.weight_decay > 0 and tunes_something(recipe)
 
 
+def _tunes_whole_connector(recipe: Recipe) -> bool:
+    """Whether biases and norms of the connector train, too."""
+    return tunes_something(recipe) and any(one.component == "connector" and not one.named for one in recipe.tune)
+
+
 def _trained(model: Any) -> list[Any]:
     return [parameter for parameter in model.parameters() if parameter.requires_grad]
 
@@ -47,14 +51,14 @@ def _trained(model: Any) -> list[Any]:
     Seam.BACKWARD,
     caught_by="events_in_order",
     finding="OutOfOrder",
-    size="one clipping",
+    size="one clipping in a step",
     applies=_clips_over_micro_batches,
 )
 def clip_before_the_last_backward(backward: Any, moment: Moment) -> None:
-    """Gradients are clipped once more at one step, before its last micro-batch went backward."""
+    """Gradients are clipped once more at each step, before its last micro-batch went backward."""
     import torch
 
-    if (moment.step, moment.micro) == (1, 1):
+    if moment.ends_several:
         torch.nn.utils.clip_grad_norm_(_trained(moment.model), 1.0)
     backward()
 
@@ -64,10 +68,11 @@ def clip_before_the_last_backward(backward: Any, moment: Moment) -> None:
     caught_by="events_in_order",
     finding="OutOfOrder",
     size="one step of the schedule",
+    applies=second_takes_effect,
 )
 def schedule_stepped_before_the_optimizer(step: Any, moment: Moment) -> Any:
     """The schedule steps once more, before the optimizer does, at one step."""
-    if moment.step == 1:
+    if moment.at_second:
         moment.schedule.step()
     return step()
 
@@ -76,12 +81,12 @@ def schedule_stepped_before_the_optimizer(step: Any, moment: Moment) -> Any:
     Seam.LOSS,
     caught_by="accumulation_divides",
     finding="LossNotDivided",
-    size="one micro-batch",
-    applies=_accumulates,
+    size="one micro-batch of a step",
+    applies=accumulates,
 )
 def one_loss_not_divided(loss: Any, moment: Moment) -> Any:
-    """The loss of one micro-batch counts twice its share."""
-    return loss * 2 if (moment.step, moment.micro) == (1, 1) else loss
+    """The loss of one micro-batch of each step that has several counts twice its share."""
+    return loss * 2 if moment.ends_several else loss
 
 
 @fault(
@@ -89,7 +94,7 @@ def one_loss_not_divided(loss: Any, moment: Moment) -> Any:
     caught_by="accumulation_divides",
     finding="LossNotDivided",
     size="one factor",
-    applies=_accumulates,
+    applies=accumulates,
 )
 def no_loss_divided(loss: Any, moment: Moment) -> Any:
     """No loss is divided by the number of micro-batches: a systematic factor, and the losses look right."""
@@ -101,14 +106,14 @@ def no_loss_divided(loss: Any, moment: Moment) -> Any:
     caught_by="accumulation_divides",
     finding="LossNotDivided",
     size="one factor of the last group",
-    applies=_has_a_tail,
+    applies=comes_to_a_tail_of_one,
 )
 def last_group_divided_like_the_others(loss: Any, moment: Moment) -> Any:
     """The single micro-batch at the end of the data counts a third, as if its step had three."""
     return loss / 3 if moment.micro_batches == 1 else loss
 
 
-@fault(Seam.STEPS, caught_by="last_group_steps", finding="TailLost", size="the last group", applies=_has_a_tail)
+@fault(Seam.STEPS, caught_by="last_group_steps", finding="TailLost", size="the last group", applies=comes_to_a_tail)
 def last_group_dropped(steps: Any, moment: Moment) -> Any:
     """The micro-batches at the end of the data are dropped, and the data begin anew."""
     longest = max(len(group) for group in steps)
@@ -121,11 +126,11 @@ def last_group_dropped(steps: Any, moment: Moment) -> Any:
     caught_by="run.mechanism_active",
     finding="MechanismIdle",
     size="one micro-batch of the first step",
-    applies=lambda recipe: _accumulates(recipe) and recipe.epoch is None,
+    applies=lambda recipe: accumulates(recipe) and recipe.epoch is None,
 )
 def first_group_one_short(steps: Any, moment: Moment) -> Any:
     """The first step is made one micro-batch early, as by a count that begins at one and not at nought."""
-    return [steps[0][:-1], *steps[1:]]
+    return [*steps[: moment.first], steps[moment.first][:-1], *steps[moment.first + 1 :]]
 
 
 @fault(
@@ -140,7 +145,7 @@ def clipped_to_twice_the_norm(clip: Any, moment: Moment) -> None:
     import torch
 
     clip()
-    if moment.step == 1:
+    if moment.at_second:
         gradients = [parameter.grad for parameter in _trained(moment.model) if parameter.grad is not None]
         whole = torch.stack([gradient.float().norm() for gradient in gradients]).norm()
         for gradient in gradients:
@@ -151,7 +156,7 @@ def clipped_to_twice_the_norm(clip: Any, moment: Moment) -> None:
 def clipped_to_half_the_norm(clip: Any, moment: Moment) -> None:
     """At one step gradients are halved after they were clipped."""
     clip()
-    if moment.step == 1:
+    if moment.at_second:
         for parameter in _trained(moment.model):
             if parameter.grad is not None:
                 parameter.grad.mul_(0.5)
@@ -171,12 +176,18 @@ def schedule_one_step_early(step: Any, moment: Moment) -> None:
         step()
 
 
-@fault(Seam.OPTIMIZER_STEP, caught_by="learning_rates_as_declared", finding="WrongRate", size="one group at one step")
+@fault(
+    Seam.OPTIMIZER_STEP,
+    caught_by="learning_rates_as_declared",
+    finding="WrongRate",
+    size="one group at one step",
+    applies=second_takes_effect,
+)
 def one_group_at_twice_its_rate(step: Any, moment: Moment) -> None:
     """One group of the optimizer steps once at twice its rate."""
     group = moment.optimizer.param_groups[-1]
     rate = group["lr"]
-    if moment.step == 1:
+    if moment.at_second:
         group["lr"] = 2 * rate
     step()
     group["lr"] = rate
@@ -187,7 +198,7 @@ def one_group_at_twice_its_rate(step: Any, moment: Moment) -> None:
     caught_by="weight_decay_as_declared",
     finding="DecayOnBiasOrNorm",
     size="one vector",
-    applies=tunes_something,
+    applies=_tunes_whole_connector,
 )
 def one_bias_decays(groups: Any, moment: Moment) -> Any:
     """One bias or normalisation weight is in a group of its own that decays."""
@@ -220,7 +231,7 @@ def one_matrix_without_decay(groups: Any, moment: Moment) -> Any:
     caught_by="repeated_batch_is_learned",
     finding="LossDidNotFall",
     size="one sign",
-    applies=_repeats_a_batch,
+    applies=repeats_a_batch,
 )
 def steps_go_uphill(groups: Any, moment: Moment) -> None:
     """The optimizer climbs the loss instead of going down."""
@@ -233,7 +244,7 @@ def steps_go_uphill(groups: Any, moment: Moment) -> None:
     caught_by="repeated_batch_is_learned",
     finding="LossDidNotFall",
     size="one rate",
-    applies=_repeats_a_batch,
+    applies=repeats_a_batch,
 )
 def rate_of_zero(groups: Any, moment: Moment) -> None:
     """The learning rate is zero in every group."""
@@ -242,7 +253,8 @@ def rate_of_zero(groups: Any, moment: Moment) -> None:
 
 
 def _has_factors(recipe: Recipe) -> bool:
-    return bool(recipe.optimizer.rate_factors)
+    """Whether some of what trains has a factor and some has none: biases have none that is for weights."""
+    return bool(recipe.optimizer.rate_factors) and not recipe.peft and _tunes_whole_connector(recipe)
 
 
 @fault(

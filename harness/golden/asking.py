@@ -10,9 +10,9 @@ from pathlib import Path
 from harness.golden.index import Entry
 from harness.golden.stacks import Shelf, names_of
 from harness.golden.verifying import Asked
-from harness.recipe import Suite, read_suite
+from harness.recipe import Suite
 from harness.refusal import Refused
-from harness.session import check_buildable
+from harness.session import check_buildable, suite_at
 
 
 def chosen(goldens: Mapping[str, Entry], names: Collection[str]) -> dict[str, Entry]:
@@ -46,7 +46,7 @@ def _asked(shelf: Shelf, recipe_id: str, entry: Entry, suites: dict[Path, Suite 
     """A golden with the recipe that it is of today."""
     path = Path(os.path.relpath(shelf.folder / entry.suite))
     if path not in suites:
-        suites[path] = read_suite(path) if path.is_file() else None
+        suites[path] = suite_at(path) if path.is_file() else None
         if suite := suites[path]:
             check_buildable(suite)
     there = suites[path]

@@ -18,8 +18,9 @@ from harness.trace.nested import tensors_in
 
 @probe
 def padded_right(probed: Probed) -> tuple[dict[str, Any], Arrays]:
-    """How far the logits of text are from its own when padding follows it; pictures have some in `together`."""
-    return _padded(probed, "text", "right"), {}
+    """How far the logits of text are from its own when padding follows it; pictures have some in `together`, and are
+    padded here where the model takes no text without one."""
+    return _padded(probed, "text" if "text" in probed.batches else "image", "right"), {}
 
 
 @probe
@@ -86,26 +87,41 @@ def overheard(model: nn.Module, fed: Feeding) -> Iterator[tuple[list[torch.Tenso
     that has no connector."""
     made: list[torch.Tensor] = []
     given: list[torch.Tensor] = []
-    if fed.connector is None:
+    if fed.features == "" or (fed.connector is None and fed.features is None):
         yield made, given
         return
 
     def hear(_module: nn.Module, _args: Any, kwargs: dict[str, Any]) -> None:
         given.append(kwargs["inputs_embeds"].clone())
 
-    hooks = [
-        model.get_submodule(_path(model, fed.connector)).register_forward_hook(
-            lambda _m, _args, out: made.extend(tensors_in(out))
-        ),
-        model.get_submodule(_path(model, fed.layers).rpartition(".")[0]).register_forward_pre_hook(
-            hear, with_kwargs=True
-        ),
-    ]
-    try:
+    with contextlib.ExitStack() as heard:
+        reads = model.get_submodule(_path(model, fed.layers).rpartition(".")[0])
+        heard.callback(reads.register_forward_pre_hook(hear, with_kwargs=True).remove)
+        if fed.features is not None:
+            heard.enter_context(_overheard_method(model, fed.features, made))
+        elif fed.connector is not None:
+            makes = model.get_submodule(_path(model, fed.connector))
+            heard.callback(makes.register_forward_hook(lambda _m, _args, out: made.extend(tensors_in(out))).remove)
         yield made, given
+
+
+@contextlib.contextmanager
+def _overheard_method(model: nn.Module, name: str, made: list[torch.Tensor]) -> Iterator[None]:
+    """What a method of the model gives, in a block: of those that have it the innermost, which the others ask."""
+    owner: Any = [module for module in model.modules() if callable(getattr(type(module), name, None))][-1]
+    own = getattr(owner, name)
+
+    def listening(*args: Any, **kwargs: Any) -> Any:
+        given = own(*args, **kwargs)
+        pooled = getattr(given, "pooler_output", None)
+        made.extend(tensors_in(given if pooled is None else pooled))
+        return given
+
+    setattr(owner, name, listening)
+    try:
+        yield
     finally:
-        for hook in hooks:
-            hook.remove()
+        delattr(owner, name)
 
 
 def _path(model: nn.Module, pattern: str) -> str:

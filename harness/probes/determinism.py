@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from harness.probes.guard import generator_states
 from harness.probes.passes import Arrays, Frozen, Probed, all_logits, largest, logits_of, probe, trained_logits
 from harness.trace.fingerprint import bits
 
@@ -60,10 +61,11 @@ def _off(probed: Probed, modules: list[nn.Module], passes: int) -> tuple[float, 
     numbers were drawn."""
     batch = probed.batches.get("image") or next(iter(probed.batches.values()))
     with _in_train_mode(modules):
-        before = torch.get_rng_state(), random.getstate()
+        before = generator_states(), random.getstate()
         first = logits_of(probed, batch)
         off = max(_distance(logits_of(probed, batch), first) for _ in range(passes - 1))
-        drew = not torch.equal(before[0], torch.get_rng_state()) or before[1] != random.getstate()
+        equal = all(map(torch.equal, before[0], generator_states()))
+        drew = not equal or before[1] != random.getstate()
     return off, drew
 
 

@@ -5,9 +5,16 @@ from __future__ import annotations
 import contextlib
 import random
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import nn
+
+
+def generator_states() -> list[torch.Tensor]:
+    """The states of torch's generators: the CPU's, then those of the GPUs where they are in use."""
+    gpu: Any = torch.cuda  # of which not all is typed
+    return [torch.get_rng_state(), *(gpu.get_rng_state_all() if gpu.is_initialized() else ())]
 
 
 @contextlib.contextmanager
@@ -20,7 +27,7 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
     modes = {module: module.training for module in model.modules()}
     trained = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
     buffers = {name: buffer.detach().clone() for name, buffer in model.named_buffers()}
-    generator, python = torch.get_rng_state(), random.getstate()
+    generators, python = generator_states(), random.getstate()
     model.eval().requires_grad_(False)
     try:
         with torch.no_grad():
@@ -34,7 +41,9 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
             for name, buffer in model.named_buffers():
                 if name in buffers:
                     buffer.copy_(buffers[name])
-        torch.set_rng_state(generator)
+        torch.set_rng_state(generators[0])
+        if generators[1:]:
+            torch.cuda.set_rng_state_all(generators[1:])
         random.setstate(python)
 
 

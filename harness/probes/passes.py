@@ -34,6 +34,7 @@ class Feeding:
     places: Callable[[Batch], torch.Tensor]
     connector: str | None
     layers: str
+    features: str | None = None  # the method that makes them, where it is no module alone; empty: no token has any
 
 
 @dataclass(frozen=True)

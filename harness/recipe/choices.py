@@ -6,4 +6,5 @@ from typing import Literal
 
 Attention = Literal["eager", "sdpa"]
 Logging = Literal["csv", "tensorboard", "wandb"]
+Device = Literal["cpu", "cuda"]
 Checkpointing = bool | Literal["reentrant"]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, PositiveInt, Tag, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, PositiveInt, Tag, ValidationInfo, model_validator
 
 from harness.frozen import Frozen
 from harness.recipe import (  # noqa: F401 - rules of theirs
+    budget_rules,
     deepspeed_rules,
+    device_rules,
     equivalence_rules,
     logging_rules,
     method_rules,
@@ -18,7 +20,8 @@ from harness.recipe import (  # noqa: F401 - rules of theirs
     scaler_rules,
     trainer_rules,
 )
-from harness.recipe.choices import Attention, Checkpointing, Logging
+from harness.recipe.budgets import Budget
+from harness.recipe.choices import Attention, Checkpointing, Device, Logging
 from harness.recipe.deepspeed import DeepSpeed
 from harness.recipe.fields import (
     Adapter,
@@ -38,6 +41,9 @@ from harness.recipe.fields import (
 from harness.recipe.processes import Launch, Launched
 from harness.recipe.rules import broken_rule
 from harness.recipe.values import OneOrMore
+
+# As a validation's context: fields are looked at one by one, rules by whoever asks for that.
+LATER: dict[str, str] = {}
 
 Precision = Literal["fp32", "bf16", "fp16", "pure-bf16", "pure-fp16"]
 
@@ -80,6 +86,7 @@ class Recipe(Frozen):
     loss_scaler: Scaler = LossScaler()
     engine: str = "torch"
     deepspeed: DeepSpeed = Field(default=DeepSpeed(), description="what engine deepspeed is told")
+    device: Device = Field(default="cpu", description="where the model trains; cuda: on the first GPU")
     processes: PositiveInt = Field(default=1, description="each has its share of a step's micro-batches")
     launch: Launched = Launch()
     checkpointing: Checkpointing = Field(
@@ -111,10 +118,13 @@ class Recipe(Frozen):
     )
     seed: int = 0
     limits: Limits = Limits()
+    budget: Budget | None = Field(
+        default=None, description="how fast it must be and how much memory it may take; a timed run is made beside it"
+    )
 
     @model_validator(mode="after")
-    def _possible(self) -> Recipe:
-        if broken := broken_rule(self):
+    def _possible(self, info: ValidationInfo) -> Recipe:
+        if info.context is not LATER and (broken := broken_rule(self)):
             raise ValueError(f"{broken.what}; {broken.do}")
         return self
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from harness.recipe.matrix import FEWEST, MOST, WAYS
 from harness.recipe.model import Recipe
 from harness.recipe.suite_checks import Marks, SuiteChecks
 
@@ -32,7 +33,7 @@ def suite_schema() -> dict[str, Any]:
             "description": {"type": ["string", "null"]},
             "checks": {"anyOf": [SuiteChecks.model_json_schema(), {"type": "null"}]},
             "defaults": settings,
-            "matrix": {"type": ["object", "null"], "additionalProperties": {"type": "array", "minItems": 1}},
+            "matrix": _matrix(),
             "recipes": {
                 "type": "object",
                 "minProperties": 1,
@@ -40,4 +41,25 @@ def suite_schema() -> dict[str, Any]:
             },
         },
         "$defs": {**definitions, "Recipe": recipe},
+    }
+
+
+def _matrix() -> dict[str, Any]:
+    """Axes of which every combination is run, or under one key those of which every pair, or every t values, meet."""
+
+    def axes(fewest: int) -> dict[str, Any]:
+        listed = {"type": "array", "minItems": fewest}
+        return {"anyOf": [listed, {"type": "object", "minProperties": fewest, "description": "values by name"}]}
+
+    covered = {
+        "type": "object",
+        "minProperties": FEWEST,
+        "additionalProperties": axes(2),
+        "description": "as few recipes as have every pair of these values, or every so many of them",
+    }
+    return {
+        "type": ["object", "null"],
+        "properties": dict.fromkeys(WAYS, covered),
+        "patternProperties": {f"^[{FEWEST}-{MOST}]-way$": covered},
+        "additionalProperties": axes(1),
     }

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import itertools
-from collections.abc import Iterator
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from harness.own_code import let_in
-from harness.recipe import fields
+from harness.recipe.budget_file import BUDGETS, with_measured
+from harness.recipe.coverage import Coverage
+from harness.recipe.expanding import Covering, Expansion
+from harness.recipe.invalid import refusal_of, with_family
+from harness.recipe.layers import merged
+from harness.recipe.matrix import read_matrix
 from harness.recipe.model import Recipe
+from harness.recipe.possible import Refuse
 from harness.recipe.quick import quick_recipes
 from harness.recipe.stages import with_stages
 from harness.recipe.start_paths import config_resolved, start_resolved
@@ -21,8 +26,8 @@ from harness.recipe.suite_checks import NOTHING_SAID, Judging, Marks, SuiteCheck
 from harness.recipe.yaml_file import read_yaml
 from harness.refusal import Refused
 
-BESIDE_SUITES = ("known_failures.yaml", "stacks.yaml")  # they lie in folders of suites, and are none
-SHOWN = 80  # characters of a value that is refused
+BESIDE_SUITES = ("known_failures.yaml", "stacks.yaml", BUDGETS)  # they lie in folders of suites, and are none
+__all__ = ["BESIDE_SUITES", "Suite", "read_suite", "refusal_of"]
 SUITE_KEYS = ("family", "description", "defaults", "matrix", "recipes", "checks")
 
 
@@ -35,6 +40,7 @@ class Suite:
     recipes: dict[str, Recipe]
     checks: SuiteChecks = NOTHING_SAID
     marks: dict[str, Marks] = field(default_factory=dict)
+    coverings: tuple[Covering, ...] = ()
 
     @property
     def name(self) -> str:
@@ -45,13 +51,21 @@ class Suite:
         """The recipes that the quick gate runs."""
         return quick_recipes(self.recipes, [name for name, marks in self.marks.items() if marks.quick])
 
+    def coverage(self, run: Collection[str]) -> tuple[Coverage, ...]:
+        """What these of its recipes cover, for each covering matrix of which any was run."""
+        found = (covering.coverage(run) for covering in self.coverings)
+        return tuple(one for one in found if one.run)
+
     def judging(self, recipe: str) -> Judging:
         """How a recipe is to be judged; its own reasons go before the suite's."""
         return Judging({**self.checks.off, **self.marks[recipe].off}, self.checks.severity)
 
 
-def read_suite(path: Path) -> Suite:
-    """Read and check a suite. Raises Refused, in one line, for anything that cannot work."""
+def read_suite(path: Path, refuse: Refuse | None = None) -> Suite:
+    """Read and check a suite. Raises Refused, in one line, for anything that cannot work.
+
+    `refuse` says, by raising Refused, what a family cannot do: a covering matrix then leaves that out.
+    """
     document = read_yaml(path, "suite")
     if not isinstance(document, dict):
         raise Refused("is not a suite: the top level is not a mapping", where=str(path), do="see harness schema")
@@ -61,7 +75,9 @@ def read_suite(path: Path) -> Suite:
         raise Refused("description is not text", where=str(path), do="put it in quotes")
     try:
         checks, marks = _checks(document, path), dict[str, Marks]()
-        suite = Suite(path, description or "", _recipes(document, path, marks), checks, marks)
+        recipes, coverings = _recipes(document, path, marks, refuse)
+        recipes = with_measured(recipes, path)
+        suite = Suite(path, description or "", recipes, checks, marks, coverings)
     except RecursionError:
         raise Refused("a mapping holds itself", where=str(path), do="write it out without the alias") from None
     if _names_own_code(suite):
@@ -91,37 +107,30 @@ def _names_own_code(suite: Suite) -> bool:
     return any(":" in name for name in (*suite.checks.own, *in_recipes))
 
 
-def _recipes(document: dict[str, Any], path: Path, marks: dict[str, Marks]) -> dict[str, Recipe]:
+def _recipes(
+    document: dict[str, Any], path: Path, marks: dict[str, Marks], refuse: Refuse | None
+) -> tuple[dict[str, Recipe], tuple[Covering, ...]]:
     recipes = document.get("recipes")
     if not isinstance(recipes, dict) or not recipes:
         raise Refused("there are no recipes", where=str(path), do="add recipes: {name: {tune: [connector]}}")
     built: dict[str, Recipe] = {}
+    coverings: list[Covering] = []
+    matrix = read_matrix(_mapping(document.get("matrix"), "matrix", path), str(path))
     for name, settings in recipes.items():
-        for recipe_id, merged in _expanded(document, str(name), settings, path):
+        own = _mapping(settings, f"recipe {name}", path)
+        expansion = Expansion(str(name), _below(document, path), own, matrix, path, refuse)
+        for recipe_id, one in expansion.recipes(coverings):
             if recipe_id in built:
                 raise Refused(f"recipe id {recipe_id!r} is given twice", where=str(path), do="rename or remove one")
-            marks[recipe_id] = _marks(merged, f"{path}: {recipe_id}")
-            built[recipe_id] = _recipe(merged, path, recipe_id)
-    return with_stages(built, path)
+            marks[recipe_id] = _marks(one, f"{path}: {recipe_id}")
+            built[recipe_id] = _recipe(one, path, recipe_id)
+    return with_stages(built, path), tuple(coverings)
 
 
-def _expanded(document: dict[str, Any], name: str, settings: Any, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The recipe's settings over the suite's defaults, once per cell of the matrix.
-
-    A recipe that sets a matrix key itself keeps its own value: that axis does not apply to it.
-    """
-    own = _mapping(settings, f"recipe {name}", path)
-    defaults, matrix = (_mapping(document.get(title), title, path) for title in ("defaults", "matrix"))
-    axes = {key: values for key, values in matrix.items() if not _has(own, key)}
-    for key, values in axes.items():
-        if not isinstance(values, list) or not values:
-            raise Refused(f"matrix: {key} is not a list of values", where=str(path), do=f"write {key}: [a, b]")
+def _below(document: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """What lies under every recipe of a suite."""
     family = {"family": document["family"]} if "family" in document else {}
-    for cell in itertools.product(*axes.values()):
-        merged = _merge(_merge(family, defaults), own)
-        for key, value in zip(axes, cell, strict=True):
-            merged = _merge(merged, _nested(key, value))
-        yield f"{name}[{'-'.join(map(str, cell))}]" if cell else name, merged
+    return merged(family, _mapping(document.get("defaults"), "defaults", path))
 
 
 def _mapping(value: Any, title: str, path: Path) -> dict[str, Any]:
@@ -137,34 +146,11 @@ def _mapping(value: Any, title: str, path: Path) -> dict[str, Any]:
 
 def _recipe(settings: dict[str, Any], path: Path, recipe_id: str) -> Recipe:
     where = f"{path}: {recipe_id}"
-    if "family" not in settings:
-        raise Refused("family is missing", where=where, do="name one; harness list families shows them")
     try:
-        recipe = Recipe.model_validate(settings)
+        recipe = Recipe.model_validate(with_family(settings, where))
     except ValidationError as error:
         raise refusal_of(error, where) from None
     return _paths_resolved(recipe, path, where)
-
-
-def refusal_of(error: ValidationError, where: str) -> Refused:
-    """The first error of a validation, in one line: file, recipe, setting, remedy."""
-    first = error.errors()[0]
-    setting = ".".join(str(part) for part in first["loc"] if part != "[key]")
-    if first["type"] == "extra_forbidden":
-        close = difflib.get_close_matches(str(first["loc"][-1]), _field_names(), n=1)
-        do = f"did you mean {close[0]}?" if close else "harness schema lists every setting"
-        return Refused(f"unknown setting {setting}", where=where, do=do)
-    what, _, do = first["msg"].removeprefix("Value error, ").partition("; ")
-    if setting:
-        what = f"{setting}: {what}"
-        if "input" in first and not isinstance(first["input"], dict):
-            what += f" (got {_short(first['input'])})"
-    return Refused(what, where=where, do=do or "harness schema lists what is allowed")
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."
 
 
 def _paths_resolved(recipe: Recipe, path: Path, where: str) -> Recipe:
@@ -185,47 +171,3 @@ def _known_keys(mapping: dict[str, Any], known: tuple[str, ...], where: str) -> 
             close = difflib.get_close_matches(str(key), known, n=1)
             do = f"did you mean {close[0]}?" if close else f"a suite has {', '.join(known)}"
             raise Refused(f"unknown key {key}", where=where, do=do)
-
-
-def _field_names() -> list[str]:
-    models = (
-        Recipe,
-        fields.Tune,
-        fields.Adapter,
-        fields.LossScaler,
-        fields.Optimizer,
-        fields.Data,
-        fields.Save,
-        fields.EarlierRecipe,
-        fields.Composed,
-        fields.Limits,
-        SuiteChecks,
-        Marks,
-    )
-    return sorted({name for model in models for name in model.model_fields})
-
-
-def _has(settings: dict[str, Any], dotted: str) -> bool:
-    head, _, rest = dotted.partition(".")
-    if head not in settings:
-        return False
-    inside = settings[head]
-    return not rest or not isinstance(inside, dict) or _has(inside, rest)
-
-
-def _nested(dotted: str, value: Any) -> dict[str, Any]:
-    head, _, rest = dotted.partition(".")
-    return {head: _nested(rest, value) if rest else value}
-
-
-def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """`above` over `below`, mapping by mapping; everything else is replaced whole.
-
-    `tune` is replaced whole too: a recipe that names what it trains does not mean the defaults' as well.
-    """
-    merged = dict(below)
-    for key, value in above.items():
-        old = merged.get(key)
-        deep = isinstance(old, dict) and isinstance(value, dict) and key != "tune"
-        merged[key] = _merge(old, value) if deep else value  # type: ignore[arg-type]
-    return merged

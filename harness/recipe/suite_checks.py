@@ -43,6 +43,7 @@ class Marks(Frozen):
 
     off: Off = Field(default_factory=dict, description="checks that are not made of this recipe, and why")
     quick: bool = Field(default=False, description="the quick gate runs this recipe")
+    fault: str = Field(default="", description="a fault that harness faults puts into this recipe, whatever else")
 
 
 @dataclass(frozen=True)

@@ -32,10 +32,10 @@ def labels_that_count(targets: torch.Tensor, ignored: int) -> int:
 
 def target_facts(targets: torch.Tensor, ignored: int, inputs: Mapping[str, Any]) -> dict[str, Any]:
     """The same of class indices that a loss was computed from, in rows where they are one for each token id."""
+    targets, ids = _here(targets), inputs.get("input_ids")
     facts: dict[str, Any] = {"labels": labels_that_count(targets, ignored)}
-    ids = inputs.get("input_ids")
     if isinstance(ids, torch.Tensor) and ids.dim() == 2 and ids.numel() == targets.numel():
-        facts["learned"] = learned_rows(targets.view(ids.shape), ignored, inputs.get("attention_mask"))
+        facts["learned"] = learned_rows(targets.view(ids.shape), ignored, _here(inputs.get("attention_mask")))
     return facts
 
 
@@ -43,7 +43,7 @@ def batch_facts(inputs: Mapping[str, Any]) -> dict[str, Any]:
     """Labels that count and where they stand, one fingerprint and length per sample, and the shapes, of a model's
     keyword arguments."""
     facts: dict[str, Any] = {}
-    labels, ids, mask = inputs.get("labels"), inputs.get("input_ids"), inputs.get("attention_mask")
+    labels, ids, mask = (_here(inputs.get(name)) for name in ("labels", "input_ids", "attention_mask"))
     if isinstance(labels, torch.Tensor):
         facts["labels"] = labels_that_count(labels, IGNORED_LABEL)
         if isinstance(ids, torch.Tensor) and ids.shape == labels.shape and labels.dim() == 2:
@@ -90,6 +90,11 @@ def _number(value: Any) -> float | None:
     if isinstance(value, torch.Tensor):
         return float(value) if value.numel() == 1 else None
     return float(value) if isinstance(value, (int, float)) else None
+
+
+def _here(value: Any) -> Any:
+    """A tensor's numbers where they can be looked at one by one."""
+    return value.cpu() if isinstance(value, torch.Tensor) else value
 
 
 def _is_tensor(value: Any) -> bool:

@@ -31,6 +31,11 @@ class StepClock:
         """Whether this is the first training forward of the run."""
         return self._forwards == 1
 
+    @property
+    def waits_for_forward(self) -> bool:
+        """Whether the optimizer has stepped and no forward has begun since, or none has begun at all."""
+        return self._stepped or not self._forwards
+
     def stepped(self) -> None:
         """The optimizer stepped, or was skipped."""
         self._stepped = True

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from harness.recording.recorder import Recorder
 
 
+ENGINE = "deepspeed.runtime.engine"
+
+
 class DeepSpeedWatch:
     """Puts wrappers on DeepSpeed's engine, and on the optimizer of each engine that is made."""
 
@@ -28,9 +31,12 @@ class DeepSpeedWatch:
         self._patches = patches
         self._managed: set[int] = set()
         self._step: _ZeroStep | None = None
+        self._started = False
 
     def start(self) -> None:
-        if (engine := loaded("deepspeed.runtime.engine", "DeepSpeedEngine")) is not None:
+        """Put the wrappers on, once, where the process has imported DeepSpeed by now."""
+        if not self._started and (engine := loaded(ENGINE, "DeepSpeedEngine")) is not None:
+            self._started = True
             self._patches.wrap(engine, "__init__", self._engine_made)
             self._patches.wrap(engine, "clip_fp32_gradients", self._clip_whole)
 
@@ -71,7 +77,9 @@ class DeepSpeedWatch:
         if schedule is not None and not isinstance(schedule, scheduler_classes()[0]):
             self._patches.wrap(schedule, "step", self._schedule_steps(basic))
         if (scaler := _scaler_of(engine)) is not None:
-            self.recorder.event("scaler", device="cpu", asked=True, enabled=True, init_scale=_scale_of(scaler))
+            self.recorder.event(
+                "scaler", device=_device(engine), asked=True, enabled=True, init_scale=_scale_of(scaler)
+            )
         self.recorder.event("deepspeed", model=model.ident, **facts)
 
     def _watch_gradients(self, parameters: list[Any], reached: set[int]) -> None:
@@ -217,6 +225,10 @@ def _masters(zero: Any, basic: Any) -> list[Any]:
     """What the optimizer steps in place of the model's parameters."""
     found = getattr(zero, "fp32_partitioned_groups_flat", None)
     return [found] if found else [group["params"] for group in basic.param_groups]
+
+
+def _device(engine: Any) -> str:
+    return str(getattr(engine, "device", "cpu")).partition(":")[0]
 
 
 def _dtype(tensor: torch.Tensor) -> str:

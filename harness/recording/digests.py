@@ -55,7 +55,9 @@ class _Table:
         if not self._in_place:
             torch.cat(self._flat, out=self._laid)
         sums = torch.cat([self._lines.sum(1), self._lines.sum(0), self._rest])
-        return int(torch.dot(sums, self._weights))
+        if sums.device.type == "cpu":
+            return int(torch.dot(sums, self._weights))
+        return int((sums * self._weights).sum())  # there are no products of integers on a GPU
 
 
 def _by_kind(tensors: list[torch.Tensor]) -> list[list[torch.Tensor]]:

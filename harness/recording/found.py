@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
+from harness.recording.device_values import DeviceValues
+from harness.recording.hashed import HashedValues
 from harness.recording.shards import ShardValues
 from harness.recording.values import Values
-from harness.trace.fingerprint import as_hex, fingerprint
+from harness.trace.fingerprint import as_hex
+from harness.trace.fingerprints import Fingerprints
 from harness.trace.writer import StreamWriter
 
 DENSE_ELEMENTS = 8_000_000  # up to here first and last values are kept whole
@@ -22,9 +26,11 @@ class LiveModules:
 
     def __init__(self) -> None:
         self._modules: weakref.WeakSet[nn.Module] = weakref.WeakSet()
+        self.made = 0
 
     def add(self, module: nn.Module) -> None:
         self._modules.add(module)
+        self.made += 1
 
     def add_tree(self, roots: Iterable[nn.Module]) -> None:
         """Take in models that were built before recording began, with all their parts."""
@@ -39,20 +45,29 @@ class LiveModules:
         inside = {id(child) for module in live for child in module._modules.values() if child is not None}
         roots = [module for module in live if id(module) not in inside]
         holding = [root for root in roots if any(id(p) in wanted for p in root.parameters())]
-        return sorted(holding, key=lambda root: -sum(p.numel() for p in root.parameters()))
+        return sorted(holding, key=lambda root: -sum(p.numel() for p in root.parameters() if not is_lazy(p)))
 
 
 class FoundModel:
     """The names, roles and values of one model."""
 
-    def __init__(self, ident: str, root: nn.Module) -> None:
+    def __init__(
+        self,
+        ident: str,
+        root: nn.Module,
+        readable: Callable[[torch.Tensor], bool] | None = None,
+        copied: int | None = None,
+    ) -> None:
         self.ident = ident
         self.root = root
-        self.paths, self.parameters, self._ties = _unique(root.named_parameters(remove_duplicate=False))
-        self.buffer_paths, self.buffers, _ = _unique(root.named_buffers(remove_duplicate=False))
+        named, buffers = root.named_parameters(remove_duplicate=False), root.named_buffers(remove_duplicate=False)
+        self.paths, self.parameters, self.ties = _unique(_only(named, readable))
+        self.buffer_paths, self.buffers, _ = _unique(_only(buffers, readable))
         self.index = {id(parameter): i for i, parameter in enumerate(self.parameters)}
-        self.values: Values | ShardValues = Values(self.parameters)
-        self.dense = sum(p.numel() for p in self.parameters) <= DENSE_ELEMENTS
+        size = sum(p.numel() for p in self.parameters)
+        large = copied is not None and size > copied  # too large to be held twice
+        self.values: Values | ShardValues | DeviceValues | HashedValues = _values_of(self.parameters, large)
+        self.dense = size <= DENSE_ELEMENTS
         self.first = [p.detach().clone() for p in self.parameters] if self.dense else None
 
     @property
@@ -61,7 +76,10 @@ class FoundModel:
 
     @property
     def shard(self) -> dict[str, Any]:
-        """What a record of values says where they are those of a part of each parameter."""
+        """What a record of values says where they are those of a part of each parameter, or where what has changed of
+        them is told from a part."""
+        if isinstance(self.values, DeviceValues):
+            return {"sampled": True} if self.values.sampled else {}
         return {"shard": True} if isinstance(self.values, ShardValues) else {}
 
     def observed(self) -> dict[str, Any]:
@@ -100,7 +118,7 @@ class FoundModel:
             dtype=[_dtype(p) for p in self.parameters],
             role=[_role(path, roles) for path in self.paths],
             requires_grad=[p.requires_grad for p in self.parameters],
-            ties=self._ties,
+            ties=self.ties,
             fingerprint=list(self.values.columns["fingerprint"]),
             rms=list(self.values.columns["rms"]),
         )
@@ -116,7 +134,25 @@ class FoundModel:
         )
 
     def buffer_fingerprints(self) -> list[str]:
-        return [as_hex(fingerprint(buffer)) for buffer in self.buffers]
+        return [as_hex(value) for value in Fingerprints(self.buffers)()]
+
+
+def _values_of(parameters: list[torch.Tensor], large: bool) -> Values | DeviceValues | HashedValues:
+    """The values of parameters, read where they are."""
+    if large and not any(map(elsewhere, parameters)):
+        return HashedValues(parameters)
+    return DeviceValues(parameters) if any(elsewhere(one) for one in parameters) else Values(parameters)
+
+
+def elsewhere(tensor: torch.Tensor) -> bool:
+    """Whether a tensor's values are on a device that has to be waited for."""
+    return tensor.device.type not in ("cpu", "meta")
+
+
+def _only(
+    named: Iterable[tuple[str, torch.Tensor]], readable: Callable[[torch.Tensor], bool] | None
+) -> Iterable[tuple[str, torch.Tensor]]:
+    return named if readable is None else [(name, tensor) for name, tensor in named if readable(tensor)]
 
 
 def _unique(
@@ -138,10 +174,29 @@ def _unique(
 
 
 def inside_wrapper(root: nn.Module) -> nn.Module:
-    """The model that a wrapper for several processes has been put around: its names are those of the model alone."""
-    while isinstance(root, nn.parallel.DistributedDataParallel) or is_deepspeed_engine(root):
-        root = root.module  # type: ignore[assignment]
-    return root
+    """The model that a wrapper has been put around, one for several processes or Lightning's: its names are those of
+    the model alone, and its forward is the one that is called."""
+    while True:
+        if isinstance(root, nn.parallel.DistributedDataParallel) or is_deepspeed_engine(root):
+            root = root.module  # type: ignore[assignment]
+        elif is_lightning_module(root) and (alone := _only_child(root)) is not None:
+            root = alone
+        else:
+            return root
+
+
+def _only_child(root: nn.Module) -> nn.Module | None:
+    """The one part of a module that all its parameters are in."""
+    holding = [child for child in root.children() if next(child.parameters(), None) is not None]
+    own = next(root.parameters(recurse=False), None)
+    return holding[0] if len(holding) == 1 and own is None else None
+
+
+def is_lightning_module(module: nn.Module) -> bool:
+    """Whether it is Lightning's, under either of its names, told without importing it."""
+    return any(
+        kind.__qualname__ == "LightningModule" for kind in type(module).__mro__ if "lightning" in kind.__module__
+    )
 
 
 def is_deepspeed_engine(module: nn.Module) -> bool:

@@ -11,6 +11,7 @@ from harness.recording.found import FoundModel, kind_of
 from harness.trace.writer import StreamWriter
 
 PER_STEP = 256  # elements of each tensor
+MANY, OF_MANY = 1 << 30, 1 << 16
 _NUMBERS = ("lr", "weight_decay", "betas", "eps", "momentum")
 
 
@@ -50,6 +51,10 @@ class OptimizerFacts:
             ],
         )
 
+    def forget(self) -> None:
+        """What was described is no longer what is there: describe it again."""
+        self._described = None
+
     def rates(self) -> list[float]:
         return [float(group["lr"]) for group in self._optimizer.param_groups]
 
@@ -67,8 +72,11 @@ class OptimizerFacts:
         return self.state_digest() if self._last is None else self._last
 
     def whole_state_digest(self) -> str:
-        """One number over all elements of the optimizer's tensors."""
-        return Digest()(self._state())
+        """One number over all elements of the optimizer's tensors; of a billion and more, for which there is
+        no room a second time, over the beginning of each."""
+        state = self._state()
+        many = sum(tensor.numel() for tensor in state) > MANY
+        return Digest(first=OF_MANY if many else None)(state)
 
     def state_dtypes(self) -> dict[str, dict[str, int]]:
         """How many tensors of floating point of each name the optimizer keeps in each dtype."""

@@ -17,16 +17,19 @@ Wrapper = Callable[..., Any]
 
 
 class Patches:
-    """Wrappers that can be taken off again, in reverse order."""
+    """Wrappers that can be taken off again, in reverse order. Each goes through `around`, where one is given."""
 
-    def __init__(self) -> None:
+    def __init__(self, around: Callable[[Wrapper, str], Wrapper] | None = None) -> None:
         self._undo: list[tuple[Any, str, Any]] = []
+        self.around = around
 
     def wrap(self, owner: Any, name: str, wrapper: Wrapper) -> None:
         """Replace `owner.name`; the wrapper is called with the original first, then the arguments."""
         original = getattr(owner, name, None)
         if original is None:
             return
+        if self.around is not None:
+            wrapper = self.around(wrapper, name)
 
         @functools.wraps(original)
         def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -35,6 +38,11 @@ class Patches:
         own = vars(owner).get(name, _ABSENT)
         self._undo.append((owner, name, own))
         setattr(owner, name, wrapped)
+
+    def put(self, owner: Any, name: str, value: Any) -> None:
+        """Put something of one's own in a place, until it is undone."""
+        self._undo.append((owner, name, vars(owner).get(name, _ABSENT)))
+        setattr(owner, name, value)
 
     def undo(self) -> None:
         while self._undo:

@@ -17,6 +17,8 @@ from harness.recording.clock import StepClock
 from harness.recording.found import FoundModel, LiveModules, inside_wrapper
 from harness.recording.layers import LayerWatch, tf32
 from harness.recording.optimizers import OptimizerFacts
+from harness.recording.patches import Patches
+from harness.recording.segments import any_nonzero
 from harness.recording.values import gradient_nonzeros, gradient_norms
 from harness.recording.watching import Watch
 from harness.trace.writer import StreamWriter
@@ -30,8 +32,8 @@ class Recorder:
     random number and starts no collective, so that a run is bit-identical with and without it.
     """
 
-    def __init__(self, directory: Path, rank: int = 0, first_step: int = 0) -> None:
-        self.stream = StreamWriter(Path(directory) / f"rank-{rank}")
+    def __init__(self, directory: Path, rank: int = 0, first_step: int = 0, stream: StreamWriter | None = None) -> None:
+        self.stream = stream or StreamWriter(Path(directory) / f"rank-{rank}")
         self.live = LiveModules()
         self.models: list[FoundModel] = []
         self.clock = StepClock(first_step)
@@ -45,6 +47,10 @@ class Recorder:
         self._paused = False
         self._in_backward = False
         self._cut_off: set[str] = set()
+
+    def patches(self) -> Patches:
+        """What the recorder's wrappers are put on by."""
+        return Patches()
 
     def __enter__(self) -> Recorder:
         self._watch.start()
@@ -186,7 +192,7 @@ class Recorder:
     def _stale_gradients(self) -> int:
         """How many parameters still carry a gradient from before this step began."""
         left = [p.grad for p in self._parameters() if p.grad is not None]
-        return sum(1 for gradient in left if bool(gradient.any()))
+        return sum(any_nonzero(left))
 
     def gradients(self, moment: str) -> list[float | None] | None:
         """Emit each parameter's gradient norm, once after backward however many operations follow.
@@ -223,6 +229,10 @@ class Recorder:
         """Before a scaler unscales or steps, and may skip: the optimizer's state, where no step has told it yet."""
         if not self._paused:
             self._facts(optimizer).state_before()
+
+    def zeroed(self, by: Any) -> None:
+        """An optimizer, or a model, has put its gradients to zero."""
+        self.event("zero_grad", by=type(by).__name__)
 
     def step_ends(self, optimizer: torch.optim.Optimizer, skipped: bool = False) -> None:
         """After an optimizer step, or one that a scaler skipped: every value anew."""
@@ -287,6 +297,8 @@ class Recorder:
 
 
 def rng_digest() -> str:
-    """A digest of torch's CPU generator state."""
-    state = torch.get_rng_state()
-    return hashlib.blake2b(ctypes.string_at(state.data_ptr(), state.numel()), digest_size=8).hexdigest()
+    """A digest of the states of torch's generators: the CPU's, and those of the GPUs where they are in use."""
+    gpu: Any = torch.cuda  # of which not all is typed
+    states = [torch.get_rng_state(), *(gpu.get_rng_state_all() if gpu.is_initialized() else ())]
+    told = b"".join(ctypes.string_at(state.data_ptr(), state.numel()) for state in states)
+    return hashlib.blake2b(told, digest_size=8).hexdigest()

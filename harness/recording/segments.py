@@ -7,6 +7,7 @@ dtype are laid end to end and reduced stretch by stretch.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
@@ -71,6 +72,8 @@ def norms(tensors: Sequence[torch.Tensor]) -> list[float]:
     """The 2-norm of each tensor, in float32 at least: a norm of float16 overflows where none of its elements does."""
     if not tensors:
         return []
+    if any(tensor.device.type != "cpu" for tensor in tensors):
+        return _in_one_go([norm_of(tensor) for tensor in tensors])
     if {tensor.dtype for tensor in tensors} - {torch.float32}:
         tensors = [tensor.double() for tensor in tensors]
     with torch.no_grad():
@@ -82,5 +85,24 @@ def nonzero(tensors: Sequence[torch.Tensor]) -> list[int]:
     """How many elements of each tensor are not zero."""
     if not tensors:
         return []
-    counts: list[int] = torch.stack([torch.count_nonzero(tensor.detach()) for tensor in tensors]).tolist()
+    counts: list[int] = _in_one_go([torch.count_nonzero(tensor.detach()) for tensor in tensors])
     return counts
+
+
+def any_nonzero(tensors: Sequence[torch.Tensor]) -> list[bool]:
+    """Whether each tensor has an element that is not zero."""
+    return _in_one_go([tensor.detach().any() for tensor in tensors]) if tensors else []
+
+
+def norm_of(tensor: torch.Tensor) -> torch.Tensor:
+    """The 2-norm, added up in float32 at least, without a copy of the tensor."""
+    wide = torch.float32 if tensor.element_size() < 4 else None
+    norm: torch.Tensor = torch.linalg.vector_norm(tensor.detach(), dtype=wide)
+    return norm
+
+
+def _in_one_go(numbers: Sequence[torch.Tensor]) -> list[Any]:
+    """Numbers that lie on one device or on several, which are waited for once."""
+    device = numbers[0].device
+    found: list[Any] = torch.stack([number.to(device) for number in numbers]).tolist()
+    return found

@@ -92,6 +92,11 @@ def gradient_nonzeros(parameters: Sequence[torch.Tensor], skip: Sequence[bool]) 
 
 
 def _per_gradient(parameters: Sequence[torch.Tensor], measure: Any) -> list[Any]:
-    gradients = [parameter.grad for parameter in parameters]
+    gradients = [_dense(parameter.grad) for parameter in parameters]
     found = iter(measure([gradient for gradient in gradients if gradient is not None]))
     return [None if gradient is None else next(found) for gradient in gradients]
+
+
+def _dense(gradient: torch.Tensor | None) -> torch.Tensor | None:
+    """A gradient as the numbers in it: of a sparse one, those that are there."""
+    return gradient.coalesce().values() if gradient is not None and gradient.is_sparse else gradient

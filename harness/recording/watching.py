@@ -12,9 +12,10 @@ import torch.utils.checkpoint
 from torch import nn
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
+from harness.recording.closures import with_closure
 from harness.recording.deepspeed import DeepSpeedWatch
 from harness.recording.found import inside_wrapper
-from harness.recording.patches import Patches, grad_scaler_classes, loaded, scheduler_classes
+from harness.recording.patches import grad_scaler_classes, loaded, scheduler_classes
 
 if TYPE_CHECKING:
     from harness.recording.recorder import Recorder
@@ -32,7 +33,8 @@ class Watch:
 
     def __init__(self, recorder: Recorder) -> None:
         self.recorder = recorder
-        self._patches = Patches()
+        self._patches = recorder.patches()
+        self._savers: set[str] = set()
         self._handles: list[Any] = []
         self._stepped_inside_scaler = False
         self._starting_schedule = False
@@ -63,14 +65,21 @@ class Watch:
         for scheduler in scheduler_classes():
             wrap(scheduler, "__init__", self._scheduler_made)
             wrap(scheduler, "step", self._scheduler_step)
-        for module, name in _SAVERS:
-            if (owner := loaded(module, name)) is not None and "save_pretrained" in vars(owner):
-                wrap(owner, "save_pretrained", self._save)
-        self._deepspeed.start()
+        self.libraries()
         self._handles = [
-            register_optimizer_step_pre_hook(lambda optimizer, *_: self._stepping(optimizer)),
+            register_optimizer_step_pre_hook(self._stepping),
             register_optimizer_step_post_hook(lambda optimizer, *_: self._stepped(optimizer)),
         ]
+
+    def libraries(self) -> None:
+        """Look at the libraries that the process has imported by now, each once."""
+        self._deepspeed.start()
+        for module, name in _SAVERS:
+            if name in self._savers or (owner := loaded(module, name)) is None:
+                continue
+            self._savers.add(name)
+            if "save_pretrained" in vars(owner):
+                self._patches.wrap(owner, "save_pretrained", self._save)
 
     def stop(self) -> None:
         self._patches.undo()
@@ -97,11 +106,14 @@ class Watch:
         original(optimizer, *args, **kwargs)
         self.recorder.optimizer_made(optimizer)
 
-    def _stepping(self, optimizer: Any) -> None:
+    def _stepping(self, optimizer: Any, args: Any, kwargs: Any) -> Any:
         if self._deepspeed.manages(optimizer):
             self._deepspeed.steps_inside(optimizer)
-        else:
-            self.recorder.step_begins(optimizer)
+            return None
+        if (given := with_closure(args, kwargs, lambda: self.recorder.step_begins(optimizer))) is not None:
+            return given
+        self.recorder.step_begins(optimizer)
+        return None
 
     def _stepped(self, optimizer: Any) -> None:
         self._stepped_inside_scaler = True
@@ -113,14 +125,14 @@ class Watch:
 
     def _zero_grad(self, original: Any, optimizer: Any, *args: Any, **kwargs: Any) -> Any:
         result = original(optimizer, *args, **kwargs)
-        self.recorder.event("zero_grad", by=type(optimizer).__name__)
+        self.recorder.zeroed(optimizer)
         return result
 
     def _model_zero_grad(self, original: Any, module: nn.Module, *args: Any, **kwargs: Any) -> Any:
         """transformers' Trainer asks the model, not its optimizer."""
         result = original(module, *args, **kwargs)
         if any(inside_wrapper(module) is model.root for model in self.recorder.models):
-            self.recorder.event("zero_grad", by=type(module).__name__)
+            self.recorder.zeroed(module)
         return result
 
     def _cross_entropy(self, original: Any, *args: Any, **kwargs: Any) -> Any:

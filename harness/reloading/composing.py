@@ -154,5 +154,12 @@ def _laid_over(model: Any, request: Request, record: dict[str, Any]) -> Any:
     tensors = part_tensors(file)
     part = lay_over(model, tensors, file.name)
     record["parts"].append(part)
-    record["missing"], record["unexpected"] = sorted(set(model.state_dict()) - set(tensors)), part["unexpected"]
+    record["missing"], record["unexpected"] = sorted(_left_as_they_were(model, set(tensors))), part["unexpected"]
     return model
+
+
+def _left_as_they_were(model: Any, given: set[str]) -> set[str]:
+    """What of a model was given no tensor; one that has two names has been given it under either."""
+    paths = dict(model.named_parameters(remove_duplicate=False))
+    met = {id(parameter) for path, parameter in paths.items() if path in given}
+    return {path for path in model.state_dict() if path not in given and id(paths.get(path)) not in met}

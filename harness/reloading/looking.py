@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.checkpoint.json_files import CONFIG, entries
+from harness.devices import moved, repeatable
 from harness.own_code import named
 from harness.reloading.attempt import attempt
 from harness.reloading.composing import load_model
@@ -85,10 +86,13 @@ def _outputs(model: Any, request: Request, record: dict[str, Any], stream: Strea
     from harness.data.prompts import greedy_ids
     from harness.trace.fingerprint import as_hex, fingerprint
 
-    tensors = load_file(request.inputs)
+    device = torch.device(request.device)
+    repeatable(request.device, request.tf32)
+    tensors = moved(load_file(request.inputs), device)
+    model = model if request.device == "cpu" else model.to(device)
     with torch.no_grad():
         logits = {
-            name: model(**put_together(plain, tensors))["logits"].detach().float()
+            name: model(**put_together(plain, tensors))["logits"].detach().float().cpu()
             for name, plain in sorted(request.arguments.items())
         }
         if request.handed:

@@ -27,6 +27,8 @@ class Request:
     prompts: dict[str, Any]
     dtype: str
     modules: str
+    device: str = "cpu"
+    tf32: bool = False
     attention: str | None = None
     what: str = "full"
     base: str = ""

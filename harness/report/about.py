@@ -10,9 +10,10 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from harness.frozen import Frozen
+from harness.recipe.coverage import Coverage
 from harness.refusal import Refused
-from harness.report.text import listed
 from harness.store import write_text
+from harness.wording import joined
 
 ABOUT = "run.json"
 
@@ -24,6 +25,7 @@ class AboutRun(Frozen):
     it was compared if not all; `quick` says what the quick gate chose. `not_judged` are recipes without all their
     results, `missing` checks of the baseline, as "recipe: check", and `unused` known failures that match nothing.
     `goldens` is the folder of those that were verified, seen from where the run was started too.
+    `coverage` is what of its covering matrices was run and held against all checks.
     `commands` repeat what is no check of a suite, by "recipe: check".
     """
 
@@ -39,6 +41,7 @@ class AboutRun(Frozen):
     quick: str = ""
     goldens: str = ""
     commands: Mapping[str, str] = {}
+    coverage: tuple[Coverage, ...] = ()
 
     def command_for(self, recipe_id: str, check: str) -> str:
         """The command that repeats a check alone, or nothing if nobody knows where its suite lies."""
@@ -63,10 +66,11 @@ class AboutRun(Frozen):
             missing=tuple(name for one in found for name in one.missing),
             unused=tuple(entry for one in found for entry in one.unused),
             before=_together([one.before for one in found if one.before is not None]),
-            only=listed(only) if (only := _different(one.only for one in found)) else "",
+            only=joined(only) if (only := _different(one.only for one in found)) else "",
             goldens=next((one.goldens for one in found if one.goldens), ""),
-            quick=listed(quick) if (quick := _different(one.quick for one in found)) else "",
+            quick=joined(quick) if (quick := _different(one.quick for one in found)) else "",
             commands={what: command for one in found for what, command in one.commands.items()},
+            coverage=tuple(covered for one in found for covered in one.coverage),
         )
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from harness.report.statuses import FAILING, UNJUDGED
 from harness.report.summary import Counts, group_by_recipe
-from harness.report.text import listed, plural
 from harness.result import Status
+from harness.wording import count, joined
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -69,7 +69,7 @@ class Comparison:
     def verdict(self) -> str:
         """Better or worse, in one sentence."""
         parts = [
-            f"{plural(len(names), 'check')} {what}"
+            f"{count(len(names), 'check')} {what}"
             for names, what in (
                 (self.newly_failing, "newly failing"),
                 (self.vanished, "vanished"),
@@ -80,7 +80,7 @@ class Comparison:
         worse = bool(self.newly_failing or self.vanished)
         word = "worse than" if worse else "better than" if parts else "no worse than"
         where = f", of which only {self.only} was compared" if self.only else ""
-        return f"This run is {word} the baseline{where}{': ' + listed(parts) if parts else ''}."
+        return f"This run is {word} the baseline{where}{': ' + joined(parts) if parts else ''}."
 
 
 def compare(before: Sequence[Result], after: Sequence[Result], missing: Iterable[str], only: str = "") -> Comparison:

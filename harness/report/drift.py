@@ -15,7 +15,8 @@ from harness.places import folder_name
 from harness.refusal import Refused
 from harness.report.evidence import Values
 from harness.report.traced import losses
-from harness.trace.reader import Parameter, Trace, read_trace
+from harness.trace.parameter import Parameter
+from harness.trace.reader import Trace, read_trace
 
 PREFIX = "golden."
 _DAMAGE = (ArithmeticError, AttributeError, IndexError, KeyError, TypeError, ValueError)

@@ -28,11 +28,17 @@ class Part:
 
 @dataclass(frozen=True)
 class Speed:
-    """What the training of a run took: its seconds, optimizer steps and samples, recording included."""
+    """What the training of a run took: its seconds, optimizer steps and samples, recording included.
+
+    Where a budget was stated, `of_bare` is what part of a bare loop's speed the timed run had, and `least` what part it
+    must have.
+    """
 
     seconds: float
     steps: int
     samples: int
+    of_bare: float | None = None
+    least: float | None = None
 
     @property
     def steps_per_second(self) -> float:

@@ -57,6 +57,7 @@ def report_of(results: tuple[Result, ...], about: AboutRun, folders: Iterable[Pa
         compared=about.before is not None,
         only=about.only,
         quick=about.quick,
+        coverage=about.coverage,
     )
 
 

@@ -41,6 +41,8 @@ class RateRow:
     steps: str
     samples: str
     share: int
+    of_bare: int | None = None
+    least: int | None = None
 
 
 def to_html(run: RunReport) -> str:
@@ -76,6 +78,7 @@ def to_html(run: RunReport) -> str:
         interrupted=run.interrupted,
         unused=run.unused,
         off=[one.text for one in run.summary.off],
+        coverage=run.coverage,
         goldens=goldens_shown(run),
         compat=compat_shown(run.compat) if run.compat else None,
         alignments=[(name, shown(before), shown(after), False) for name, (before, after) in run.alignments.items()],
@@ -109,6 +112,8 @@ def _rates(run: RunReport, recipes: list[RecipeShown]) -> list[RateRow]:
             f"{speed.steps_per_second:.1f}",
             f"{speed.samples_per_second:.1f}",
             round(100 * speed.samples_per_second / most),
+            None if speed.of_bare is None else round(100 * speed.of_bare),
+            None if speed.least is None else round(100 * speed.least),
         )
         for one, speed in found
     ]

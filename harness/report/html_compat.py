@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.compat_table import Outcome
 from harness.report.scale import number
-from harness.report.text import plural
+from harness.wording import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,10 +70,10 @@ def compat_shown(table: CompatTable) -> CompatShown:
 def compat_verdict(table: CompatTable) -> str:
     """How the table came out, in one sentence."""
     tried = [cell for cell in table.cells if cell.outcome is not Outcome.NOT_APPLICABLE]
-    where = f"of {plural(len(table.recipes), 'recipe')} under {plural(len(table.stacks), 'stack')}"
+    where = f"of {count(len(table.recipes), 'recipe')} under {count(len(table.stacks), 'stack')}"
     counts = ", ".join(f"{many} {outcome.words}" for outcome, many in table.counts.items())
     if table.bad:
-        return f"{len(table.bad)} of {plural(len(tried), 'direction')} {where} fail ({counts})."
+        return f"{len(table.bad)} of {count(len(tried), 'direction')} {where} fail ({counts})."
     return f"No direction {where} fails ({counts or 'none was tried'})."
 
 

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from harness.report.plot import Line, key, plot
 from harness.report.scale import number
-from harness.report.text import listed, plural
+from harness.wording import count, joined
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -82,7 +82,13 @@ def speed_text(speed: Speed | None) -> str:
     if speed is None:
         return ""
     rates = f"{number(speed.steps_per_second)} steps and {number(speed.samples_per_second)} samples per second"
-    return f"{rates} over {number(speed.seconds)} s of training, recording included; no budget stated"
+    return f"{rates} over {number(speed.seconds)} s of training, recording included; {_budget(speed)}"
+
+
+def _budget(speed: Speed) -> str:
+    if speed.of_bare is None or speed.least is None:
+        return "no budget stated"
+    return f"{speed.of_bare:.0%} of a bare loop's speed, of which {speed.least:.0%} is the budget"
 
 
 def _figure(
@@ -106,7 +112,7 @@ def _figure(
 
 
 def _skipped(steps: Sequence[int]) -> str:
-    return f"Skipped: {plural(len(steps), 'step')} ({listed([str(step) for step in steps])})." if steps else ""
+    return f"Skipped: {count(len(steps), 'step')} ({joined([str(step) for step in steps])})." if steps else ""
 
 
 def _row(part: Part) -> PartRow:

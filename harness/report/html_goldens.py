@@ -10,7 +10,7 @@ from harness.report.html_checks import Mark
 from harness.report.html_figures import Figure, drift_figure
 from harness.report.scale import number
 from harness.report.statuses import BY_URGENCY
-from harness.report.text import plural
+from harness.wording import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -59,9 +59,9 @@ def drift_said(drift: Drift | None) -> str:
     apart = max(drift.parted, default=0)
     loss = max((value for value in drift.loss if value is not None), default=None)
     if not apart and not loss and not drift.last:
-        return f"The run is equal to it, bit for bit, over {plural(len(drift.steps), 'step')}."
+        return f"The run is equal to it, bit for bit, over {count(len(drift.steps), 'step')}."
     parts = ["There is no loss to compare" if loss is None else f"Losses differ by at most {number(loss)}"]
-    parts.append(f"{apart} of {plural(drift.tensors, 'tensor')} have other bits")
+    parts.append(f"{apart} of {count(drift.tensors, 'tensor')} have other bits")
     if drift.last is not None:
         at = f", in {drift.where}" if drift.where else ""
         parts.append(f"the last weights differ by at most {number(drift.last)}{at}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from harness.report.alignments import ALIGNMENT, shown
 from harness.report.comparison import NO_STATUSES
 from harness.report.fields import result_lines
-from harness.report.markdown_tables import compat_markdown, goldens_markdown
+from harness.report.markdown_tables import compat_markdown, coverage_markdown, goldens_markdown
 from harness.report.markdown_text import FOLDED_FROM, code, fenced, folded, names, plain, table
 from harness.report.statuses import FAILING, heading, label
 from harness.report.text import duration, fact
@@ -41,6 +41,7 @@ def to_markdown(run: RunReport) -> str:
         *goldens_markdown(run),
         *compat_markdown(run.compat),
         *_counts(run),
+        *coverage_markdown(run.coverage),
         *_switched_off(run),
         *_reasons(run),
         *names(2, f"Recipes {'not run' if run.interrupted else 'that could not be judged'}", run.not_judged),

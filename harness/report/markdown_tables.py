@@ -9,17 +9,29 @@ from harness.report.html_compat import cell_details, compat_made, compat_verdict
 from harness.report.html_goldens import drift_said
 from harness.report.markdown_text import code, fenced, folded, plain, table
 from harness.report.summary import Counts
-from harness.report.text import listed, one_line, plural
+from harness.report.text import one_line
 from harness.result import Status
+from harness.wording import count, joined
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from harness.compat_table import Cell, CompatTable
+    from harness.recipe.coverage import Coverage
     from harness.report.model import RunReport
 
 _LONGEST = 1000  # characters of an error
 _MOST_GROUPS = 50  # of directions that fail alike
+
+
+def coverage_markdown(coverage: Sequence[Coverage]) -> list[str]:
+    """A line for each covering matrix, and a row for each rule by which something of it cannot be."""
+    if not coverage:
+        return []
+    said = "\n".join(f"- {code(one.recipe)}: {plain(one.text)}" for one in coverage)
+    rows = [[code(one.recipe), plain(rule), str(number)] for one in coverage for rule, number in one.refused]
+    found = [folded("What cannot be, by rule", table(["recipe", "refused by", "groups"], rows))] if rows else []
+    return ["## Coverage", said, *found]
 
 
 def goldens_markdown(run: RunReport) -> list[str]:
@@ -40,7 +52,7 @@ def compat_markdown(found: CompatTable | None) -> list[str]:
     groups = _alike(found.bad)
     bad = [_in_full(cells, details) for details, cells in groups[:_MOST_GROUPS]]
     left = sum(len(cells) for _, cells in groups[_MOST_GROUPS:])
-    more = [f"And {plural(left, 'direction')} more."] if left else []
+    more = [f"And {count(left, 'direction')} more."] if left else []
     tables = "\n\n".join(f"{code(recipe)}\n\n{_table_of(found, recipe)}" for recipe in found.recipes)
     return [
         "## Saved under one stack, loaded under another",
@@ -72,6 +84,6 @@ def _in_full(cells: list[Cell], details: str) -> str:
     by_saving: dict[str, list[str]] = {}
     for cell in cells:
         by_saving.setdefault(cell.saved_under, []).append(code(cell.loaded_under))
-    ways = "; ".join(f"saved under {code(saved)}, loaded under {listed(to)}" for saved, to in by_saving.items())
+    ways = "; ".join(f"saved under {code(saved)}, loaded under {joined(to)}" for saved, to in by_saving.items())
     title = f"### {cells[0].outcome.words.upper()} {code(cells[0].recipe)} {ways}"
     return f"{title}\n\n{fenced(details)}" if details else title

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from harness.compat_table import CompatTable
+    from harness.recipe.coverage import Coverage
     from harness.report.drift import Drift
     from harness.report.evidence import Evidence
     from harness.result import Result
@@ -27,7 +28,8 @@ class RunReport:
     `again`, the command that reproduces a result, by recipe and check.
     `missing` names vanished checks as "recipe: check", `unused` known failures that match nothing, `not_judged`
     recipes without all their results. With a `baseline`, the run is compared with it; `compared` says
-    that there was one even if it holds no statuses, `only` what of it was compared, `quick` what the quick gate chose.
+    that there was one even if it holds no statuses, `only` what of it was compared, `quick` what the quick gate chose,
+    `coverage` what was covered of suites that cover a matrix.
     """
 
     results: tuple[Result, ...]
@@ -48,6 +50,7 @@ class RunReport:
     compared: bool = False
     only: str = ""
     quick: str = ""
+    coverage: tuple[Coverage, ...] = ()
 
     @cached_property
     def recipes(self) -> dict[str, list[Result]]:
@@ -68,6 +71,7 @@ class RunReport:
             not_judged=self.not_judged,
             interrupted=self.interrupted,
             quick=self.quick,
+            coverage=self.coverage,
         )
 
     def command_for(self, result: Result) -> str:

@@ -7,8 +7,9 @@ import shutil
 from typing import TYPE_CHECKING, TextIO
 
 from harness.report.terminal import failure_block, recipe_line
-from harness.report.text import one_line, plural
+from harness.report.text import one_line
 from harness.verdict import outcome
+from harness.wording import count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,6 +42,10 @@ class Arrivals:
     def finished(self) -> dict[str, list[Result]]:
         """The results of each recipe that has all of them."""
         return {name: self.results[name] for name in self._expected if name not in self.unfinished}
+
+    def number_of(self, recipe: str) -> int:
+        """How many results of a recipe have arrived."""
+        return len(self.results.get(recipe, ()))
 
     @property
     def total(self) -> int:
@@ -99,7 +104,7 @@ class Screen:
     def _show(self, total: int) -> None:
         if self._on_terminal:
             running = ", ".join(map(one_line, self._at_work))
-            text = f"{len(self.shown)} of {plural(total, 'recipe')} done; running {running}"
+            text = f"{len(self.shown)} of {count(total, 'recipe')} done; running {running}"
             self._write(f"{_ERASE_LINE}{text[: shutil.get_terminal_size().columns - 1]}")
 
     def _write(self, text: str) -> None:

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.report.statuses import FAILING, PASSED_FIRST, UNJUDGED, counted
-from harness.report.text import listed, plural
 from harness.result import Status
+from harness.wording import count, joined
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from harness.recipe.coverage import Coverage
     from harness.result import Result
 
 
@@ -61,7 +62,7 @@ class SwitchedOff:
 
     @property
     def text(self) -> str:
-        return f"{self.check} of {plural(self.recipes, 'recipe')}: {self.reason}"
+        return f"{self.check} of {count(self.recipes, 'recipe')}: {self.reason}"
 
     @classmethod
     def among(cls, results: Iterable[Result]) -> tuple[SwitchedOff, ...]:
@@ -85,6 +86,7 @@ class Summary:
     interrupted: bool = False
     quick: str = ""
     off: tuple[SwitchedOff, ...] = ()
+    coverage: tuple[Coverage, ...] = ()
 
     @classmethod
     def of(
@@ -96,6 +98,7 @@ class Summary:
         not_judged: Iterable[str] = (),
         interrupted: bool = False,
         quick: str = "",
+        coverage: tuple[Coverage, ...] = (),
     ) -> Summary:
         by_recipe = group_by_recipe(results)
         return cls(
@@ -107,6 +110,7 @@ class Summary:
             interrupted=interrupted,
             quick=quick,
             off=SwitchedOff.among(result for group in by_recipe.values() for result in group),
+            coverage=coverage,
         )
 
     @property
@@ -121,7 +125,7 @@ class Summary:
         return f"{which}{self._how_far_it_came()}{self._what_happened()}{self._what_else_is_wrong()}."
 
     def _how_far_it_came(self) -> str:
-        recipes = plural(len({*self.recipes, *self.not_judged}), "recipe")
+        recipes = count(len({*self.recipes, *self.not_judged}), "recipe")
         if self.interrupted:
             return f"Interrupted, {len(self.not_judged)} of {recipes} not run. "
         return f"{len(self.not_judged)} of {recipes} could not be judged. " if self.not_judged else ""
@@ -132,20 +136,20 @@ class Summary:
         if self.overall.failing:
             return self._what_failed()
         if not self.overall.judged:
-            return f"No check of {plural(len(self.recipes), 'recipe')} was judged{self._besides()}"
+            return f"No check of {count(len(self.recipes), 'recipe')} was judged{self._besides()}"
         return self._what_passed()
 
     def _what_failed(self) -> str:
-        judged = plural(self.overall.judged, "check")
+        judged = count(self.overall.judged, "check")
         (number, did), *others = [_what_it_did(status, n) for status in FAILING if (n := self.overall[status])]
         events = [f"{number} of {judged} {did}", *(f"{number} {did}" for number, did in others)]
         failing_recipes = sum(1 for counts in self.recipes.values() if counts.failing)
-        where = f"{failing_recipes} of {plural(len(self.recipes), 'recipe')}"
-        return f"{listed(events)} in {where}"
+        where = f"{failing_recipes} of {count(len(self.recipes), 'recipe')}"
+        return f"{joined(events)} in {where}"
 
     def _what_passed(self) -> str:
         passed, judged = self.overall[Status.PASSED], self.overall.judged
-        checks = f"{plural(judged, 'check')} of {plural(len(self.recipes), 'recipe')}"
+        checks = f"{count(judged, 'check')} of {count(len(self.recipes), 'recipe')}"
         if passed == judged:
             return f"{'All ' if judged > 1 else ''}{checks} passed{self._besides()}"
         return f"{passed} of {checks} passed and none failed{self._besides()}"
@@ -154,12 +158,12 @@ class Summary:
         wrong = []
         if self.missing:
             verb = "is" if len(self.missing) == 1 else "are"
-            wrong.append(f"{plural(len(self.missing), 'check')} of the baseline {verb} missing")
+            wrong.append(f"{count(len(self.missing), 'check')} of the baseline {verb} missing")
         if self.unused:
             verb = "matches" if len(self.unused) == 1 else "match"
-            wrong.append(f"{plural(len(self.unused), 'known failure')} {verb} nothing")
+            wrong.append(f"{count(len(self.unused), 'known failure')} {verb} nothing")
         joint = ", and" if self.overall.failing or not self.overall.judged else ", but"
-        return f"{joint} {listed(wrong)}" if wrong else ""
+        return f"{joint} {joined(wrong)}" if wrong else ""
 
     def _besides(self) -> str:
         rest = Counts({status: n for status, n in self.overall.by_status.items() if status is not Status.PASSED})

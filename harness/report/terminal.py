@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 from harness.report.fields import result_lines
 from harness.report.statuses import FAILING, counted, heading
 from harness.report.summary import Counts
-from harness.report.text import duration, one_line, plural
+from harness.report.text import duration, one_line
 from harness.result import Status
+from harness.wording import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from harness.recipe.coverage import Coverage
     from harness.report.summary import Summary
     from harness.result import Result
 
@@ -33,7 +35,7 @@ def recipe_line(recipe: str, results: Sequence[Result], seconds: float | None, *
     """One line for one recipe: its checks counted by status, and how long it took."""
     counts = Counts.of(results)
     name = one_line(recipe)
-    parts = [name, f"{plural(counts.total, 'check')}: {_coloured_counts(counts, colour)}"]
+    parts = [name, f"{count(counts.total, 'check')}: {_coloured_counts(counts, colour)}"]
     if not counts.total:
         parts = [name, "no checks"]
     if seconds is not None:
@@ -59,11 +61,19 @@ def closing_lines(summary: Summary, *, colour: bool = False) -> str:
         for text in _some(map(one_line, names))
     ]
     lines += [f"{_painted('OFF', _YELLOW, colour)}  {one_line(one.text)}" for one in summary.off]
+    lines += [line for covered in summary.coverage for line in _covered(covered, colour)]
     if summary.overall.total:
-        where = f"{plural(summary.overall.total, 'check')} of {plural(len(summary.recipes), 'recipe')}"
+        where = f"{count(summary.overall.total, 'check')} of {count(len(summary.recipes), 'recipe')}"
         lines.append(f"{where}: {_coloured_counts(summary.overall, colour)}")
     lines.append(_painted(summary.verdict, _BOLD_RED if summary.failed else _BOLD_GREEN, colour))
     return "\n".join(lines)
+
+
+def _covered(covered: Coverage, colour: bool) -> list[str]:
+    """What a covering suite covers, and by which rules the rest cannot be."""
+    title = _painted("COVERED", _GREEN if covered.whole else _YELLOW, colour)
+    refused = _some(f"         {number:>5} by {one_line(rule)}" for rule, number in covered.refused)
+    return [f"{title}  {one_line(covered.recipe)}: {covered.text}", *refused]
 
 
 def _some(texts: Iterable[str]) -> list[str]:

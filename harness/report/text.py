@@ -11,17 +11,6 @@ _ESCAPE_SEQUENCE = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1
 _LINE_ENDING = re.compile(r"\r\n?")
 
 
-def plural(number: int, noun: str) -> str:
-    """`1 check`, `2 checks`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def listed(parts: list[str]) -> str:
-    """`a`, `a and b`, `a, b and c`."""
-    *before, last = parts
-    return f"{', '.join(before)} and {last}" if before else last
-
-
 def duration(seconds: float) -> str:
     """`0.3 s`, `2 min 5 s`."""
     if seconds < 59.95:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from harness.checks.expected import gets_gradient, should_train
+from harness.checks.paced import PACED, pace_of
 from harness.intent import Intent
 from harness.places import folder_name
+from harness.recipe.budgets import Throughput
 from harness.refusal import Refused
 from harness.report.evidence import Evidence, Part, Speed, Values
-from harness.trace.reader import Parameter, Record, Trace, read_trace
+from harness.trace.parameter import Parameter
+from harness.trace.reader import Record, Trace, read_trace
 
 _MOMENTS = ("optimizer", "unscale", "backward")  # the first that a trace has: what the optimizer saw says most
 _SHORTEST = 1e-6  # seconds: no training was faster, and a rate of anything less says nothing
@@ -29,8 +33,21 @@ def evidence(folders: Iterable[Path], recipes: Iterable[str]) -> dict[str, Evide
         place = Path("runs", folder_name(recipe), "trace")
         there = next((folder / place for folder in folders if (folder / place / "header.json").exists()), None)
         if there is not None:
-            found[recipe] = _of(there)
+            found[recipe] = _beside(_of(there), there.parents[1] / folder_name(f"{recipe}@{PACED}") / "trace")
     return found
+
+
+def _beside(found: Evidence, timed: Path) -> Evidence:
+    """With what the timed run beside it came to, if there is one that came so far."""
+    if found.speed is None or not (timed / "header.json").exists():
+        return found
+    try:
+        trace = read_trace(timed)
+        pace = pace_of(trace)
+        least = float(trace.header["recipe"]["budget"]["throughput"].get("of_bare", Throughput().of_bare))
+    except (Refused, OSError, *_DAMAGE):
+        return found
+    return replace(found, speed=replace(found.speed, of_bare=pace.of_bare.middle, least=least))
 
 
 def _of(directory: Path) -> Evidence:

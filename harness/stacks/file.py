@@ -23,10 +23,16 @@ _DO = "write a line like '4.57': {transformers: 4.57.6, peft: 0.17.1} under stac
 
 
 class AskedStack(Frozen):
-    """A stack as the file has it: its name, and versions by distribution. What it does not name is as installed."""
+    """A stack as the file has it: its name, and versions by distribution. What it does not name is as installed.
+
+    `brings` are what a layer may hold though it is alike under all stacks, `without` what is asked for and left out:
+    both for whole trainers, whose requirements are their own, and in no file of stacks.
+    """
 
     name: str
     versions: Mapping[str, str]
+    brings: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
 
     @property
     def requirements(self) -> tuple[str, ...]:

@@ -47,28 +47,29 @@ class Resolution(Frozen):
 def resolved(asked: AskedStack, cache: Path, processes: Processes) -> Resolution:
     """The packages of a stack's layer, as they were found before if this environment has not changed since."""
     about = [asked.requirements, along(asked.versions), dict(installed()), platform_tag()]
+    about += [asked.brings, asked.without] if asked.brings or asked.without else []
     name = digest_of(about)
     file = cache / "resolutions" / f"{name}.json"
     with alone(cache, name):
         if known := _read(file):
             return known
-        found = Resolution(packages=packages_of(_report(asked, processes), asked.name))
+        found = Resolution(packages=packages_of(_report(asked, processes), asked))
         file.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(file, found.model_dump_json(indent=1) + "\n")
         return found
 
 
-def packages_of(report: Any, stack: str) -> tuple[Package, ...]:
-    """What pip's report says would be installed. Raises Refused for a report of another shape, or with torch in it."""
+def packages_of(report: Any, asked: AskedStack) -> tuple[Package, ...]:
+    """What of pip's report is to be installed. Raises Refused for a report of another shape, or with torch in it."""
     try:
-        found = [_package(item) for item in report["install"]]
+        found = [one for item in report["install"] if (one := _package(item)).name not in asked.without]
     except (KeyError, TypeError, AttributeError, ValidationError):
         what = "pip's report has another shape than this harness reads"
-        raise Refused(what, where=f"stack {stack}", do="pip install --upgrade pip, or report it") from None
+        raise Refused(what, where=f"stack {asked.name}", do="pip install --upgrade pip, or report it") from None
     for one in found:
-        if one.name in ALIKE:
+        if one.name in ALIKE and one.name not in asked.brings:
             what = f"would bring {one.name} {one.version} in the place of {installed().get(one.name, 'none')}"
-            raise Refused(what, where=f"stack {stack}", do="choose versions that go with the installed torch")
+            raise Refused(what, where=f"stack {asked.name}", do="choose versions that go with the installed torch")
     return tuple(sorted(found, key=lambda one: one.name))
 
 

@@ -4,7 +4,7 @@
     >>> @given(recipes())
     ... def test_my_trainer_does_what_it_is_asked(recipe): ...
 
-Needs Hypothesis, which `finetune-harness[properties]` brings.
+See docs/properties.md. Needs Hypothesis, which `finetune-harness[properties]` brings.
 """
 
 from harness.strategies.broken import BREAKS, broken_recipes

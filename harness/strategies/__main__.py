@@ -2,115 +2,125 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import time
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from harness.session import Sockets, WarmParents
-from harness.strategies.properties import Caught, Property, Silent
-from harness.strategies.searching import Batch, batch_of
-from harness.strategies.shown import as_suite
-from harness.strategies.valid import FAMILIES
+from harness.faults import FAULTS
+from harness.recipe import read_suite
+from harness.refusal import Refused
+from harness.strategies import found as finding
+from harness.strategies.crew import WorkerLost
+from harness.strategies.drawing import Drawing
+from harness.strategies.each import Asked as Each
+from harness.strategies.each import try_each
+from harness.strategies.families import facts_of
+from harness.strategies.screen import Screen, cell_told, clock, summary, table_summary
+from harness.strategies.search import TURNS, Asked, search, so_many, until
+from harness.strategies.searching import Found
+from harness.strategies.valid import ALONE, FAMILIES
 
-FOUND = "found.yaml"
-_PROPERTIES: dict[str, type[Silent] | type[Caught]] = {"silent": Silent, "caught": Caught}
-
-
-@dataclass(frozen=True)
-class _Task:
-    """One batch of one property, for a worker process."""
-
-    which: str
-    number: int
-    seed: int
-    families: tuple[str, ...]
-    sockets: Sockets
-    out: Path
-
-
-def _tried(task: _Task) -> Batch:
-    place = task.out / f"worker-{task.which}-{task.number}"
-    made: Property = _PROPERTIES[task.which](task.sockets, place)
-    place.mkdir(parents=True, exist_ok=True)
-    try:
-        return batch_of(made, task.families, task.seed, task.number)
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
+TABLE = "faults.md"
+WRONG_USAGE, BROKEN, INTERRUPTED = 2, 3, 130
+Families = Annotated[list[str] | None, typer.Option(help="only these families")]
 
 
 def main(
     minutes: Annotated[float, typer.Option(help="for how long new batches are begun", min=0)] = 5,
+    recipes: Annotated[int, typer.Option(help="so many recipes instead, however long they take", min=0)] = 0,
     seed: Annotated[int, typer.Option(help="the same seed draws the same recipes", min=0)] = 0,
     workers: Annotated[int, typer.Option("-n", help="worker processes", min=1)] = 2,
     out: Annotated[Path, typer.Option(help="where runs and what was found go")] = Path("properties-out"),
-    family: Annotated[list[str] | None, typer.Option(help="only these families")] = None,
+    family: Families = None,
+    engine: Annotated[list[str] | None, typer.Option(help="only these engines; torch, unless named")] = None,
+    processes: Annotated[list[int] | None, typer.Option(help="in so many processes; 1, unless named")] = None,
+    launch: Annotated[list[str] | None, typer.Option(help="several are started so; fork, unless named")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="only silent, caught or refused")] = None,
+    alone: Annotated[bool, typer.Option("--alone", help="only checks of one run, no partner runs")] = False,
+    faults_each: Annotated[
+        bool, typer.Option("--faults-each", help="try each fault in the first recipe of each family that it applies to")
+    ] = False,
+    fault: Annotated[list[str] | None, typer.Option(help="only these faults; implies --faults-each")] = None,
+    keep: Annotated[
+        Path | None, typer.Option(help="add what was found to suites/found.yaml, and search nothing")
+    ] = None,
 ) -> None:
-    """Draw recipes that can work, and hold each to what every recipe must do."""
-    families = tuple(family or FAMILIES)
-    out.mkdir(parents=True, exist_ok=True)
-    parents = WarmParents(families)
-    started = time.monotonic()
+    """Draw recipes, and hold each to what every recipe must do: train without a finding, be caught with a fault in it,
+    be refused where it cannot work. The same seed draws the same ones, whatever the number of workers."""
     try:
-        done = _search(_Search(minutes, seed, workers, out.resolve(), families), parents.sockets)
-    finally:
-        parents.stop()
-    sys.exit(_told(done, time.monotonic() - started, out))
+        if keep:
+            sys.exit(_kept(keep))
+        drawing = Drawing(
+            tuple(family or FAMILIES), tuple(engine or ("torch",)), tuple(processes or (1,)), tuple(launch or ALONE)
+        )
+        if faults_each or fault:
+            sys.exit(_each(Each(drawing, seed, workers, tuple(fault or ())), out, minutes, recipes))
+        turns = tuple(one for one in TURNS if one in (only or TURNS))
+        if not turns:
+            raise Refused(f"--only {' '.join(only or ())} is no property", do="use silent, caught or refused")
+        sys.exit(_searched(Asked(drawing, seed, workers, turns, alone=alone), out, minutes, recipes))
+    except Refused as refused:
+        print(f"harness: {refused}", file=sys.stderr)
+        sys.exit(WRONG_USAGE)
+    except WorkerLost as lost:
+        print(f"harness: {lost}", file=sys.stderr)
+        sys.exit(BROKEN)
+    except KeyboardInterrupt:
+        print("harness: interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)
 
 
-@dataclass(frozen=True)
-class _Search:
-    minutes: float
-    seed: int
-    workers: int
-    out: Path
-    families: tuple[str, ...]
-
-
-def _search(asked: _Search, sockets: Sockets) -> dict[str, list[Batch]]:
-    """Batches of each property by turns, until time is up."""
-    done: dict[str, list[Batch]] = {which: [] for which in _PROPERTIES}
-    until, number = time.monotonic() + 60 * asked.minutes, 0
-    with ProcessPoolExecutor(asked.workers) as pool:
-        under_way: dict[Future[Batch], str] = {}
-        while under_way or number == 0 or time.monotonic() < until:
-            while len(under_way) < asked.workers and (number == 0 or time.monotonic() < until):
-                which = list(_PROPERTIES)[number % len(_PROPERTIES)]
-                task = _Task(which, number, asked.seed, asked.families, sockets, asked.out)
-                under_way[pool.submit(_tried, task)] = which
-                number += 1
-            for ended in wait(under_way, return_when=FIRST_COMPLETED).done:
-                which = under_way.pop(ended)
-                done[which].append(ended.result())
-                _say(which, done[which][-1])
-    return done
-
-
-def _say(which: str, batch: Batch) -> None:
-    what = f"FOUND  {batch.found.how}" if batch.found else "nothing found"
-    print(f"{which} {batch.number}: {batch.tried} tried, {what}", flush=True)
-
-
-def _told(done: dict[str, list[Batch]], seconds: float, out: Path) -> int:
-    """Print what was found with a command that repeats it, and the counts; the exit status."""
-    found = [batch.found for batches in done.values() for batch in batches if batch.found]
-    names = {f"found-{number}": one for number, one in enumerate(found, start=1)}
-    if names:
-        path = out / FOUND
-        path.write_text(as_suite({name: one.drawn.recipe for name, one in names.items()}), encoding="utf-8")
-        for name, one in names.items():
-            fault = f" with the fault {one.drawn.fault}" if one.drawn.fault else ""
-            print(f"\nFAILED  {one.property}{fault}: {one.how}")
-            print(as_suite({name: one.drawn.recipe}).rstrip())
-            print(f"again   harness run {path} --recipe {name}")
-    tried = sum(batch.tried for batches in done.values() for batch in batches)
-    print(f"\n{tried} recipes in {seconds:.0f} s, {60 * tried / seconds:.0f} a minute; {len(found)} broke a property")
+def _searched(asked: Asked, out: Path, minutes: float, recipes: int) -> int:
+    """Search, and say what was found; the exit status. A family that there is not is refused before."""
+    for name in asked.drawing.families:
+        facts_of(name)
+    screen = Screen(None if recipes else minutes)
+    done = search(asked, out, so_many(recipes) if recipes else until(minutes), screen.batch)
+    screen.end()
+    found = _shown((batch.found for _, batch in done.batches if batch.found), out)
+    print(f"\n{summary(done, len(found), time.monotonic() - screen.started)}")
     return int(bool(found))
+
+
+def _shown(all_found: Iterable[Found], out: Path) -> dict[str, Found]:
+    """Print what was found, each once, and write it as a suite."""
+    found = finding.named(all_found)
+    file = out / finding.FILE
+    file.unlink(missing_ok=True)
+    written = finding.write(found, file)
+    for name, one in found.items():
+        print("", *finding.told(name, one, file), sep="\n")
+    if written:
+        print(f"\nkeep    python -m harness.strategies --keep {file}")
+    return found
+
+
+def _each(asked: Each, out: Path, minutes: float, cells: int) -> int:
+    """Try fault by fault, and write the table of what became of them; the exit status. What there is not is refused."""
+    for name in asked.drawing.families:
+        facts_of(name)
+    for name in asked.faults:
+        FAULTS[name]
+    started = time.monotonic()
+    table = try_each(asked, out, so_many(cells, 1) if cells else until(minutes), cell_told)
+    found = _shown((batch.found for batch in table.missed if batch.found), out)
+    file = out / TABLE
+    file.write_text("\n".join([*table.lines(asked.drawing.families), ""]), encoding="utf-8")
+    print(f"\n{table_summary(table, len(asked.cells))}, in {clock(time.monotonic() - started)}; see {file}")
+    return int(bool(found))
+
+
+def _kept(file: Path) -> int:
+    added = finding.keep(file)
+    suite = read_suite(finding.KEPT)
+    print(
+        f"{len(added)} added to {suite.path}, which has {len(suite.recipes)}: harness run {suite.path.parent} runs them"
+    )
+    return 0
 
 
 if __name__ == "__main__":

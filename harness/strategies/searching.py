@@ -1,7 +1,8 @@
-"""Looks for a drawn recipe that breaks a property, batch by batch: the same batches for the same seed."""
+"""Looks for something drawn that breaks a property, batch by batch: the same batches for the same seed."""
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,8 +11,7 @@ import hypothesis
 from hypothesis import HealthCheck, Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    from harness.strategies.drawing import Drawing
     from harness.strategies.properties import Drawn, Property
 
 BATCH = 10  # examples of one seed: time is looked at between batches, and what a batch draws never depends on time
@@ -33,31 +33,34 @@ class Found:
 
 @dataclass(frozen=True)
 class Batch:
-    """What became of one batch: how many examples were tried, and what was found."""
+    """What became of one batch: how many examples were tried, a digest of them all in order, and what was found."""
 
     number: int
     tried: int
     found: Found | None
+    digest: str = ""
 
 
-def batch_of(searched: Property, families: Sequence[str], seed: int, number: int, examples: int = BATCH) -> Batch:
+def batch_of(searched: Property, drawing: Drawing, seed: int, number: int, examples: int = BATCH) -> Batch:
     """Try one batch of a seed. What breaks the property is shrunk to the smallest that does."""
     tried = 0
+    digest = hashlib.sha256()
     last: list[Found] = []
 
     @hypothesis.seed(seed * OF_A_SEED + number)
     @hypothesis.settings(
         max_examples=examples,
-        database=None,
+        database=None,  # nothing that an earlier search has found: a search is its seed's alone
         deadline=None,
         phases=(Phase.generate, Phase.shrink),
         suppress_health_check=list(HealthCheck),
         print_blob=False,
     )
-    @hypothesis.given(searched.strategy(families))
+    @hypothesis.given(searched.strategy(drawing))
     def holds(drawn: Drawn) -> None:
         nonlocal tried
         tried += 1
+        digest.update(drawn.text.encode())
         if how := searched.broken_by(drawn):
             last.append(Found(searched.name, drawn, how))
             raise Violated(how)
@@ -67,5 +70,5 @@ def batch_of(searched: Property, families: Sequence[str], seed: int, number: int
             warnings.simplefilter("ignore")  # Hypothesis's own, of how it is called
             holds()
     except Violated:
-        return Batch(number, tried, last[-1])
-    return Batch(number, tried, None)
+        return Batch(number, tried, last[-1], digest.hexdigest())
+    return Batch(number, tried, None, digest.hexdigest())

@@ -8,11 +8,21 @@ from hypothesis import strategies as st
 
 from harness.recipe import Recipe
 from harness.strategies.adapters import adapters
-from harness.strategies.data import data
-from harness.strategies.families import FAMILIES, FamilyFacts, facts_of
+from harness.strategies.data import data, seen_by
+from harness.strategies.families import FAMILIES, facts_of
+from harness.strategies.running import (
+    Setup,
+    agreements,
+    attentions,
+    checkpointing,
+    deepspeeds,
+    interruptions,
+    loggings,
+)
 from harness.strategies.saving import saves
+from harness.strategies.starting import starts
 from harness.strategies.steps import optimizers, precisions, scalers
-from harness.strategies.tuning import tunes
+from harness.strategies.tuning import components_of, tunes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,16 +32,22 @@ if TYPE_CHECKING:
 Settings = dict[str, Any]
 __all__ = ["FAMILIES", "recipes", "settings_of"]
 SHORTEST, LONGEST = 2, 4  # steps: two show what moves from step to step, and nothing shows after four that did not
+ALONE = ("fork",)
 
 
 def recipes(
-    families: Sequence[str] = FAMILIES, engines: Sequence[str] = ("torch",), processes: Sequence[int] = (1,)
+    families: Sequence[str] = FAMILIES,
+    engines: Sequence[str] = ("torch",),
+    processes: Sequence[int] = (1,),
+    launchers: Sequence[str] = ALONE,
+    components: Sequence[str] | None = None,
 ) -> SearchStrategy[Recipe]:
-    """Tiny recipes that can be trained here, of these families, by these engines, in so many processes.
+    """Tiny recipes that can be trained here, of these families, by these engines, in so many processes started so.
 
-    The simplest of a family, which a failing example shrinks to, trains its connector in fp32 and says nothing else.
+    `components` are all that may train or carry an adapter. The simplest of a family, which a failing example shrinks
+    to, trains its connector in fp32 and says nothing else.
     """
-    return settings_of(families, engines, processes).map(Recipe.model_validate)
+    return settings_of(families, engines, processes, launchers, components).map(Recipe.model_validate)
 
 
 @st.composite
@@ -40,39 +56,55 @@ def settings_of(
     families: Sequence[str] = FAMILIES,
     engines: Sequence[str] = ("torch",),
     processes: Sequence[int] = (1,),
+    launchers: Sequence[str] = ALONE,
+    components: Sequence[str] | None = None,
 ) -> Settings:
     """The same as plain settings, as a suite has them."""
-    facts = facts_of(draw(st.sampled_from(list(families))))
+    facts = facts_of(draw(st.sampled_from(list(families)))).only(components)
     engine, world = draw(st.sampled_from(list(engines))), draw(st.sampled_from(list(processes)))
-    steps = draw(st.integers(SHORTEST, LONGEST))
-    precision = draw(precisions())
-    adapter = draw(adapters(facts))
+    steps = LONGEST if facts.experts else draw(st.integers(SHORTEST, LONGEST))
+    precision = draw(precisions(facts.experts))
+    adapter = draw(adapters(facts, steps, engine))
     tune = draw(tunes(facts, adapter))
-    scaler = draw(scalers(precision))
+    scaler = draw(scalers(precision, engine, steps))
+    setup = Setup(facts, engine, world, steps, precision, adapter, tune, scaler)
     settings: Settings = {
         "family": facts.name,
         "trust_remote_code": facts.remote_code,
         "tune": tune,
         **({"lora" if adapter.get("method", "lora") == "lora" else "adapter": adapter} if adapter else {}),
         "precision": precision,
+        "tf32": draw(st.booleans()),
         "loss_scaler": scaler,
         "engine": engine,
+        "deepspeed": draw(deepspeeds(setup)),
         "processes": world,
-        "checkpointing": draw(_checkpointing(facts, tune, adapter, world, engine)),
-        "optimizer": draw(optimizers(tune, precision)),
-        "data": draw(data(facts)),
-        "save": draw(saves(facts, tune, adapter, precision)),
+        **draw(_with(setup)),
         "steps": steps,
         "seed": draw(st.integers(0, 3)),
     }
+    if world > 1:
+        settings["launch"] = {"by": draw(st.sampled_from(list(launchers)))}
     return {name: value for name, value in settings.items() if value not in ({}, [], None, False) or name == "tune"}
 
 
-def _checkpointing(
-    facts: FamilyFacts, tune: Settings, adapter: Settings | None, world: int, engine: str
-) -> SearchStrategy[Any]:
-    """Prefixes have no cache to lie in where layers are computed again; reentrant is for one process."""
-    if adapter and adapter.get("method") == "prefix_tuning":
-        return st.just(False)
-    possible = facts.recomputes_with_embeddings if tune.get("embeddings") == "all" else facts.recomputes
-    return st.sampled_from([False, *(one for one in possible if one is True or (world == 1 and engine == "torch"))])
+@st.composite
+def _with(draw: DrawFn, setup: Setup) -> Settings:
+    """What of a recipe depends on what trains and on who trains it."""
+    facts, precision, engine = setup.facts, setup.precision, setup.engine
+    carrying = setup.adapter.get("components", ["language"]) if setup.adapter else []
+    chosen: Settings = {
+        "attention": draw(attentions(setup)),
+        "checkpointing": draw(checkpointing(setup)),
+        "optimizer": draw(optimizers(_own_rates_of(setup), precision, engine, setup.method)),
+        "data": seen_by({*components_of(setup.tune), *carrying}, draw(data(facts, setup.processes, engine))),
+        "save": draw(saves(facts, setup.tune, setup.adapter, precision, engine)),
+        "logging": draw(loggings(setup)),
+        "interrupted_after": draw(interruptions(setup)),
+    }
+    return {**chosen, **draw(starts(setup, chosen["save"])), "agrees_with": draw(agreements(setup, chosen))}
+
+
+def _own_rates_of(setup: Setup) -> list[str]:
+    """Components that may have a rate of their own."""
+    return [one for one in components_of(setup.tune) if one in setup.facts.trainable]

@@ -13,49 +13,12 @@ from typing import Any
 from harness.refusal import Refused
 from harness.trace.json_text import parsed
 from harness.trace.naming import Naming
+from harness.trace.parameter import Parameter
 from harness.trace.schema import FORMAT_VERSION
 from harness.trace.shards import put_together
 
 Record = dict[str, Any]
 _AGAIN = "record the run again"
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One parameter of a model: what it is called, what it is, and what became of it.
-
-    `changed` holds the number of elements that changed at each optimizer step.
-    """
-
-    index: int
-    path: str
-    key: str
-    component: str
-    shape: tuple[int, ...]
-    dtype: str
-    role: str
-    requires_grad: bool
-    first: str
-    last: str | None
-    changed: tuple[int, ...]
-    changed_since_last_step: int = 0
-
-    @property
-    def size(self) -> int:
-        count = 1
-        for length in self.shape:
-            count *= length
-        return count
-
-    @property
-    def moved(self) -> bool:
-        """Whether any bit differs between the first value and the last one known."""
-        return (self.last is not None and self.last != self.first) or any(self.changed)
-
-    @property
-    def elements_moved(self) -> int:
-        """The most elements that changed at any one step."""
-        return max((*self.changed, self.changed_since_last_step), default=0)
 
 
 @dataclass
@@ -98,6 +61,11 @@ class Trace:
         return self._named[naming]
 
     @property
+    def of_script(self) -> bool:
+        """Whether it was recorded in a script that knew nothing of it."""
+        return self.header.get("script") is True
+
+    @property
     def ranks(self) -> list[Trace]:
         """What each process of the run saw, this one first."""
         return [self, *self.others]
@@ -123,7 +91,7 @@ class Trace:
     @cached_property
     def model(self) -> Record | None:
         """The first model that met an optimizer: module tree and adapters."""
-        return next(iter(self.of("model")), None)
+        return next(self.in_force("model"), None)
 
     @cached_property
     def modules(self) -> dict[str, str]:
@@ -136,11 +104,24 @@ class Trace:
     @cached_property
     def parameters(self) -> list[Parameter]:
         """The model's parameters with their histories, in the model's order."""
-        record = next(iter(self.of("parameters")), None)
-        if record is None:
+        if not self.described:
             return []
         with self._agreeing("parameters"):
-            return self._histories(record)
+            return self._histories(self.described)
+
+    @cached_property
+    def described(self) -> Record:
+        """What was recorded of the model's parameters when it was found; empty where none was."""
+        return next(self.in_force("parameters"), {})
+
+    def in_force(self, kind: str) -> Iterator[Record]:
+        """The records of a kind but for those of models that are others since."""
+        return (one for one in self.of(kind) if one.get("model") not in self.replaced)
+
+    @cached_property
+    def replaced(self) -> set[str]:
+        """Models of a script that were wrapped or given parts after they were found, and are others since."""
+        return {event["model"] for event in self.of("replaced")}
 
     @contextlib.contextmanager
     def _agreeing(self, kind: str) -> Iterator[None]:
@@ -152,7 +133,12 @@ class Trace:
 
     def _histories(self, record: Record) -> list[Parameter]:
         model = record["model"]
-        steps = [event["values"][model] for event in self.of("optimizer_step")]
+        # A script's steps may go by unlooked at, or before a model was found.
+        steps = [
+            event["values"][model]
+            for event in self.of("optimizer_step")
+            if not self.of_script or model in event["values"]
+        ]
         final = next((event for event in self.of("final") if event["model"] == model), None)
         last = final["fingerprint"] if final else (steps[-1]["fingerprint"] if steps else None)
         after = final["changed_since_last_step"] if final else [0] * len(record["path"])

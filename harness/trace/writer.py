@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-_DTYPES = {
+STORED = {
     torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16",
     torch.int64: "I64", torch.int32: "I32", torch.int16: "I16", torch.int8: "I8", torch.uint8: "U8", torch.bool: "BOOL",
 }  # fmt: skip
@@ -111,7 +111,7 @@ def write_safetensors(
         tensor = given.detach().to("cpu").contiguous()
         data = ctypes.string_at(tensor.data_ptr(), tensor.numel() * tensor.element_size()) if tensor.numel() else b""
         header[name] = {
-            "dtype": _DTYPES[tensor.dtype],
+            "dtype": STORED[tensor.dtype],
             "shape": list(tensor.shape),
             "data_offsets": [offset, offset + len(data)],
         }

@@ -14,8 +14,11 @@ from typing import Any
 
 import pytest
 
+from tests.checkpoint.directories import LAYERS, tensors, with_code, write
+
 HELPERS = Path(__file__).parent.parent / "plugin"  # plugins for sessions under test
 WITHOUT_OTHERS = "-p no:hypothesispytest -p no:anyio"  # other plugins, which take longer to start than all the rest
+PROCESSOR = ("preprocessor_config.json", "processing_demo.py", "image_processing_demo.py")
 
 
 @dataclass(frozen=True)
@@ -107,4 +110,39 @@ def checkpoint(tmp_path: Path) -> Path:
     header = json.dumps({"w": {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}}).encode()
     (directory / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(16))
     (directory / "model.safetensors.index.json").write_text('{"weight_map": {"w": "model.safetensors"}}')
+    return directory
+
+
+@pytest.fixture
+def base(tmp_path) -> Path:
+    return with_code(tmp_path / "base")
+
+
+@pytest.fixture
+def saved(base) -> Path:
+    """What a trainer leaves that saves model and tokenizer, and not the processor."""
+    directory = base.with_name("saved")
+    shutil.copytree(base, directory)
+    for name in PROCESSOR:
+        (directory / name).unlink()
+    import torch
+
+    torch.save({"seed": 1}, directory / "training_args.bin")
+    write(directory, "trainer_state.json", {})
+    return directory
+
+
+@pytest.fixture
+def adapter(base) -> Path:
+    """An adapter for the base, with all that prepares its inputs."""
+    directory = base.with_name("adapter")
+    shapes = {}
+    for path in LAYERS:
+        shapes[f"base_model.model.llm.{path}.lora_A.weight"] = (2, 4)
+        shapes[f"base_model.model.llm.{path}.lora_B.weight"] = (4, 2)
+    tensors(directory, "adapter_model.safetensors", shapes)
+    said = {"peft_type": "LORA", "target_modules": r"llm\..*q_proj", "base_model_name_or_path": "/models/Demo-8B"}
+    write(directory, "adapter_config.json", said)
+    for name in ("tokenizer.json", "tokenizer_config.json", *PROCESSOR, "tokenization_demo.py"):
+        shutil.copy(base / name, directory / name)
     return directory

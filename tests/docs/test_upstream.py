@@ -35,8 +35,8 @@ INTENT = "intents: {neither: {trains: ['resampler'], weights: float32}, vision: 
 
 
 def test_its_recorder_records_a_script_that_is_then_judged(tmp_path: Path) -> None:
-    from harness.cli.intents import intent_at
     from harness.face import check
+    from harness.intents import read_intent as intent_at
 
     (tmp_path / "record.py").write_text(re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)[0], encoding="utf-8")
     (tmp_path / "train.py").write_text(SCRIPT, encoding="utf-8")

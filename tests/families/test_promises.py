@@ -160,6 +160,7 @@ def test_how_parameters_move_is_promised_as_the_recipe_says() -> None:
         "component_rates": {"connector": 1e-2},
         "schedule": "cosine",
         "warmup_steps": 2,
+        "warmup_from_zero": False,
         "weight_decay": 0.1,
         "rate_factors": {},
         "floor": 0.1,

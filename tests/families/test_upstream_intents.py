@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 import yaml
 
-from harness.cli.intents import intent_at, intents_of
 from harness.families import family
 from harness.intent import Intent
+from harness.intents import intents_of
+from harness.intents import read_intent as intent_at
 from harness.refusal import Refused
 
 UPSTREAM = Path(__file__).parents[2] / "suites" / "upstream"

@@ -17,6 +17,7 @@ NAN = "nan"
 CONNECTOR = "connector.modules_to_save.default.weight"
 VISION, FC = "vision.norm.weight", "language.layers.0.fc.weight"
 A0, A1, B0 = "0.q_proj.lora_A.default.weight", "1.q_proj.lora_A.default.weight", "0.q_proj.lora_B.default.weight"
+B1 = "1.q_proj.lora_B.default.weight"
 LINEAR = {"schedule": "linear", "warmup_steps": 0}
 
 
@@ -223,9 +224,14 @@ SILENT: dict[str, list[tuple[str, Alteration]]] = {
         ("a model without buffers", lambda e: (e.drop("buffers"), e.one("final").update(buffers=[]))),
     ],
     "trainable_parameters_moved": [
-        ("LoRA's A of an embedding at the first effective step", lambda e: (
-            one_effective_step(e), e.stays(A1),
-            renamed(e, A1, f"{BASE}language.layers.1.q_proj.lora_embedding_A.default"))),
+        ("LoRA's B of an embedding at the first effective step, beside an A of zeros", lambda e: (
+            one_effective_step(e), e.stays(B1), e.put("parameters", "rms", A1, 0.0),
+            renamed(e, A1, f"{BASE}language.layers.1.q_proj.lora_embedding_A.default"),
+            renamed(e, B1, f"{BASE}language.layers.1.q_proj.lora_embedding_B.default"))),
+        ("LoKr's second factor at the first effective step, beside a first of zeros", lambda e: (
+            one_effective_step(e), e.stays(A1), e.put("parameters", "rms", B1, 0.0),
+            renamed(e, A1, f"{BASE}language.layers.1.q_proj.lokr_w2.default"),
+            renamed(e, B1, f"{BASE}language.layers.1.q_proj.lokr_w1.default"))),
         ("a step below half an ulp of large weights", lambda e: (
             e.stays(CONNECTOR), e.put("parameters", "dtype", CONNECTOR, "bfloat16"),
             e.put("parameters", "rms", CONNECTOR, 4.0))),

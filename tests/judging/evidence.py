@@ -31,6 +31,7 @@ class Evidence:
     outcome: Record = field(default_factory=lambda: {"code": 0, "ended": "exited with 0"})
     header: Record = field(default_factory=dict)
     partners: dict[str, list[Record]] = field(default_factory=dict)
+    measured: dict[str, Record] = field(default_factory=dict)  # times and memory, by partner
     others: list[list[Record]] = field(default_factory=list)  # what the other processes of the run saw
 
     def __post_init__(self) -> None:
@@ -114,5 +115,8 @@ class Evidence:
         return trace
 
     def judged(self, check: str) -> Result:
-        partners = {name: Trace(self.directory, self.header, events) for name, events in self.partners.items()}
+        partners = {
+            name: Trace(self.directory, self.header, events, measured=self.measured.get(name, {}))
+            for name, events in self.partners.items()
+        }
         return judge(CHECKS[check], "recipe", Intent.model_validate(self.intent), self.trace(), partners)

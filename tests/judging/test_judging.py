@@ -84,6 +84,7 @@ NOT_APPLICABLE: list[tuple[Reason, str, Callable[[dict[str, Any]], object]]] = [
     (Reason.NO_TEMPLATE_TOKENS, "template_fits_tokenizer", lambda i: i.update(single_tokens=[])),
     (Reason.NO_DATA_PROMISE, "template_fits_tokenizer", lambda i: i.update(samples_known=False)),
     (Reason.NO_PADDING_THERE, "padding_left_harmless", lambda i: i.update(padding=["right"])),
+    (Reason.FEATURES_ELSEWHERE, "image_features_in_place", lambda i: i.update(features_in_place=False)),
     (Reason.NO_BASE, "base_weights_arrived", lambda i: i.update(base=False)),
     (Reason.NOTHING_FROZEN, "frozen_parameters_unchanged", lambda i: i.update(
         adapter=None, trains=[pattern for pattern, _ in i["components"]])),
@@ -104,6 +105,8 @@ NOT_APPLICABLE: list[tuple[Reason, str, Callable[[dict[str, Any]], object]]] = [
     (Reason.NO_SCALER_RULE, "scaler_rule_over_precisions", lambda i: None),
     (Reason.NO_OPTIMIZATION, "learning_rates_as_declared", lambda i: None),
     (Reason.NO_CLIPPING, "clipping_effective", lambda i: i["mechanisms"].update(clip_norm=None)),
+    (Reason.NO_THROUGHPUT_BUDGET, "throughput_within_budget", lambda i: None),
+    (Reason.NO_MEMORY_BUDGET, "memory_within_budget", lambda i: i.update(budget={"throughput": {}})),
     (Reason.NOTHING_MERGED, "handed_over_equal", lambda i: None),
     (Reason.NO_RESUME_FILE, "resume_file_in_full", lambda i: None),
     (Reason.NO_AUXILIARY_LOSS, "auxiliary_loss_added", lambda i: None),
@@ -120,6 +123,11 @@ NOT_APPLICABLE: list[tuple[Reason, str, Callable[[dict[str, Any]], object]]] = [
         i["mechanisms"].update(zero={"stage": 3}), i["save"].update(what="nothing"))),
     (Reason.MASTERS_ELSEWHERE, "updates_not_lost_to_rounding", lambda i: (
         i.update(weights="bfloat16"), i["mechanisms"].update(zero={"stage": 2}))),
+    (Reason.NO_OPTIMIZATION, "weight_decay_as_declared", lambda i: i.update(
+        optimization={"learning_rate": 1.0, "weight_decay": None})),
+    (Reason.NO_PATTERNS, "intent_patterns_meet", lambda i: None),
+    (Reason.TRAINED_IN_PLACE, "kept_modules", lambda i: i["adapter"].update(in_place=True)),
+    (Reason.NOT_PROBED, "pixels_matter", lambda i: i.update(probes=["outputs"])),
     (Reason.NOT_PROBED, "pixels_matter", lambda i: i.update(probed=False)),
     (Reason.NOT_PROBED, "reloaded_outputs_equal_text", lambda i: i.update(probed=False)),
 ]  # fmt: skip

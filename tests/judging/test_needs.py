@@ -53,7 +53,7 @@ def test_partners_whose_changes_are_worked_out_are_one_by_what_works_them_out() 
     assert Partner(changes={"seed": 4}).changes_of(SimpleNamespace(seed=3)) == {"seed": 4}
 
 
-ALONE = {"agrees_with": [], "save.what": "nothing"}
+ALONE = {"agrees_with": [], "save": {"what": "nothing"}}
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,8 @@ def test_another_way_of_making_a_run_differs_in_that_way_alone(check: str, chang
 
 
 def test_a_variant_is_one_cheap_step_at_another_precision() -> None:
-    changes = {"precision": "bf16", "steps": 1, "optimizer.warmup_steps": 0, "save.what": "nothing"}
+    short = {"steps": 1, "optimizer.warmup_steps": 0, "interrupted_after": None}
+    changes = {"precision": "bf16", **short, **ALONE}
 
     assert variant("bf16") == Partner(name="scaler_bf16", changes=changes)
 

@@ -64,7 +64,7 @@ def test_what_was_saved_is_loaded_only_if_a_check_needs_it(made: Made) -> None:
     ("need", "settings"),
     [
         pytest.param(Reload, {"save": {"what": "nothing"}}, id="nothing saved"),
-        pytest.param(Images, {"data": {"mix": ["text"]}}, id="no images"),
+        pytest.param(Images, {"tune": "language", "data": {"mix": ["text"]}}, id="no images"),
     ],
 )
 def test_a_check_that_does_not_apply_costs_nothing(made: Made, need: Need, settings: dict[str, Any]) -> None:

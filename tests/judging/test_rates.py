@@ -44,6 +44,13 @@ def test_the_rate_is_the_engines_own_to_the_end_and_beyond(schedule: str, warmup
     assert expected == pytest.approx([0.5 * engine(step) for step in range(8)], rel=1e-12, abs=1e-15)
 
 
+def test_a_warm_up_may_begin_at_zero_as_that_of_transformers_does() -> None:
+    asked = {"learning_rate": 0.5, "schedule": "linear", "warmup_steps": 2, "warmup_from_zero": True}
+    expected = [expected_rate(Optimization.model_validate(asked), "language", step, 6, "") for step in range(6)]
+
+    assert expected == pytest.approx([0.5 * factor for factor in (0, 1 / 2, 1, 3 / 4, 2 / 4, 1 / 4)], rel=1e-12)
+
+
 def test_a_schedule_falls_to_its_floor_and_no_further() -> None:
     """MiniMind's: the rate times 0.1 + 0.45 (1 + cos)."""
     asked = {"learning_rate": 0.5, "schedule": "cosine", "floor": 0.1}

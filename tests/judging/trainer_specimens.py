@@ -52,6 +52,17 @@ def overflows_at(step: int) -> Alteration:
     return lambda e: e.intent["mechanisms"].update(overflow_at=step)
 
 
+def overflows_at_second(grown_to: float) -> Alteration:
+    """Step 1 is skipped, at the scale that step 0 has left."""
+
+    def alter(e: Evidence) -> None:
+        overflows_at(1)(e)
+        e.one("optimizer_step", 1)["skipped"] = True
+        e.one("scaler_update", 0).update(before=4.0, after=grown_to)
+
+    return alter
+
+
 def another_loss(e: Evidence) -> None:
     e.one("forward", -1)["loss"] = 1.5
 
@@ -77,7 +88,10 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
             steps(told(8, 1.0, 3.0), lambda e: [one.update(value=one["value"] / 2) for one in e.all("backward")]),
         ),
     ],
-    "run.mechanism_active": [("MechanismIdle", "an overflow at another step", overflows_at(1))],
+    "run.mechanism_active": [
+        ("MechanismIdle", "an overflow at another step", overflows_at(1)),
+        ("MechanismIdle", "an overflow of its own, at a scale that never grew", overflows_at_second(4.0)),
+    ],
     "engine_changes_nothing": [
         ("EngineMatters", "one bit of one loss", agrees("torch", last_bit)),
         ("EngineMatters", "other weights after the last step", agrees("torch", other_weights_after(-1))),
@@ -88,7 +102,10 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
 }
 SILENT: dict[str, list[tuple[str, Alteration]]] = {
     "accumulation_divides": [("a model that was told of the step's tokens", steps(told(8, 1.0, 3.0)))],
-    "run.mechanism_active": [("the overflow that was asked for", overflows_at(0))],
+    "run.mechanism_active": [
+        ("the overflow that was asked for", overflows_at(0)),
+        ("a scale that grows to where it overflows", overflows_at_second(8.0)),
+    ],
     "engine_changes_nothing": [
         ("the same to the bit", agrees("torch")),
         ("gradients within rounding, by tokens", by_token(clipped(1.00001), last_bit)),

@@ -41,6 +41,14 @@ def trained_bias(e: Evidence, path: str) -> None:
     paths[e.index(path)] = paths[e.index(path)].replace("weight", "bias")
 
 
+def only_residue(e: Evidence, part: float) -> None:
+    """The gradient of one parameter is such a part of what all others have."""
+    for event in (one for one in e.all("gradients") if one["moment"] == "optimizer"):
+        event["norm"] = [None if value is None else 1.0 for value in event["norm"]]
+        event["nonzero"] = [None if value is None else 4 for value in event["nonzero"]]
+    e.put("gradients", "norm", B0, part, moment="optimizer")
+
+
 def rates(e: Evidence, *by_group: float) -> None:
     for step in e.all("optimizer_step"):
         step.update(lr=list(by_group))
@@ -130,11 +138,16 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
             e.stays(CONNECTOR),
             e.one("gradients", LAST)["norm"].__setitem__(e.index(CONNECTOR), NAN),
             e.one("gradients", LAST - 2)["norm"].__setitem__(e.index(CONNECTOR), 0.0))),
+        ("DidNotMove", "twice what rounding may leave of zero", lambda e: (e.stays(B0), only_residue(e, 2.0**-7))),
+        ("DidNotMove", "next to no gradient, and in no optimizer", lambda e: (
+            e.stays(B0), only_residue(e, 2.0**-9), optimizer_group(e).remove(["m", e.index(B0)]))),
         ("DidNotMove", "without optimizer", lambda e: (e.stays(B0), optimizer_group(e).remove(["m", e.index(B0)]))),
     ],
     "updates_not_lost_to_rounding": [
         ("UpdateLostToRounding", "less than half", lambda e: rounds_away(e, 1)),
         ("UpdateLostToRounding", "none", lambda e: e.stays(CONNECTOR)),
+        ("UpdateLostToRounding", "twice what rounding may leave of zero", lambda e: (
+            e.stays(B0), only_residue(e, 2.0**-7))),
     ],
     "optimizer_holds_trainables_once": [
         ("NotInOptimizer", "one", lambda e: optimizer_group(e).pop()),
@@ -189,12 +202,15 @@ SILENT: dict[str, list[tuple[str, Alteration]]] = {
     "trainable_parameters_moved": [
         ("out of reach", lambda e: (e.intent.update(out_of_reach=["connector"]), no_gradient(e, CONNECTOR))),
         ("LoRA's A at the first effective step", lambda e: (
-            e.one("optimizer_step", 1).update(skipped=True), e.stays(A0), e.stays(A1))),
+            e.one("optimizer_step", 1).update(skipped=True), e.stays(A0), e.stays(A1),
+            [e.put("parameters", "rms", a.replace("lora_A", "lora_B"), 0.0) for a in (A0, A1)])),
+        ("a gradient that may be what rounding left of zero", lambda e: (e.stays(B0), only_residue(e, 2.0**-9))),
         ("a step below half an ulp", lambda e: (
             e.stays(CONNECTOR), e.put("parameters", "dtype", CONNECTOR, "bfloat16"), rates(e, 2.0**-8))),
     ],
     "updates_not_lost_to_rounding": [
         ("exactly half", lambda e: rounds_away(e, 2)),
+        ("a gradient that may be what rounding left of zero", lambda e: (e.stays(B0), only_residue(e, 2.0**-9))),
         ("few elements with a gradient", lambda e: (
             rounds_away(e, 1), e.put("gradients", "nonzero", CONNECTOR, 2, moment="optimizer"))),
         ("a rate of zero", lambda e: (e.stays(CONNECTOR), rates(e, 0.0))),

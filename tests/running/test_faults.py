@@ -20,11 +20,15 @@ REPORTED = {
     for name in {row["fault"] for row in ROWS}
 }
 IN_THE_GATE = [fault for fault in FAULTS.values() if "deepspeed" not in fault.engines]  # those are tried beside it
-EACH, FEWEST = 2, 8
+EACH, FEWEST = 1, 4
+
+
+OF_WORDS = {"intent_patterns_meet"}
+"""What these hold is what somebody wrote into an intent file; a fault alters a run, never an intent."""
 
 
 def test_every_check_has_a_fault() -> None:
-    assert {check.name for check in CHECKS} == {fault.caught_by for fault in FAULTS.values()}
+    assert {check.name for check in CHECKS} - OF_WORDS == {fault.caught_by for fault in FAULTS.values()}
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,9 @@ import pytest
 import yaml
 
 from harness.cli.suites import suites_at
-from harness.pytest_session import named_suites
+from harness.named_suites import named_suites
 from harness.recipe import BESIDE_SUITES
+from harness.recipe.budget_file import BUDGETS
 from harness.refusal import Refused
 from harness.session import unused_known_failures
 from harness.stacks import read_stacks
@@ -90,7 +91,7 @@ def test_stacks_beside_suites_are_no_suite(tmp_path: Path) -> None:
 
 
 def test_what_lies_beside_suites_has_these_names() -> None:
-    assert set(BESIDE_SUITES) == {KNOWN_FAILURES, STACKS}
+    assert set(BESIDE_SUITES) == {KNOWN_FAILURES, STACKS, BUDGETS}
 
 
 def test_a_known_failure_of_other_stacks_is_nothing_to_a_run(tmp_path: Path) -> None:

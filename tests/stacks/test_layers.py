@@ -17,10 +17,13 @@ from harness.refusal import Refused
 from harness.stacks import Layers
 from harness.stacks.below import installed
 from harness.stacks.cache import VARIABLE, cache_folder
+from harness.stacks.file import AskedStack
 from harness.stacks.layers import WHOLE
 from harness.stacks.processes import Stopped
 from harness.stacks.resolution import packages_of, said
 from tests.stacks.conftest import Shelf, asked
+
+OLD = AskedStack(name="old", versions={})
 
 
 def value_under(environment: dict[str, str], code: str) -> str:
@@ -170,10 +173,11 @@ def test_a_build_that_fails_leaves_no_layer(shelf: Shelf) -> None:
 
 
 KILLED = """
-import sys
+import signal, sys
 from pathlib import Path
 from harness.stacks import Layers
 from tests.stacks.conftest import asked
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a job in the background is started without
 layers = Layers(Path(sys.argv[1]), lambda line: print(line, flush=True))
 layers.one(asked(tiny_lib="1.0"))
 """
@@ -244,7 +248,7 @@ def item(name: str, version: str = "1", **download: object) -> dict[str, object]
 
 def test_a_report_is_read() -> None:
     hashed = {"hash": "sha256=ab", "hashes": {"sha256": "ab"}}
-    found = packages_of({"install": [item("Tiny_Lib", "2", archive_info=hashed), item("a", dir_info={})]}, "old")
+    found = packages_of({"install": [item("Tiny_Lib", "2", archive_info=hashed), item("a", dir_info={})]}, OLD)
 
     assert [one.requirement for one in found] == ["a==1", "tiny-lib==2 --hash=sha256:ab"]
 
@@ -252,12 +256,21 @@ def test_a_report_is_read() -> None:
 @pytest.mark.parametrize("report", [{}, {"install": [{}]}, {"install": None}, [], {"install": [item(1)]}])  # type: ignore[arg-type]
 def test_a_report_of_another_shape_is_refused(report: object) -> None:
     with pytest.raises(Refused, match="stack old: pip's report has another shape"):
-        packages_of(json.loads(json.dumps(report)), "old")
+        packages_of(json.loads(json.dumps(report)), OLD)
+
+
+def test_a_layer_leaves_out_and_brings_what_it_is_told_to() -> None:
+    report = {"install": [item("torchaudio", "2.11.0"), item("torchvision", "0.28.0"), item("trl", "1")]}
+    told = AskedStack(name="trainer", versions={}, brings=("torchaudio",), without=("torchvision",))
+
+    assert [one.name for one in packages_of(report, told)] == ["torchaudio", "trl"]
+    with pytest.raises(Refused, match=r"stack old: would bring torchaudio 2\.11\.0"):
+        packages_of(report, OLD)
 
 
 def test_torch_is_never_replaced() -> None:
     with pytest.raises(Refused, match=r"would bring torch 2\.9 in the place of 2\."):
-        packages_of({"install": [item("torch", "2.9")]}, "old")
+        packages_of({"install": [item("torch", "2.9")]}, OLD)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import Any
 
 from harness.checkpoint.adapter import PREFIX, Adapter, read_adapter
 from harness.checkpoint.fit import Fit, adapter_fit, differing
-from harness.checkpoint.inspecting.case import Case, NotJudged, count, listed
+from harness.checkpoint.inspecting.case import Case, NotJudged
 from harness.checkpoint.inspecting.directory import Directory, canonical, is_embedding
 from harness.checkpoint.inspecting.findings import (
     AdapterMisfit,
@@ -27,6 +27,7 @@ from harness.checkpoint.module_tree import module_tree
 from harness.checkpoint.roles import ADAPTER_CONFIGURATION, ADAPTER_WEIGHTS
 from harness.refusal import Refused
 from harness.result import Finding, Severity
+from harness.wording import count, listed
 
 _NATIVE = re.compile(r"^(?P<module>.+)\.lora\.(?P<part>[AB])\.weight$")
 _HALVES = (("lora_A", "lora_B"), ("lora_embedding_A", "lora_embedding_B"))
@@ -45,7 +46,7 @@ def adapter(case: Case) -> Iterator[Finding]:
         yield AdapterMisfit(
             expected=f"keys that begin with {PREFIX}",
             seen=f"{count(len(bare), 'key')} without it: peft loads none of them, and says so in a warning alone",
-            where=listed(bare),
+            where=listed(sorted(bare)),
             cause="the state dict of the model inside was saved, or the prefix was stripped by a script",
             do=f"rename its keys: put {PREFIX} before each",
         )
@@ -144,7 +145,7 @@ def _native(case: Case, base: Directory) -> Iterator[Finding]:
         yield AdapterMisfit(
             expected=f"an adapter whose modules are in {base.path}",
             seen=f"{count(len(wrong), 'tensor')} for modules that it has not, or has in other sizes",
-            where=listed(wrong),
+            where=listed(sorted(wrong)),
             cause="the base is another model",
             do="name the base that it was trained on",
         )
@@ -188,7 +189,7 @@ def ranks(case: Case) -> Iterator[Finding]:
         yield HalfAdapter(
             expected="both matrices of every module",
             seen=f"{count(len(alone), 'module')} with one of them: the other is made up",
-            where=listed(alone),
+            where=listed(sorted(alone)),
             cause="keys were filtered by name, or a shard of the adapter is missing",
             do="save the adapter again",
         )
@@ -227,7 +228,7 @@ def _vain_patterns(case: Case, own: Adapter, config: Mapping[str, Any]) -> Itera
         yield TargetUnmet(
             expected="patterns that each meet a module of the adapter",
             seen=f"{count(len(vain), 'pattern')} that meet none: those modules have the common rank and alpha",
-            where=listed(vain),
+            where=listed(sorted(vain)),
             cause="the modules were renamed, or the pattern begins with a prefix that peft does not see",
             do="write the pattern as the end of the module's path",
             severity=Severity.WARNING,
@@ -242,7 +243,7 @@ def beside(case: Case) -> Iterator[Finding]:
     if gone:
         yield BesideMissing(
             expected="every module of modules_to_save",
-            seen=f"{listed(gone)} not there: loading takes the base's, which was never trained",
+            seen=f"{listed(sorted(gone))} not there: loading takes the base's, which was never trained",
             where=f"{case.path / ADAPTER_CONFIG}: modules_to_save",
             cause="the save filtered keys by name, such as those with 'lora_' in them",
             do="model.save_pretrained(directory), without a state dict of your own",

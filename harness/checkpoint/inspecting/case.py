@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from harness.checkpoint.inspecting.directory import Directory
 from harness.result import Finding
-
-_SHOWN = 3
 
 
 class NotJudged(Exception):
@@ -54,17 +52,6 @@ class Case:
 
 
 Rule = Callable[[Case], Iterator[Finding]]
-
-
-def listed(names: Collection[str]) -> str:
-    """The first few names, and how many more there are."""
-    first: Sequence[str] = sorted(names)[:_SHOWN]
-    more = len(names) - len(first)
-    return ", ".join(first) + (f" and {more} more" if more > 0 else "")
-
-
-def count(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
 def by(shape: Sequence[int]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from harness.checkpoint.inspecting.case import Case, NotJudged, listed
+from harness.checkpoint.inspecting.case import Case, NotJudged
 from harness.checkpoint.inspecting.directory import size_of
 from harness.checkpoint.inspecting.findings import CodeDefect, OtherModel, RoleMissing, ShardsDisagree, Unreadable
 from harness.checkpoint.inspecting.library import expects_images, processor_names
@@ -16,6 +16,7 @@ from harness.checkpoint.roles import CODE, IMAGE_PROCESSOR, PROCESSOR, TOKENIZER
 from harness.checkpoint.shards import INDEXES
 from harness.checkpoint.tensors import weight_files
 from harness.result import Finding, Severity
+from harness.wording import listed
 
 _CAUSES = {
     About.NOTHING: ("a configuration and weights", "nothing was saved there, or the path is another directory's"),
@@ -107,11 +108,13 @@ def _missing_of_type(case: Case) -> Iterator[Finding]:
     """A processor that the model's type has in transformers, of a directory that was given no base."""
     if case.kind != "full" or case.saved.own_code or not expects_images(case.saved.config):
         return
-    names = processor_names().get(str(case.saved.config.get("model_type")), set())
+    kind = str(case.saved.config.get("model_type"))
+    names = processor_names().get(kind, set())
+    usual = listed(sorted(names))
     for role in (PROCESSOR, IMAGE_PROCESSOR) if names else ():
         if role not in case.saved.played and role not in case.without:
             yield RoleMissing(
-                expected=f"the files of {listed(names)}, which models of type {case.saved.config['model_type']} have",
+                expected=f"the files of {usual}, which models of type {kind} have",
                 seen=f"{consequence(role, case.path, case.saved.played)}: no file plays this role",
                 where=str(case.path),
                 cause="the trainer saved the model and perhaps the tokenizer, not the processor",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
-from harness.checkpoint.inspecting.case import Case, NotJudged, by, count, listed
+from harness.checkpoint.inspecting.case import Case, NotJudged, by
 from harness.checkpoint.inspecting.directory import QUANTIZED, canonical, is_embedding, is_head
 from harness.checkpoint.inspecting.findings import KeysMissing, KeysUnexpected, OtherNames, OtherShape
 from harness.checkpoint.inspecting.promise import Promise, promise_of
 from harness.checkpoint.problems import promised
 from harness.refusal import Refused
 from harness.result import Finding, Severity
+from harness.wording import count, listed
 
 _ANOTHER = "saved from another class or another release of the library, or the configuration is another model's"
 
@@ -27,7 +28,7 @@ def keys(case: Case) -> Iterator[Finding]:
             if name not in own and name not in hidden and not (promise.is_optional(key) or case.is_left_out(key))
         ]
         if missing and case.saved.damaged and not hidden:
-            raise NotJudged(f"{listed(case.saved.damaged)} cannot be read, and no index says what is in it")
+            raise NotJudged(f"{listed(sorted(case.saved.damaged))} cannot be read, and no index says what is in it")
         if missing:
             yield _missing(case, promise, missing)
     unexpected = [key for name, key in own.items() if name not in promise.names and not _may_be_there(case, key)]
@@ -35,7 +36,7 @@ def keys(case: Case) -> Iterator[Finding]:
         yield KeysUnexpected(
             expected=f"only tensors that {promise.source} has",
             seen=f"{count(len(unexpected), 'tensor')} more",
-            where=listed(unexpected),
+            where=listed(sorted(unexpected)),
             cause=_prefixed(case, unexpected, promise) or _ANOTHER,
             do="save the model that was trained by its own class, or name the base that it was trained from",
         )
@@ -46,7 +47,7 @@ def _missing(case: Case, promise: Promise, missing: Sequence[str]) -> Finding:
     return KeysMissing(
         expected=count(len(promise.names), "tensor") + f", as {promise.source} has",
         seen=f"{len(missing)} of them are not there: {place}",
-        where=listed(missing),
+        where=listed(sorted(missing)),
         cause=_prefixed(case, list(case.saved.tensors), promise)
         or "a part of the model was saved, or a shard is of another save",
         do="save the whole model again, or compose it: harness inspect BASE --with-vision-from DIR"
@@ -68,7 +69,7 @@ def names(case: Case) -> Iterator[Finding]:
         yield OtherNames(
             expected=f"the names of {case.base.path}",
             seen=f"{count(len(other), 'tensor')} under other names: {first} is {other[first]} there",
-            where=listed(other),
+            where=listed(sorted(other)),
             cause="a release of the library that renames them saved a model that was not loaded from a published one",
             do="load and save it with the release that will read it, or rename the tensors",
             severity=Severity.WARNING,

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Any
 
-from harness.checkpoint.inspecting.case import Case, NotJudged, by, listed
+from harness.checkpoint.inspecting.case import Case, NotJudged, by
 from harness.checkpoint.inspecting.directory import FLOATS, QUANTIZED, Directory, canonical, size_of
 from harness.checkpoint.inspecting.findings import (
     ConfigurationDiffers,
@@ -19,6 +19,7 @@ from harness.checkpoint.inspecting.findings import (
 from harness.checkpoint.inspecting.values import differ
 from harness.checkpoint.json_files import CONFIG
 from harness.result import Finding, Severity
+from harness.wording import listed
 
 _NAMES = {"float32": "F32", "float16": "F16", "bfloat16": "BF16", "float64": "F64"}
 _KEPT_PRECISE = re.compile(r"router|gate\.weight$|mlp\.gate|norm|scale|e_score|A_log|conv1d|position|query|freq")
@@ -75,7 +76,7 @@ def dtypes(case: Case) -> Iterator[Finding]:
             yield MixedDtypes(
                 expected=f"one dtype for the matrices of {component}",
                 seen=spread,
-                where=listed(found[rare]),
+                where=listed(sorted(found[rare])),
                 cause="a part was trained or laid over in another precision and saved as it was",
                 do="cast the model to one dtype before saving it",
                 severity=Severity.WARNING,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from harness.checkpoint.inspecting.case import Case, NotJudged, count, listed
+from harness.checkpoint.inspecting.case import Case, NotJudged
 from harness.checkpoint.inspecting.directory import QUANTIZED, Directory, is_embedding
 from harness.checkpoint.inspecting.findings import BeyondVocabulary, OtherProcessor, OtherTemplate, OtherToken
 from harness.checkpoint.inspecting.library import image_processor_names, plain, processor_names
@@ -13,6 +13,7 @@ from harness.checkpoint.inspecting.vocabulary import Vocabulary, named_ids, spec
 from harness.checkpoint.json_files import PREPROCESSOR_CONFIG, PROCESSOR_CONFIG, TOKENIZER_CONFIG
 from harness.checkpoint.roles import IMAGE_PROCESSOR, PROCESSOR
 from harness.result import Finding, Severity
+from harness.wording import count, listed
 
 _SEEN = ("image_token", "video_token", "audio_token")
 
@@ -56,7 +57,7 @@ def _beyond(case: Case, tokens: Vocabulary | None, rows: int) -> Iterator[Findin
         yield BeyondVocabulary(
             expected=f"ids below {rows}, the embedding's rows",
             seen=f"{count(len(beyond), 'id')} without a row",
-            where=listed(beyond),
+            where=listed(sorted(beyond)),
             cause="tokens were added and the embeddings not resized or not saved, or the tokenizer is another model's",
             do="model.resize_token_embeddings(len(tokenizer)) before training, and save model and tokenizer together",
         )
@@ -119,7 +120,7 @@ def processor(case: Case) -> Iterator[Finding]:
         raise NotJudged("its classes are code of its own: name its base with --base")
     right = {plain(name) for name in processor_names().get(kind, ())}
     if right and own.get(PROCESSOR) and own[PROCESSOR] not in right:
-        yield _other(case, PROCESSOR, own[PROCESSOR], f"{listed(right)}, which models of type {kind} have")
+        yield _other(case, PROCESSOR, own[PROCESSOR], f"{listed(sorted(right))}, which models of type {kind} have")
     known = set().union(*image_processor_names().values())
     if own.get(IMAGE_PROCESSOR) and known and own[IMAGE_PROCESSOR] not in known:
         yield _other(case, IMAGE_PROCESSOR, own[IMAGE_PROCESSOR], "an image processor that transformers has")

@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from harness.checkpoint.inspecting.case import Case, NotJudged, count, listed
+from harness.checkpoint.inspecting.case import Case, NotJudged
 from harness.checkpoint.inspecting.findings import NotFinite
 from harness.refusal import Refused
 from harness.result import Finding
 from harness.trace.array_fingerprint import of_piece
 from harness.trace.arrays import BITS, read_header
+from harness.wording import count, listed
 
 PIECE = 1 << 22
 _SAMPLES = 64
@@ -46,7 +47,7 @@ def values(case: Case) -> Iterator[Finding]:
         yield NotFinite(
             expected="finite numbers alone",
             seen=f"{count(len(bad), 'tensor')} with infinities or values that are no numbers",
-            where=listed(bad),
+            where=listed(sorted(bad)),
             cause="the loss diverged, or a half-precision cast overflowed, before the save",
             do="go back to a step before; harness check TRACE says at which step the values became so",
         )

@@ -66,6 +66,7 @@ def tables(d: Dimensions) -> Tables:
     reached = d.vision_layers + 1 + FEATURE_LAYER
     beyond = "|".join(str(layer) for layer in range(reached, d.vision_layers))
     return Tables(
+        blank_for_text=False,
         components=COMPONENTS,
         renames=RENAMES,
         layers=LAYERS,

@@ -50,6 +50,7 @@ def centres(keys: Iterable[str]) -> dict[str, float]:
 def tables(kind: str, d: Dimensions) -> Tables:
     """The published facts of a size that an intent is made from."""
     return Tables(
+        blank_for_text=False,
         components=COMPONENTS,
         renames=(),
         layers=LAYERS,

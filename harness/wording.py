@@ -1,20 +1,26 @@
-"""How findings name things: few examples, and how many more there are."""
+"""Layer 0. How messages count and list things: small phrases that every part says alike."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
 
+def count(number: int, noun: str) -> str:
+    """`1 parameter`, `2 parameters`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def listed(names: Iterable[str], limit: int = 3) -> str:
-    """`a, b, c and 5 more`."""
+    """The first few: `a, b, c and 5 more`."""
     names = list(names)
     shown = ", ".join(names[:limit])
     return f"{shown} and {len(names) - limit} more" if len(names) > limit else shown
 
 
-def count(number: int, noun: str) -> str:
-    """`1 parameter`, `2 parameters`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def joined(parts: Sequence[str]) -> str:
+    """All of them: `a`, `a and b`, `a, b and c`."""
+    *before, last = parts
+    return f"{', '.join(before)} and {last}" if before else last
 
 
 def by_component(pairs: Iterable[tuple[str, str]]) -> dict[str, Sequence[str]]:

@@ -1,0 +1,1 @@
+"""What only a GPU can show: `python -m benchmarks.gpu`, from a copied tree, with nothing installed (docs/gpu.md)."""

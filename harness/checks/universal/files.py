@@ -1,0 +1,118 @@
+"""Weights that are loaded arrive, and weights that were trained are saved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from harness.checks.universal.models import Model, models_of
+from harness.checks.universal.registry import Absent, universal
+from harness.result import Finding, Severity
+from harness.wording import count, listed
+
+if TYPE_CHECKING:
+    from harness.trace.reader import Record, Trace
+
+FEW = 0.5  # of a checkpoint's keys
+
+
+class LoadedNothing(Finding):
+    """A load that went through and of which not one key met the model."""
+
+
+class LoadedLittle(Finding):
+    """A load of which most keys met nothing."""
+
+
+class SavedAsBegun(Finding):
+    """Saved weights that are those from before training."""
+
+
+class NotSaved(Finding):
+    """Trained parameters that are in none of the files that hold the others."""
+
+
+def _loads(trace: Trace) -> Absent | None:
+    return None if trace.of("load") or trace.of("pretrained") else Absent.NO_LOAD
+
+
+@universal(
+    "weights that are loaded meet the model",
+    source="minimind-v #75: load_state_dict(strict=False) loaded nothing after a renaming; MGM #31",
+    areas=("loads",),
+    about=_loads,
+    covers="parts_meet_the_model",
+)
+def loads_arrive(trace: Trace) -> Iterator[Finding]:
+    for load in trace.of("load"):
+        keys, matched = load["keys"], load["matched"]
+        if load["strict"] or not keys or matched >= FEW * keys:
+            continue
+        kind = LoadedLittle if matched else LoadedNothing
+        yield kind(
+            expected=f"{count(keys, 'key')} that {load['module']} knows",
+            seen=f"{matched} of them; {_first_loss(trace)}",
+            where=f"load_state_dict of {load['module']}: it has no {listed(load['unexpected'])}",
+            cause="strict=False drops what it does not know: keys of another class or wrapper, or modules made later",
+            do="look at what load_state_dict returns, or leave strict=True",
+            severity=Severity.WARNING if matched else Severity.ERROR,
+        )
+    for made in trace.of("pretrained"):
+        if made["keys"] and made["missing"] + made["mismatched"] >= made["keys"]:
+            yield LoadedNothing(
+                expected=f"weights for the {made['keys']} keys of {made['type']}",
+                seen=f"none: {made['missing']} missing, {made['mismatched']} of other shapes; {_first_loss(trace)}",
+                where=f"{made['type']}.from_pretrained: {listed(made['such_as'])}",
+                cause="the directory holds the weights of another class, or of an adapter alone",
+            )
+
+
+def _first_loss(trace: Trace) -> str:
+    value = next((event["value"] for event in trace.of("backward") if event["value"] is not None), None)
+    return "no loss is known" if value is None else f"the first loss was {float(value):.4g}"
+
+
+def _saves(trace: Trace) -> Absent | None:
+    return None if trace.of("weights_saved") else Absent.NO_SAVE
+
+
+@universal(
+    "trained values reach the files that are saved",
+    source="MiniCPM-V #559: the saved model is the base; a head that trained and was not saved",
+    areas=("saves", "parameters"),
+    about=_saves,
+)
+def trained_values_saved(trace: Trace) -> Iterator[Finding]:
+    for model in models_of(trace):
+        saves = [event for event in trace.of("weights_saved") if event["model"] == model.ident]
+        if not saves or not model.steps:
+            continue
+        stale = sorted({index for event in _last_of_each(saves) for index in event["as_begun"]})
+        if stale:
+            yield SavedAsBegun(
+                expected="the values that training led to",
+                seen=f"{count(len(stale), 'parameter')} as before training",
+                where=f"{saves[-1]['file']}: {listed(map(model.name, stale))}",
+                cause="what is saved is a copy from before training, or the base under the adapter",
+            )
+        held = {index for event in saves for index in event["held"]}
+        trained = [i for i in model if model.trains[i] and model.holders(i)]
+        absent = [i for i in trained if i not in held]
+        if absent and len(absent) < len(trained):
+            yield NotSaved(
+                expected="every trained parameter in a file",
+                seen=f"{count(len(absent), 'parameter')} in none of {count(len(saves), 'file')}",
+                where=listed(map(model.name, absent)),
+                cause="what is saved is a part of the model, or an adapter without what trains beside it",
+                severity=Severity.ERROR if _split(model, absent, held) else Severity.WARNING,
+            )
+
+
+def _last_of_each(saves: list[Record]) -> list[Record]:
+    """Of each file what was written to it last; what training had not begun yet could not hold."""
+    return [event for event in {event["file"]: event for event in saves}.values() if event["steps"]]
+
+
+def _split(model: Model, absent: list[int], held: set[int]) -> bool:
+    """Whether a part of the model is saved in part: one that is left out whole may be meant to be."""
+    return bool({model.part(i) for i in absent} & {model.part(i) for i in held})

@@ -1,0 +1,72 @@
+"""Several processes of one training: equal weights, averaged gradients, and data of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from harness.checks.replicas import gradients_averaged, processes_step_together, replicas_equal
+from harness.checks.universal.registry import NOBODYS, Absent, universal
+from harness.result import Finding
+
+if TYPE_CHECKING:
+    from harness.trace.reader import Trace
+
+
+class SameData(Finding):
+    """Processes that were given the same batches, one and all."""
+
+
+class Strangers(Finding):
+    """Processes of one launch that never met."""
+
+
+def _several(trace: Trace) -> Absent | None:
+    return None if trace.others else Absent.ONE_PROCESS
+
+
+@universal(
+    "processes of one launch meet, step together, and keep the same weights",
+    source="replicas that drift apart: what is saved is one of several models",
+    areas=("parameters", "gradients"),
+    about=_several,
+    covers="replicas_equal",
+)
+def replicas_agree(trace: Trace) -> Iterator[Finding]:
+    alone = [rank for rank in trace.ranks if max([1, *(int(e["world"]) for e in rank.of("process_group"))]) == 1]
+    if alone:
+        yield Strangers(
+            expected=f"a group of {len(trace.ranks)} processes",
+            seen=f"{len(alone)} of them by themselves",
+            where=f"process {alone[0].rank}",
+            cause="the script makes no process group: each process trains a model of its own",
+            do="init_process_group and DistributedDataParallel, or start one process",
+        )
+        return
+    yield from processes_step_together(NOBODYS, trace)
+    yield from gradients_averaged(NOBODYS, trace)
+    yield from replicas_equal(NOBODYS, trace)
+
+
+def _inputs(trace: Trace) -> list[str]:
+    return [event["inputs"] for event in trace.of("forward") if event["training"] and event.get("inputs")]
+
+
+@universal(
+    "each process is given data of its own",
+    source="a loader without a DistributedSampler: every process trains on the same batches",
+    areas=("forwards",),
+    about=_several,
+)
+def processes_see_their_own_data(trace: Trace) -> Iterator[Finding]:
+    first = _inputs(trace)
+    for other in trace.others:
+        theirs = _inputs(other)
+        if first and first == theirs:
+            yield SameData(
+                expected="other batches than in process 0",
+                seen=f"the same {len(first)}, in the same order",
+                where=f"process {other.rank}",
+                cause="the loader does not share the data out among the processes",
+                do="give the loader a DistributedSampler, or split the dataset by rank",
+            )

@@ -1,0 +1,138 @@
+"""The table of universal checks, and how a script's trace is judged by them."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from functools import cache
+from typing import TYPE_CHECKING
+
+from harness.intent import Intent
+from harness.result import Result, Severity, Status
+
+if TYPE_CHECKING:
+    from harness.result import Finding
+    from harness.trace.reader import Trace
+
+Judge = Callable[..., "Iterator[Finding]"]
+MODULES = ("ended", "values", "optimizers", "steps", "numbers", "processes", "files", "data")
+
+
+class Absent(str, Enum):
+    """Why a universal check does not apply: what it is about did not happen. A closed list."""
+
+    NOTHING_FROZEN = "nothing of the script's models is frozen"
+    ONE_PROCESS = "the script trains in one process"
+    ONE_STEP = "no optimizer stepped twice"
+    NO_LOAD = "the script loads no weights by name"
+    NO_SAVE = "the script saves no weights of its models"
+    NO_WORKERS = "no iterable dataset was read by several workers"
+    NO_HALF = "nothing is computed in 16 bits, and there is no gradient scaler"
+    NO_LABELS = "no class labels were seen"
+    NO_ACCUMULATION = "each step has one backward pass, or not always as many"
+    NO_BACKWARD = "no backward pass started from a single number"
+
+
+@dataclass(frozen=True)
+class Universal:
+    """A property that any training should have. `areas` are the parts of a run that must have been followed. One that
+    hears is given the intent too, where there is one."""
+
+    name: str
+    title: str
+    source: str
+    areas: tuple[str, ...]
+    steps: int
+    about: Callable[[Trace], Absent | None] | None
+    judge: Judge
+    covers: str | None = None
+    hears: bool = False
+
+
+_registered: dict[str, Universal] = {}
+
+
+def universal(
+    title: str,
+    *,
+    source: str,
+    areas: Sequence[str] = (),
+    steps: int = 1,
+    about: Callable[[Trace], Absent | None] | None = None,
+    covers: str | None = None,
+    hears: bool = False,
+    name: str | None = None,
+) -> Callable[[Judge], Judge]:
+    """Register a universal check. `covers` is the recipes' check that says the same against an intent."""
+
+    def register(judge: Judge) -> Judge:
+        key = name or judge.__name__
+        _registered[key] = Universal(key, title, source, tuple(areas), steps, about, judge, covers, hears)
+        return judge
+
+    return register
+
+
+@cache
+def _load() -> None:
+    for module in MODULES:
+        importlib.import_module(f"harness.checks.universal.{module}")
+
+
+class _Table:
+    """All universal checks, in order."""
+
+    def __iter__(self) -> Iterator[Universal]:
+        _load()
+        return iter(_registered.values())
+
+    def __getitem__(self, name: str) -> Universal:
+        _load()
+        return _registered[name]
+
+
+UNIVERSAL = _Table()
+
+
+def judge_script(name: str, trace: Trace, besides: Sequence[Result] = (), intent: Intent | None = None) -> list[Result]:
+    """The results of the universal checks on a script's trace. Those of `besides`, judged against an intent, stand for
+    the universal checks that say the same."""
+    done = {result.check for result in besides if result.status not in (Status.BLOCKED, Status.NOT_APPLICABLE)}
+    held = {result.check for result in besides}
+    return [
+        _result(one, name, trace, intent or NOBODYS)
+        for one in UNIVERSAL
+        if one.name not in held and (one.covers is None or one.covers not in done)
+    ]
+
+
+def _result(one: Universal, name: str, trace: Trace, intent: Intent) -> Result:
+    if one.steps and (missing := _missing(one, trace)):
+        return Result(name, one.name, Status.BLOCKED, missing)
+    if one.about is not None and (absent := one.about(trace)):
+        return Result(name, one.name, Status.NOT_APPLICABLE, absent.value)
+    findings = tuple(one.judge(trace, intent) if one.hears else one.judge(trace))
+    if not findings:
+        return Result(name, one.name, Status.PASSED)
+    failed = any(finding.severity is Severity.ERROR for finding in findings)
+    reason = f"{len(findings)} finding{'s' if len(findings) > 1 else ''}"
+    return Result(name, one.name, Status.FAILED if failed else Status.WARNED, reason, findings)
+
+
+def _missing(one: Universal, trace: Trace) -> str:
+    """Why the evidence that a check needs is not there; nothing where it is."""
+    for rank in trace.ranks:
+        for lost in rank.of("lost_sight"):
+            if lost["area"] in one.areas or lost["area"] == "steps":
+                return f"the recorder lost sight of the run's {lost['area']}: {lost['message'] or lost['error']}"
+    if not trace.parameters:
+        return "no model met an optimizer"
+    if not trace.effective_steps:
+        return "no effective optimizer step was recorded"
+    return ""
+
+
+NOBODYS = Intent()
+"""What the recipes' checks are given where nobody said anything."""

@@ -1,0 +1,59 @@
+"""Every vision-language model that the transformers library has, by the name of its type or by its configuration.
+
+`transformers:TYPE` is a type with the defaults of its configuration class, `path:FILE` the model of a config.json. What
+differs between types is found out from the library itself; what cannot be is an entry of overrides.yaml.
+"""
+
+from __future__ import annotations
+
+import difflib
+from functools import cache
+from pathlib import Path
+
+from harness import vision_transforms
+from harness.families.library.family import LibraryFamily
+from harness.families.library.listing import reason_refused
+from harness.families.library.models import Blueprint
+from harness.families.library.overrides import override_of
+from harness.families.library.types import NOT_VISION_LANGUAGE, classes_of, model_types
+from harness.refusal import Refused
+
+__all__ = ["LibraryFamily", "by_name", "reason_refused", "tried_types"]
+
+
+def tried_types() -> tuple[str, ...]:
+    """The types that are vision-language models."""
+    return tuple(name for name in model_types() if name not in NOT_VISION_LANGUAGE)
+
+
+@cache
+def by_name(name: str) -> LibraryFamily:
+    """The family `transformers:TYPE` or `path:FILE`. Raises Refused for what there is not."""
+    vision_transforms.available()
+    kind, _, rest = name.partition(":")
+    return _of_type(name, rest) if kind == "transformers" else _of_file(name, Path(rest))
+
+
+def _of_type(name: str, model_type: str) -> LibraryFamily:
+    if model_type not in model_types():
+        close = difflib.get_close_matches(model_type, model_types(), n=1)
+        do = f"did you mean transformers:{close[0]}?" if close else "harness list families shows them"
+        raise Refused(f"the installed transformers has no type {model_type!r} for pictures and text", do=do)
+    if why := reason_refused(model_type):
+        raise Refused(f"{name} cannot be had: {why}", do="harness list families shows those that can")
+    classes = classes_of(model_type)
+    blueprint = Blueprint(model_type, classes, override_of(model_type))
+    return LibraryFamily(name, blueprint, f"{classes.model}, as the transformers library has it")
+
+
+def _of_file(name: str, path: Path) -> LibraryFamily:
+    from harness.checkpoint.json_files import CONFIG, entries
+
+    file = path / CONFIG if path.is_dir() else path
+    if not file.is_file():
+        raise Refused(f"{name}: no file {file}", do="name a directory with a config.json, or the file")
+    model_type = entries(file).get("model_type")
+    if model_type not in model_types():
+        raise Refused(f"{name}: {model_type!r} is no type of the installed transformers for pictures and text")
+    classes = classes_of(model_type)
+    return LibraryFamily(name, Blueprint(model_type, classes, override_of(model_type), file), classes.model)

@@ -1,0 +1,251 @@
+"""Any type of model that the transformers library has for pictures and text, as a family: nothing in it is written for
+one of them."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness import stack
+from harness.families.family import Handles, Loaded
+from harness.families.fed import Batches, FedConversations
+from harness.families.library import batches, processors
+from harness.families.library.components import Parts, parts_of
+from harness.families.library.keys import Renames, renamed, renames_of
+from harness.families.library.models import Blueprint
+from harness.families.library.reach import unreached
+from harness.families.library.targets import linear_names
+from harness.families.library.tokens import CLOSE, OPEN
+from harness.families.library.writing import filled_model, write_directory
+from harness.families.promises import Tables, intent_from
+from harness.intent import Intent
+from harness.recipe import Component, Recipe
+from harness.trace.naming import Naming
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+
+FEATURES = "get_image_features"  # as the library calls it in every type
+
+
+@dataclass(frozen=True)
+class Sized:
+    """What is known of one size from its model on meta."""
+
+    model: Any
+    parts: Parts
+    fixed: tuple[str, ...]
+    ties: tuple[tuple[str, ...], ...]
+    linear: tuple[str, ...]
+    unreached: dict[str, str]
+
+
+@dataclass(eq=False)
+class LibraryFamily(FedConversations):
+    """A type of model, or the model of one configuration."""
+
+    name: str
+    blueprint: Blueprint
+    description: str = ""
+    sizes: tuple[str, ...] = ("full", "tiny")
+    remote_code: bool = False
+    labels_early: int = 0
+
+    @cached_property
+    def processor(self) -> Any:
+        made = self.blueprint
+        return processors.build(made.model_type, made.classes, made.override, made.small_configuration())
+
+    @cached_property
+    def picture(self) -> str:
+        """What stands for a picture in a text."""
+        said = self.blueprint.override.picture
+        return said if said is not None else processors.picture_of(self.processor)
+
+    @cached_property
+    def place(self) -> int | None:
+        """The token in whose places features of pictures go."""
+        return processors.place_of(self.processor, self.picture)
+
+    @cached_property
+    def fed_by(self) -> Batches:
+        typed = "mm_token_type_ids" in inspect.signature(self.blueprint.model_class.forward).parameters
+        places = () if self.place is None else (self.place,)
+        return batches.LibraryBatches(self.picture, places, self.name, self.pictures_only, typed)
+
+    @property
+    def library_modules(self) -> tuple[str, ...]:
+        chosen = processors.needed(self.blueprint.model_type, self.blueprint.classes, self.blueprint.override)
+        kinds = (self.blueprint.model_class, chosen.processor, *chosen.parts.values())
+        auto = ("modeling_auto", "processing_auto", "tokenization_auto")
+        return (
+            *dict.fromkeys(kind.__module__ for kind in kinds),
+            *(f"transformers.models.auto.{name}" for name in auto),
+        )
+
+    @property
+    def pictures_only(self) -> str:
+        """Why every sample must have a picture, empty where it need not."""
+        return self.blueprint.override.pictures_only
+
+    @property
+    def text_beside_images(self) -> bool:
+        return False
+
+    @cached_property
+    def tiny(self) -> Sized:
+        return self._sized(self.blueprint.tiny_configuration(self.processor, self.place))
+
+    @cached_property
+    def full(self) -> Sized:
+        return self._sized(self.blueprint.configuration())
+
+    def of_size(self, size: str) -> Sized:
+        return self.full if size == "full" else self.tiny
+
+    def _sized(self, config: Any) -> Sized:
+        model = self.blueprint.on_meta(config)
+        parts = parts_of(model, dict(self.blueprint.override.components))
+        fixed = tuple(path for path, parameter in model.named_parameters() if not parameter.requires_grad)
+        linear = linear_names(model, parts.prefixes("language"))
+        return Sized(model, parts, fixed, _ties(model), linear, unreached(parts, config, self.blueprint.override))
+
+    def _canonical_keys(self, sized: Sized, patterns: dict[str, str]) -> list[str]:
+        """The keys of parameters whose paths match, as regular expressions: of whole modules where all of theirs do."""
+        paths = [path for path, _ in sized.model.named_parameters()]
+        met = {path for path in paths if any(re.match(pattern, path) for pattern in patterns)}
+        whole = dict.fromkeys(_widest(path, met, paths) for path in paths if path in met)
+        return [rf"{re.escape(renamed(path, self.renames))}(?:\.|$)" for path in whole]
+
+    @cached_property
+    def saved_keys(self) -> dict[str, str] | None:
+        """The key of each path, where the library saves each tensor as it lies in memory under one name."""
+        found = stack.saved_keys(self.tiny.model)
+        return found if found and renames_of(found) is not None else None
+
+    @cached_property
+    def renames(self) -> Renames:
+        return (renames_of(self.saved_keys) or ()) if self.saved_keys else ()
+
+    @cached_property
+    def naming(self) -> Naming:
+        parts = self.tiny.parts
+        rules = [
+            (pattern, component)
+            for component in parts.components
+            for pattern in self._canonical_patterns(parts, component)
+        ]
+        return Naming(self.renames, rules)
+
+    def _canonical_patterns(self, parts: Parts, component: Component) -> list[str]:
+        inside = dict.fromkeys(renamed(path, self.renames) for path in parts.owned[component])
+        bare = dict.fromkeys(renamed(path, self.renames) for path in parts.bare[component])
+        return [*(rf"{re.escape(path)}\." for path in inside), *(rf"{re.escape(path)}$" for path in bare)]
+
+    @cached_property
+    def handles(self) -> Handles:
+        parts = self.tiny.parts
+        beside = [name for name in parts.components if name != "language"]
+        return Handles(
+            components={str(name): pattern for name, pattern in parts.patterns.items()},
+            layers={name: rf"{re.escape(path)}$" for name, path in parts.layers.items()},
+            saved_with_adapter={
+                name: parts.owned[name] for name in beside if parts.owned[name] and not parts.bare[name]
+            },
+            features="" if self.blueprint.override.elsewhere else FEATURES,
+            in_projector_file={"connector": parts.owned["connector"]} if parts.owned.get("connector") else {},
+        )
+
+    def tables(self, size: str) -> Tables:
+        sized = self.of_size(size)
+        parts = sized.parts
+        layers: dict[str, str] = {
+            name: rf"{re.escape(renamed(f'{path}.0', self.renames).removesuffix('.0'))}\.{{layer}}\."
+            for name, path in parts.layers.items()
+        }
+        return Tables(
+            blank_for_text=False,
+            components=tuple((pattern, name) for pattern, name in self.naming.components),
+            renames=self.renames,
+            layers=layers,
+            depth={str(name): depth for name, depth in parts.depth.items()},
+            out_of_reach=tuple(self._canonical_keys(sized, sized.unreached)),
+            fixed=tuple(rf"{re.escape(renamed(path, self.renames))}$" for path in sized.fixed),
+            ties=tuple(tuple(renamed(path, self.renames) for path in tie) for tie in sized.ties),
+            model_class=self.blueprint.classes.model,
+            processor_class=type(self.processor).__name__,
+            single_tokens=(OPEN, CLOSE),
+            padding=self.blueprint.override.padding,
+            features_in_place=not self.blueprint.override.elsewhere,
+        )
+
+    def meta_model(self, size: str) -> nn.Module:
+        model: nn.Module = self.of_size(size).model
+        return model
+
+    def write_base(self, directory: Path) -> None:
+        config = self.blueprint.tiny_configuration(self.processor, self.place)
+        model = filled_model(self.blueprint.model_class, config, self.blueprint.override.centres)
+        write_directory(directory, model, self.processor, as_in_memory=self.saved_keys is None)
+
+    def load(self, directory: Path, dtype: torch.dtype) -> Loaded:
+        from transformers import AutoProcessor
+
+        model = self.blueprint.model_class.from_pretrained(directory, **stack.dtype_argument(dtype))
+        return Loaded(model, AutoProcessor.from_pretrained(directory), directory)
+
+    def padded(self, batch: dict[str, Any], side: str, count: int, processor: Any) -> dict[str, Any]:
+        return batches.padded(batch, side, count, processor.tokenizer.pad_token_id)
+
+    def arguments(self, batch: dict[str, Any]) -> dict[str, Any]:
+        return batch
+
+    def loss(self, model: Any, batch: dict[str, Any]) -> torch.Tensor:
+        loss: torch.Tensor = model(**batch, use_cache=False).loss
+        return loss
+
+    def generation(self, batch: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in batch.items() if name != "labels"}
+
+    def intent(self, recipe: Recipe) -> Intent:
+        return intent_from(recipe, self.tables(recipe.size))
+
+    def modes(self) -> dict[str, dict[str, Any]]:
+        """Full tuning, all but what sees, and LoRA on the linear layers of the language model, by name."""
+        known = self.handles.components
+        seen = [name for name in known if name not in ("vision", "vision_aux", "audio")]
+        found: dict[str, dict[str, Any]] = {"full": {"tune": ["all"]}}
+        if len(seen) < len(known):
+            found["vision-frozen"] = {"tune": seen}
+        if self.tiny.linear:
+            found["lora"] = {"lora": {"rank": 8, "targets": self.lora_targets()}}
+        return found
+
+    def lora_targets(self) -> str:
+        inside = "|".join(re.escape(path) for path in self.tiny.parts.owned["language"])
+        return rf"(?:{inside})\.(?:.*\.)?(?:{'|'.join(self.tiny.linear)})"
+
+
+def _widest(path: str, met: set[str], paths: list[str]) -> str:
+    """The highest module around a parameter all of whose parameters are met."""
+    best, words = path, path.split(".")
+    for end in range(len(words) - 1, 0, -1):
+        here = ".".join(words[:end])
+        if not all(one in met for one in paths if one.startswith(f"{here}.")):
+            break
+        best = here
+    return best
+
+
+def _ties(model: Any) -> tuple[tuple[str, ...], ...]:
+    """Groups of paths that share one parameter, the one that is saved first."""
+    groups: dict[int, list[str]] = {}
+    for path, parameter in model.named_parameters(remove_duplicate=False):
+        groups.setdefault(id(parameter), []).append(path)
+    return tuple(tuple(paths) for paths in groups.values() if len(paths) > 1)

@@ -1,0 +1,60 @@
+"""What some types need beyond the rules, read from the one table that has it, with its reasons."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from harness.frozen import Frozen
+from harness.recipe.yaml_file import read_yaml
+
+TABLE = Path(__file__).with_name("overrides.yaml")
+
+
+class Override(Frozen):
+    """What one type needs.
+
+    `base` are arguments of the configuration class before it is made small, `config` values set afterwards by dotted
+    name. `unreached` are parts of parameters' names that no gradient reaches, with why; `centres` numbers around which
+    vectors lie.
+    """
+
+    why: str = ""
+    refused: str = Field(default="", description="why the type is not tried at all")
+    base: dict[str, Any] = Field(default_factory=dict)
+    full: dict[str, Any] = Field(default_factory=dict)
+    config: dict[str, Any] = Field(default_factory=dict)
+    ids: dict[str, str] = Field(default_factory=dict)
+    processor_class: str | None = None
+    image_processor_class: str | None = None
+    video_processor_class: str | None = None
+    feature_extractor_class: str | None = None
+    processor: dict[str, Any] = Field(default_factory=dict)
+    image_processor: dict[str, Any] = Field(default_factory=dict)
+    video_processor: dict[str, Any] = Field(default_factory=dict)
+    feature_extractor: dict[str, Any] = Field(default_factory=dict)
+    tokens: tuple[str, ...] = ()
+    named: dict[str, str | None] = Field(default_factory=dict)
+    picture: str | None = None
+    elsewhere: str = Field(default="", description="where features of pictures go, if in no token's place")
+    pictures_only: str = Field(default="", description="why the type takes no text without a picture")
+    unreached: dict[str, str] = Field(default_factory=dict)
+    centres: dict[str, float] = Field(default_factory=dict)
+    components: dict[str, str] = Field(default_factory=dict)
+    padding: tuple[Literal["left", "right"], ...] = ("left", "right")
+
+
+NOTHING = Override()
+
+
+@cache
+def table() -> dict[str, Override]:
+    """The table, by type."""
+    return {str(name): Override.model_validate(entry) for name, entry in (read_yaml(TABLE, "table") or {}).items()}
+
+
+def override_of(model_type: str) -> Override:
+    return table().get(model_type, NOTHING)

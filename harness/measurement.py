@@ -1,0 +1,186 @@
+"""Layer 3, making side. Measures one run that a budget has asked for: how fast its steps are and a bare loop's.
+
+Times lie in `measured.json`; what is the same each time, such as operations counted, in the trace.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from harness.recipe import Recipe
+from harness.recipe.budgets import MEMORY_STEPS
+
+if TYPE_CHECKING:
+    import torch
+
+    from harness.families import Family
+    from harness.measuring import Bare, Ledger, Pace
+    from harness.measuring.pace import Stopwatch
+    from harness.recipe.budgets import Budget
+    from harness.recording import Recorder
+
+Steps = Sequence[Sequence[dict[str, Any]]]
+COUNTED = "operations"  # the record of how many floating-point operations each step of a window has
+
+
+@contextmanager
+def measured(recipe: Recipe, family: Family, model: Any, recorder: Recorder) -> Iterator[Measurement]:
+    """Measure what the model goes through inside. Nothing is recorded of the steps that are timed."""
+    assert recipe.budget is not None
+    with ExitStack() as inside:
+        measurement = Measurement(recipe, recipe.budget, family, model, recorder, inside)
+        measurement.start()
+        yield measurement
+
+
+@dataclass
+class Measurement:
+    """Of one run: its pace, and afterwards the bare loop's and the machine's own rates."""
+
+    recipe: Recipe
+    budget: Budget
+    family: Family
+    model: Any
+    recorder: Recorder
+    inside: ExitStack
+    pace: Pace | None = None
+    ledger: Ledger | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def start(self) -> None:
+        from harness.measuring import Ledger, Pace
+
+        accumulation = self.recipe.optimizer.accumulation
+        if self.budget.memory:
+            self.inside.enter_context(self.recorder.paused())  # what recording holds is not the run's
+            self.ledger = Ledger(self.model, accumulation, MEMORY_STEPS)
+            self.ledger.start()
+            self.inside.callback(self.ledger.stop)
+        if asked := self.budget.throughput:
+            windows = {"warm_up": self.budget.warm_up, "window": asked.window, "windows": asked.windows}
+            self.pace = Pace(self.model, self._timing_begins, accumulation=accumulation, **windows)
+            self.inside.callback(self.pace.stop)
+
+    def finished(self, steps: Steps) -> dict[str, Any]:
+        """What was measured of the run, and what is now measured beside it. The model is whole and plain again."""
+        from harness import stack
+        from harness.measuring import flops_of_steps
+
+        with self.recorder.paused():
+            bare, few = self._bare(), steps[:MEMORY_STEPS]
+            memory = self._memory(bare, few) if self.budget.memory else {}
+            window = self._throughput(bare, steps) if self.budget.throughput else ()
+            stack.turn_off_checkpointing(self.model)
+            if memory:
+                self.facts["memory"] = {**memory, "kept_without_checkpointing": self._kept(bare, few)}
+            if window:
+                flops = flops_of_steps(bare, window)
+                self.recorder.stream.emit("probe", name=COUNTED, arrays=None, flops=flops)
+        return self.facts
+
+    def _timing_begins(self) -> Stopwatch:
+        self.inside.enter_context(self.recorder.paused())
+        return self._stopwatch()
+
+    def _stopwatch(self) -> Stopwatch:
+        from harness.machine import matmul_bursts
+        from harness.measuring.pace import Stopwatch
+
+        device = self._bare().device
+        return Stopwatch(device, matmul_bursts(device, compute_dtype(self.recipe)))
+
+    def _throughput(self, bare: Bare, steps: Steps) -> Steps:
+        """Times the bare loop over the steps of a window, and gives them back."""
+        from harness import stack
+        from harness.machine import copy_rate, device_kind, matmul_rate
+        from harness.measuring import bare_seconds
+
+        asked = self.budget.throughput
+        assert asked is not None
+        window = steps[self.budget.warm_up : self.budget.warm_up + asked.window]
+        stopwatch = self._stopwatch()
+        bare_seconds(bare, window, stopwatch, warm_up=asked.warm_up, windows=asked.windows)
+        self.facts["pace"] = {
+            "device": device_kind(bare.device),
+            "torch": stack.versions()["torch"],
+            "dtype": str(compute_dtype(self.recipe)).removeprefix("torch."),
+            "matmul": matmul_rate(bare.device, compute_dtype(self.recipe)).to_json(),
+            "copy": copy_rate(bare.device).to_json(),
+            "window": asked.window,
+            "run": self.pace.stopwatch.windows.to_json() if self.pace and self.pace.stopwatch else None,
+            "bare": stopwatch.windows.to_json(),
+        }
+        return window
+
+    def _memory(self, bare: Bare, steps: Steps) -> dict[str, Any]:
+        """What the run held, and a bare loop over the same steps; what a forward keeps; the process as the system sees
+        it, whose pages and libraries make it good for nothing but a hint."""
+        from harness.machine import device_kind
+        from harness.measuring import Ledger
+
+        assert self.ledger is not None
+        beside = Ledger(self.model, self.recipe.optimizer.accumulation, MEMORY_STEPS)
+        beside.start()
+        self.model.train()
+        optimizer = bare.optimizer()
+        for micro_batches in bare.placed(steps):
+            bare.step(micro_batches, optimizer)
+        beside.stop()
+        return {
+            "device": device_kind(bare.device),
+            "run": self.ledger.to_json(),
+            "bare": beside.to_json(),
+            "gradients": self.ledger.gradients,
+            "states": self.ledger.states,
+            "batch": max(_bytes_of(step) for step in steps) if self.recipe.data.lazy else 0,
+            "resident": resident_peak(),
+            "kept": self._kept(bare, steps),
+        }
+
+    def _kept(self, bare: Bare, steps: Steps) -> dict[str, int]:
+        """Of the micro-batch that keeps the most, what its forward keeps, by component."""
+        from harness.families.family import components_of
+        from harness.measuring import kept_for_backward
+
+        each = (
+            kept_for_backward(bare, batch, lambda path: components_of(self.family, path))
+            for step in bare.placed(steps)
+            for batch in step
+        )
+        return max(each, key=lambda kept: sum(kept.values()))
+
+    def _bare(self) -> Bare:
+        from harness.engines.torch_loop import AUTOCAST
+        from harness.measuring import Bare
+
+        asked = self.recipe.optimizer
+        autocast = AUTOCAST.get(self.recipe.precision)
+        return Bare(self.model, self.family.loss, autocast, asked.clip_norm, asked.fused)
+
+
+def compute_dtype(recipe: Recipe) -> torch.dtype:
+    """What the large products of a recipe are made in."""
+    import torch
+
+    kinds = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+    return kinds[recipe.precision.removeprefix("pure-")]
+
+
+def resident_peak() -> int:
+    """The most bytes of memory that the process has had, libraries and all, in pages; 0 where no system says it."""
+    try:
+        import resource
+    except ImportError:
+        return 0
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _bytes_of(step: Sequence[dict[str, Any]]) -> int:
+    from harness.trace.nested import tensors_in
+
+    return sum(tensor.nbytes for batch in step for value in batch.values() for tensor in tensors_in(value))

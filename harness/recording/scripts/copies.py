@@ -1,0 +1,31 @@
+"""A model that is pickled or copied takes no hook of the recorder's with it."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+_OF_HOOKS = ("_forward_pre_hooks", "_forward_hooks")
+_BESIDE = ("_forward_pre_hooks_with_kwargs", "_forward_hooks_with_kwargs", "_forward_hooks_always_called")
+
+
+def state_without_hooks(module: nn.Module) -> dict[str, Any]:
+    """What a module is pickled and copied by: all it has, but for the recorder's hooks."""
+    state = dict(module.__dict__)
+    for name in _OF_HOOKS:
+        hooks = state.get(name)
+        ours = [key for key, hook in hooks.items() if _is_ours(hook)] if hooks else []
+        for place in (name, *_BESIDE) if ours else ():
+            if place in state:
+                kept = [(key, value) for key, value in state[place].items() if key not in ours]
+                state[place] = OrderedDict(kept)
+    return state
+
+
+def _is_ours(hook: Any) -> bool:
+    function = getattr(hook, "func", hook)
+    return str(getattr(function, "__module__", "")).startswith("harness.recording")

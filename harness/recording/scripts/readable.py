@@ -1,0 +1,21 @@
+"""Which tensors the recorder can look into."""
+
+from __future__ import annotations
+
+import torch
+from torch.nn.parameter import is_lazy
+
+
+def unreadable(tensor: torch.Tensor) -> str:
+    """Why a tensor's values cannot be read as they lie in memory; nothing where they can."""
+    if is_lazy(tensor):
+        return "not initialised yet"
+    if tensor.is_meta:
+        return "on the meta device"
+    if hasattr(tensor, "ds_tensor"):  # ZeRO's, which has its own way of being read
+        return ""
+    if hasattr(tensor, "to_local") or type(tensor).__name__ == "DTensor":
+        return "a distributed tensor"
+    if tensor.layout is not torch.strided:
+        return f"of layout {tensor.layout}"
+    return "" if type(tensor.data) in (torch.Tensor, torch.nn.Parameter) else f"a {type(tensor.data).__name__}"

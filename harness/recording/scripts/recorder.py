@@ -1,0 +1,315 @@
+"""The recorder of a script that knows nothing of it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from harness.recording.deepspeed import ENGINE
+from harness.recording.found import FoundModel, inside_wrapper, is_adapted
+from harness.recording.patches import Patches
+from harness.recording.recorder import Recorder
+from harness.recording.scripts.copies import state_without_hooks
+from harness.recording.scripts.ending import EnoughSteps, end_of
+from harness.recording.scripts.freshness import Freshness
+from harness.recording.scripts.guard import Guard, compiling
+from harness.recording.scripts.imports import after
+from harness.recording.scripts.inputs import input_digest
+from harness.recording.scripts.options import Options
+from harness.recording.scripts.readable import unreadable
+from harness.recording.scripts.streams import ScriptStream
+from harness.trace.writer import STORED
+
+COPIED_ELEMENTS = 100_000_000  # up to here a model's values are held twice to count what changed
+ALWAYS_LOOKED = 20_000_000  # up to here values are looked at after each step, if nobody says how often
+SHARE = 0.02  # of a step's time, that looking at values may take at larger models
+SAID = 20  # of one kind of lost sight
+
+
+class ScriptRecorder(Recorder):
+    """Records one process, and stays out of its way: what goes wrong here is said in the trace and nowhere else."""
+
+    stream: ScriptStream
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.guard = Guard(self.lost)
+        super().__init__(Path(options.out), stream=ScriptStream(Path(options.out), options.name))
+        self.made = 0
+        self.ended = False
+        self.watchers: list[Any] = []
+        self.claimed: Callable[[], None] = lambda: None
+        self._prints: dict[str, list[str]] = {}
+        self._lost: dict[tuple[str, str], int] = {}
+        self._fresh: dict[int, Freshness] = {}
+        self._used = True
+        self._inside = False
+        self._merged: dict[str, dict[str, Any]] = {}
+        self._frozen: list[tuple[str, int, int]] = []
+        self._modules_at: dict[str, int] = {}
+        self._model_hooks: dict[str, list[Any]] = {}
+        self._every = options.every
+        self._step_began = self._step_took = self._look_took = 0.0
+        self._paused = options.attach_after > 0
+
+    def patches(self) -> Patches:
+        return Patches(self.guard.around)
+
+    def __enter__(self) -> ScriptRecorder:
+        super().__enter__()
+        self._finder = after(ENGINE, self._engine_there)  # a script imports it long after torch
+        self._copies = self.patches()
+        self._copies.put(nn.Module, "__getstate__", state_without_hooks)
+        return self
+
+    def __exit__(self, *of: object) -> None:
+        self._copies.undo()
+        if self._finder in sys.meta_path:
+            sys.meta_path.remove(self._finder)
+        for watch in self.watchers:
+            watch.stop()
+        super().__exit__(*of)
+
+    def _engine_there(self) -> None:
+        with self.guard("steps"):
+            self._watch.libraries()
+
+    @property
+    def looking(self) -> bool:
+        """Whether values and gradients are looked at in this step."""
+        return not self._paused and self.made % max(self._every, 1) == 0
+
+    def lost(self, area: str, error: Exception) -> None:
+        """The recorder could not follow: which part of the run is known no longer, and why."""
+        kind = (area, type(error).__name__)
+        self._lost[kind] = self._lost.get(kind, 0) + 1
+        if self._lost[kind] <= SAID:
+            message = " ".join(str(error).split())[:300]
+            self.stream.emit("lost_sight", area=area, error=type(error).__name__, message=message)
+
+    def event(self, kind: str, **facts: Any) -> None:
+        facts.update(self._merged.get(kind, {}))
+        if kind == "gradients":  # whose columns these are, one model's after the other's
+            facts["models"] = [model.ident for model in self.models]
+        super().event(kind, **facts)
+
+    # -- models and optimizers ------------------------------------------------------------------------------------
+
+    def optimizer_made(self, optimizer: torch.optim.Optimizer) -> None:
+        if not self.ended:
+            try:
+                super().optimizer_made(optimizer)
+            except Exception:
+                self.stream.claim()  # the process trains, and that nothing more is known of it is said
+                raise
+            self._fresh[id(optimizer)] = Freshness(optimizer)
+            for watch in (self._watch, *self.watchers):
+                watch.libraries()
+
+    def _model_found(self, root: nn.Module) -> None:
+        ident = f"model{self._next_model()}"
+        reasons = {name: why for name, p in root.named_parameters() if (why := unreadable(p))}
+        if reasons:
+            why = f"{len(reasons)} parameters are {next(iter(reasons.values()))}, such as {next(iter(reasons))}"
+            self.stream.emit("lost_sight", area="parameters", error="Unreadable", message=why, model=ident)
+        model = FoundModel(ident, root, lambda tensor: not unreadable(tensor), COPIED_ELEMENTS)
+        self.models.append(model)
+        self._modules_at[ident] = self.live.made
+        if not self.stream.claimed:
+            self.stream.claim()
+            self.claimed()
+        model.describe(self.stream)
+        self._prints[ident] = list(model.values.columns["fingerprint"])
+        self._model_hooks[ident] = [
+            root.register_forward_pre_hook(self._forward_begins, with_kwargs=True),
+            root.register_forward_hook(self._forward_ends, with_kwargs=True),
+        ]
+        self._hooks += self._model_hooks[ident]
+        if self._every == 0 and not self.options.every:
+            large = sum(p.numel() for p in model.parameters) > ALWAYS_LOOKED
+            self._every = 0 if large else 1
+        self.stream.flush()
+
+    def _next_model(self) -> int:
+        return 1 + max((int(model.ident[5:]) for model in self.models), default=-1)
+
+    def prints_at_first(self, model: FoundModel) -> list[str]:
+        """The fingerprints of a model's parameters when it was found."""
+        return self._prints[model.ident]
+
+    def _look_for_new_parts(self, optimizer: torch.optim.Optimizer) -> None:
+        """A model that was wrapped, or given parts, after it was found is another model from here on."""
+        for model in list(self.models):
+            if self._modules_at.get(model.ident) == self.live.made:
+                continue
+            self._modules_at[model.ident] = self.live.made
+            known, root = set(map(id, model.parameters)), self._outermost(model)
+            found = [(name, p) for name, p in root.named_parameters() if id(p) not in known and not unreadable(p)]
+            if found or (root is not model.root and any(map(is_adapted, root.modules()))):
+                self._replace(model, root, [name for name, _ in found])
+
+    def _outermost(self, model: FoundModel) -> nn.Module:
+        owners = self.live.owners(model.parameters[:1])
+        return inside_wrapper(owners[0]) if owners else model.root
+
+    def _replace(self, model: FoundModel, root: nn.Module, late: list[str]) -> None:
+        for hook in self._model_hooks.pop(model.ident, []):
+            hook.remove()
+        place = self.models.index(model)
+        self._model_found(root)
+        new = self.models.pop()
+        if self.made:  # columns of gradients list each model in its place: the old one keeps it
+            self.models.append(new)
+        else:
+            self.models[place] = new
+        self.stream.emit("replaced", model=model.ident, by=new.ident, late=late)
+        for facts in self._optimizers.values():
+            facts.forget()
+
+    # -- forward and backward -------------------------------------------------------------------------------------
+
+    def _forward_begins(self, root: nn.Module, args: Any, kwargs: Mapping[str, Any]) -> None:
+        if compiling() or self.ended:
+            return
+        with self.guard("forwards"):
+            super()._forward_begins(root, args, kwargs)
+
+    def _forward_ends(self, root: nn.Module, args: Any, kwargs: Mapping[str, Any], output: Any) -> None:
+        if compiling() or self.ended or self._paused:
+            return
+        with self.guard("forwards"):
+            ident = next((model.ident for model in self.models if model.root is root), None)
+            digest = input_digest(args, kwargs) if root.training else None
+            self._merged["forward"] = {"model": ident, **({} if digest is None else {"inputs": digest})}
+            super()._forward_ends(root, args, kwargs, output)
+
+    def backward(self, original: Any, tensors: Any, *args: Any, **kwargs: Any) -> Any:
+        if self._in_backward or not self.models or self.ended:
+            return original(tensors, *args, **kwargs)
+        if self.clock.waits_for_forward:  # of a model that is called by another way than its own forward
+            self.clock.forward()
+        for fresh in self._fresh.values():
+            fresh.backward_begins()
+        result = super().backward(original, tensors, *args, **kwargs)
+        for fresh in self._fresh.values():
+            fresh.backward_ended()
+        self._used = False
+        return result
+
+    def _stale_gradients(self) -> int:
+        return 0  # asked of each optimizer for itself
+
+    def gradients(self, moment: str) -> list[float | None] | None:
+        return super().gradients(moment) if self.looking else None
+
+    def zeroed(self, by: Any) -> None:
+        if not self._inside:
+            for fresh in self._fresh.values():
+                fresh.zeroed(unused=not self._used)
+        super().zeroed(by)
+
+    # -- optimizer ------------------------------------------------------------------------------------------------
+
+    def step_begins(self, optimizer: torch.optim.Optimizer) -> None:
+        if self.ended:
+            raise end_of(self)
+        with self.guard("steps"):
+            self._inside = True
+            facts = self._facts(optimizer)
+            self._look_for_new_parts(optimizer)
+            if self.looking:
+                self._merged["gradients"] = {"optimizer": facts.ident}
+                super().step_begins(optimizer)
+            self._frozen = [
+                (model.ident, index, p._version)
+                for model in self.models
+                for index, p in enumerate(model.parameters)
+                if not p.requires_grad
+            ]
+
+    def step_ends(self, optimizer: torch.optim.Optimizer, skipped: bool = False) -> None:
+        with self.guard("steps"):
+            self._step_made(optimizer, skipped)
+        self._inside, self._used = False, True
+        self.made += 1
+        if self.made == self.options.attach_after:
+            self._wake()
+        if self.options.steps and self.made >= self.options.steps and not self.ended:
+            with self.guard("steps"):
+                self.finish(by="harness")
+            self.ended = True
+            raise EnoughSteps(self.options.steps)
+
+    def _step_made(self, optimizer: torch.optim.Optimizer, skipped: bool) -> None:
+        facts = self._facts(optimizer)
+        self._merged.pop("gradients", None)
+        tensors = {model.ident: model.parameters for model in self.models}
+        stepped = [[model, index] for model, index, was in self._frozen if tensors[model][index]._version != was]
+        said = self._fresh[id(optimizer)].stepped() if id(optimizer) in self._fresh else {}
+        self._merged["optimizer_step"] = {**said, **({"frozen_stepped": stepped} if stepped else {})}
+        if self.looking:
+            begun = time.perf_counter()
+            super().step_ends(optimizer, skipped)
+            self._choose_how_often(begun)
+            return
+        self.event(
+            "optimizer_step", optimizer=facts.ident, skipped=skipped, lr=facts.rates(), state=None, rng=None, values={}
+        )
+        self.stream.flush()
+        self.clock.stepped()
+
+    def _choose_how_often(self, begun: float) -> None:
+        """At a large model, look so seldom that it costs little: known once a step went by without looking."""
+        now = time.perf_counter()
+        if self._every == 0 and self._step_began:
+            took, looked = now - self._step_began, now - begun
+            self._every = max(1, min(1000, round(looked / (SHARE * max(took - looked, 1e-6)))))
+            self.stream.emit("looks", every=self._every)
+        self._step_began = now
+
+    def _wake(self) -> None:
+        self._paused = False
+        with self.guard("parameters"):
+            for model in self.models:
+                model.values.observe()
+
+    # -- the end --------------------------------------------------------------------------------------------------
+
+    def finish(self, by: str = "script") -> None:
+        """The closing record; once."""
+        if self.ended or not self.stream.claimed:
+            return
+        self.ended = True
+        for watch in self.watchers:
+            with self.guard("samples"):
+                watch.closing()
+        self.stream.emit("ended", by=by, every=max(self._every, 1))
+        with self.guard("parameters"):
+            super().finish()
+            return
+        self.stream.flush()
+
+    def _first_and_last(self, model: FoundModel) -> str | None:
+        """Whole values go into a file that does not have every dtype."""
+        return super()._first_and_last(model) if all(p.dtype in STORED for p in model.parameters) else None
+
+    def failed(self, error: BaseException) -> None:
+        if not self.ended and self.stream.claimed:
+            self.ended = True
+            super().failed(error)
+
+    def forget(self) -> None:
+        """In a process that was forked off: what the other one trains is its own."""
+        for hooks in self._model_hooks.values():
+            for hook in hooks:
+                hook.remove()
+        stream = ScriptStream(Path(self.options.out), self.options.name)
+        self.models, self._optimizers, self._hooks, self._fresh = [], {}, [], {}
+        self._model_hooks, self._modules_at, self._merged, self.stream = {}, {}, {}, stream
+        self.made, self.ended, self._in_backward, self._inside = 0, False, False, False

@@ -1,0 +1,59 @@
+"""The page on the library's types: its table is what was measured, of the types and versions that there are."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.families.library import tried_types
+from harness.families.library.listing import reason_refused
+
+ROOT = Path(__file__).parents[2]
+FEWEST = 25  # checks that apply to a type, over its recipes
+
+
+@pytest.fixture(scope="module")
+def written() -> Any:
+    spec = importlib.util.spec_from_file_location("families_page", ROOT / "docs" / "families.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_table_is_what_was_measured(written: Any) -> None:
+    text = written.PAGE.read_text(encoding="utf-8")
+    assert written.page(text, written.kept()["types"]) == text
+
+
+def test_it_was_measured_with_the_pinned_release_and_none_of_its_types_is_missing(written: Any) -> None:
+    pinned = re.search(r"^transformers==(\S+)$", (ROOT / "constraints.txt").read_text(encoding="utf-8"), re.MULTILINE)
+    assert pinned is not None
+    kept = written.kept()
+    assert kept["versions"]["transformers"] == pinned[1]
+    from harness import stack
+
+    if stack.versions().get("transformers") == pinned[1]:
+        assert set(kept["types"]) == set(tried_types())
+
+
+def test_what_is_refused_is_said_so_and_what_is_measured_has_enough_checks(written: Any) -> None:
+    for name, entry in written.kept()["types"].items():
+        if "recipes" in entry:
+            assert set(entry["recipes"]) <= set(written.MODES), name
+            assert max(one["applied"] for one in entry["recipes"].values()) >= FEWEST, name
+        if "refused" in entry:
+            assert entry["refused"] == reason_refused(name)
+
+
+def test_a_type_that_fails_is_named_with_what_fails(written: Any) -> None:
+    entry = json.loads('{"recipes": {"lora": {"applied": 50, "failed": {"adapter_merges": "off"}}}}')
+    assert written.state_of(entry) == "lora: adapter_merges"
+    assert written.state_of({"recipes": {"lora": {"applied": 50, "failed": {}}}}) == "passed"
+    assert written.state_of({}) == "not measured"

@@ -1,0 +1,97 @@
+"""Specimens of runs whose memory was watched: peaks by phase, what each step began with, whose gradients there were."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+from typing import Any
+
+from tests.judging.faultless_model import PARAMETERS
+from tests.judging.pace_specimens import both
+
+Evidence = Any
+Alteration = Callable[[Evidence], object]
+FROZEN = next(path for path, _, trains in PARAMETERS if not trains)
+KEPT = 1 << 20
+
+
+def sizes(e: Evidence) -> dict[str, int]:
+    """The bytes of each parameter that trains."""
+    columns = e.one("parameters")
+    bits = {"float32": 32, "bfloat16": 16, "float16": 16}
+    rows = zip(columns["path"], columns["shape"], columns["dtype"], columns["requires_grad"], strict=True)
+    return {
+        path: prod(shape) * bits[dtype.removeprefix("torch.")] // 8 for path, shape, dtype, trains in rows if trains
+    }
+
+
+def watched(*alterations: Callable[[dict[str, Any]], object]) -> Alteration:
+    """A run that took what a bare loop did, but for the alterations."""
+
+    def alter(e: Evidence) -> None:
+        e.intent["budget"] = {"memory": {}}
+        e.intent["mechanisms"]["checkpointing"] = False
+        e.partners["paced"] = [{"kind": "closing", "steps": 0}]
+        trained = sizes(e)
+        gradients = sum(trained.values())
+        peak = {"forward": 3 * gradients + KEPT, "backward": 3 * gradients + KEPT, "optimizer": 4 * gradients}
+        memory = {
+            "device": "cpu: a kind",
+            "run": {"peak": dict(peak), "began": [2 * gradients] * 4},
+            "bare": {"peak": dict(peak), "began": [2 * gradients] * 4},
+            "gradients": dict(trained),
+            "states": {path: 2 * size for path, size in trained.items()},
+            "batch": 0,
+            "kept": {"language": KEPT},
+            "kept_without_checkpointing": {"language": KEPT},
+        }
+        for one in alterations:
+            one(memory)
+        e.measured["paced"] = {"memory": memory}
+
+    return alter
+
+
+def recomputing(kept: int) -> Alteration:
+    """The recipe asks for checkpointing, and so much is kept."""
+    return both(
+        watched(lambda m: m.update(kept={"language": kept})),
+        lambda e: e.intent["mechanisms"].update(checkpointing=True),
+    )
+
+
+def times(phase: str, factor: float) -> Callable[[dict[str, Any]], object]:
+    return lambda m: m["run"]["peak"].update({phase: int(m["run"]["peak"][phase] * factor)})
+
+
+def began(*bytes_more: int) -> Callable[[dict[str, Any]], object]:
+    return lambda m: m["run"].update(began=[10_000 + more for more in bytes_more])
+
+
+SETTINGS: dict[str, Alteration] = {"memory_within_budget": watched()}
+SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
+    "memory_within_budget": [
+        ("GradientOfFrozen", "one frozen parameter", watched(lambda m: m["gradients"].update({FROZEN: 4}))),
+        ("StateOfFrozen", "one frozen parameter", watched(lambda m: m["states"].update({FROZEN: 4}))),
+        ("StateOfFrozen", "a third moment of all", watched(
+            lambda m: m.update(states={path: size * 3 // 2 for path, size in m["states"].items()}))),
+        ("PeakTooHigh", "a copy of the gradients", watched(times("optimizer", 1.25))),
+        ("PeakTooHigh", "activations twice", watched(times("backward", 1.9))),
+        ("MemoryGrows", "one number at each step", watched(began(0, 4, 8, 12))),
+        ("FrozenTowerKeeps", "one activation", watched(lambda m: m["kept"].update(vision=4))),
+        ("CheckpointingKeeps", "most of the layers", recomputing(KEPT * 6 // 10)),
+    ]
+}  # fmt: skip
+SILENT: dict[str, list[tuple[str, Alteration]]] = {
+    "memory_within_budget": [
+        ("a twentieth more", watched(times("backward", 1.05))),
+        ("less than estimated", watched(times("forward", 0.5))),
+        ("it grew once", watched(began(0, 4, 4, 8))),
+        ("batches made late, of different sizes", watched(began(0, 40, 80, 90), lambda m: m.update(batch=100))),
+        ("a parameter without a gradient", watched(lambda m: m["gradients"].popitem())),
+        ("layers computed again", recomputing(KEPT // 10)),
+        ("a tower whose input libraries make want one", both(
+            recomputing(KEPT // 10), lambda e: e.measured["paced"]["memory"]["kept"].update(vision=4),
+            lambda e: e.measured["paced"]["memory"]["kept_without_checkpointing"].update(vision=40))),
+    ]
+}  # fmt: skip

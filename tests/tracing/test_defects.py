@@ -1,0 +1,80 @@
+"""Each kind of finding has a training that it is found in, and nothing else is."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from pathlib import Path
+
+import pytest
+
+from harness.checks.universal import UNIVERSAL
+from harness.checks.universal.registry import MODULES
+from harness.result import Finding
+from tests.tracing.conftest import HERE, Ran, run_many
+from tests.tracing.test_scripts import DEFECTS as OF_SCRIPTS
+
+DEFECTS: dict[str, tuple[str, str, str]] = {
+    "tower written into": ("frozen_stays", "FrozenWritten", "failed"),
+    "put back": ("trained_moves", "TrainedStill", "failed"),
+    "in bf16": ("trained_moves", "LostToRounding", "failed"),
+    "bias left out": ("optimizer_holds_trained_once", "LeftOut", "warned"),
+    "in two optimizers": ("optimizer_holds_trained_once", "HeldTwice", "warned"),
+    "gradients are no numbers": ("gradients_are_numbers", "GradientNotANumber", "failed"),
+    "little is loaded": ("loads_arrive", "LoadedLittle", "warned"),
+    "half a layer saved": ("trained_values_saved", "NotSaved", "failed"),
+    "no head saved": ("trained_values_saved", "NotSaved", "warned"),
+    "scheduled first": ("steps_in_order", "StepOutOfOrder", "failed"),
+}
+BESIDES = {"gradients are no numbers": {"WeightNotANumber", "LossNotANumber"}, "put back": set()}
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ran]:
+    place = tmp_path_factory.mktemp("defects")
+    names = ["", *DEFECTS]
+    script = str(HERE / "ways" / "defects.py")
+    jobs = [
+        {"script": script, "directory": str(place / f"d{n}"), "traced": True, "arguments": [name]}
+        for n, name in enumerate(names)
+    ]
+    return dict(zip(names, run_many(jobs), strict=True))
+
+
+def test_without_a_defect_nothing_is_found(ran: dict[str, Ran]) -> None:
+    results = ran[""].results()
+
+    assert not [one for one in results.values() if one.status.value not in ("passed", "not_applicable")]
+
+
+@pytest.mark.parametrize("name", DEFECTS)
+def test_a_defect_is_found(ran: dict[str, Ran], name: str) -> None:
+    check, kind, status = DEFECTS[name]
+    assert ran[name].status == 0, ran[name].printed
+    results = ran[name].results()
+
+    assert results[check].status.value == status
+    assert kind in {finding.kind for finding in results[check].findings}
+    found = {finding.kind for result in results.values() for finding in result.findings}
+    assert found - {kind} <= BESIDES.get(name, set())
+    assert all(one.expected and one.seen and one.where for result in results.values() for one in result.findings)
+
+
+def test_every_kind_of_finding_is_found_somewhere() -> None:
+    modules = [importlib.import_module(f"harness.checks.universal.{name}") for name in MODULES]
+    kinds = {
+        name
+        for module in modules
+        for name, kind in inspect.getmembers(module, inspect.isclass)
+        if issubclass(kind, Finding) and kind.__module__ == module.__name__
+    }
+    shown = {kind for _, _, kind in OF_SCRIPTS.values()} | {kind for _, kind, _ in DEFECTS.values()}
+    shown |= {kind for kinds_besides in BESIDES.values() for kind in kinds_besides}
+
+    assert kinds - shown == {"SameData", "Strangers", "LeftSilently"}  # of several processes
+
+
+def test_every_universal_check_says_what_it_is_and_where_it_comes_from() -> None:
+    assert len(list(UNIVERSAL)) == 17
+    assert all(one.title and one.source for one in UNIVERSAL)
+    assert Path(HERE / "ways" / "defects.py").exists()

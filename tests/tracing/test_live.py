@@ -1,0 +1,107 @@
+"""For people's own tests: a block, a fixture and callbacks, all without an intent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+import harness
+from harness.refusal import Refused
+from tests.tracing.conftest import HERE, run_many
+
+
+def trained(model: Any, optimizer: Any, zero: bool = True) -> None:
+    import torch
+
+    for _ in range(3):
+        loss = torch.nn.functional.cross_entropy(model(torch.randn(4, 3)), torch.tensor([0, 1, 0, 1]))
+        loss.backward()
+        optimizer.step()
+        if zero:
+            optimizer.zero_grad()
+
+
+@pytest.fixture
+def parts() -> tuple[Any, Any]:
+    import torch
+
+    model = torch.nn.Linear(3, 2)
+    return model, torch.optim.SGD(model.parameters(), lr=0.1)
+
+
+def status(results: Any, check: str) -> str:
+    return next(str(result.status.value) for result in results if result.check == check)
+
+
+def test_a_block_judges_what_is_in_it(parts: tuple[Any, Any], tmp_path: Path) -> None:
+    with harness.watch(tmp_path / "trace", *parts) as training:
+        trained(*parts)
+
+    assert training.results().ok, str(training.results())
+    assert status(training.results(), "gradients_fresh") == "passed"
+    assert not parts[0]._forward_hooks
+    with pytest.raises(Refused, match="holds files already"):
+        harness.watch(tmp_path / "trace", *parts).__enter__()
+
+
+def test_the_fixture_does_too(watched_training: Callable[..., Any], parts: tuple[Any, Any]) -> None:
+    with watched_training(*parts) as training:
+        trained(*parts, zero=False)
+    with watched_training(*parts) as another:
+        trained(*parts)
+
+    assert not training.results().ok
+    assert status(training.results(), "gradients_fresh") == "failed"
+    assert another.directory != training.directory
+
+
+def test_an_intent_is_held_against_it_besides(parts: tuple[Any, Any], tmp_path: Path) -> None:
+    with harness.watch(tmp_path / "trace", *parts, intent={"trains": [], "steps": 3}) as training:
+        trained(*parts)
+
+    results = training.results()
+    assert status(results, "trainable_set_as_intended") == "failed"
+    assert status(results, "workers_share_data") == "not_applicable"
+    assert "gradients_fresh" not in {result.check for result in results}  # the recipes' own check says it
+
+
+def test_an_exception_is_recorded_and_raised_on(parts: tuple[Any, Any], tmp_path: Path) -> None:
+    def goes_wrong() -> None:
+        with harness.watch(tmp_path / "trace", *parts):
+            trained(*parts)
+            raise ZeroDivisionError("mine")
+
+    with pytest.raises(ZeroDivisionError):
+        goes_wrong()
+    assert status(harness.check(tmp_path / "trace"), "run.completed") == "failed"
+
+
+def test_a_block_that_trains_nothing_says_so(tmp_path: Path) -> None:
+    with harness.watch(tmp_path / "trace") as training:
+        pass
+
+    with pytest.raises(Refused, match="nothing was trained"):
+        training.results()
+
+
+def test_lightnings_callback_records_from_start_to_end(parts: tuple[Any, Any], tmp_path: Path) -> None:
+    model, optimizer = parts
+    callback = harness.lightning_callback(tmp_path / "trace")
+    callback.on_train_start(SimpleNamespace(optimizers=[optimizer]), model)
+    trained(model, optimizer)
+    callback.on_train_end(None, model)
+
+    assert callback.watching.results().ok
+
+
+def test_the_trainers_callback_records_a_run(tmp_path: Path) -> None:
+    script = str(HERE / "ways" / "hf_trainer.py")
+
+    (ran,) = run_many([{"script": script, "directory": str(tmp_path / "hf"), "traced": False}])
+
+    assert ran.status == 0, ran.printed
+    assert int(ran.printed.splitlines()[-1].split()[0]) >= 8

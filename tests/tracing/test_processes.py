@@ -1,0 +1,50 @@
+"""Several processes of one training are one trace, and one training."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.tracing.conftest import HERE, Ran, run_many
+
+DEFECTS = {
+    "same data": ("processes_see_their_own_data", "SameData"),
+    "around the wrapper": ("replicas_agree", "GradientsApart"),
+    "never met": ("replicas_agree", "Strangers"),
+}
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ran]:
+    place = tmp_path_factory.mktemp("processes")
+    names = ["", *DEFECTS]
+    script = str(HERE / "ways" / "processes.py")
+    jobs = [
+        {"script": script, "directory": str(place / f"p{n}"), "traced": True, "arguments": [name]}
+        for n, name in enumerate(names)
+    ]
+    return dict(zip(names, run_many(jobs), strict=True))
+
+
+def test_its_processes_are_one_trace_and_its_launcher_none(ran: dict[str, Ran]) -> None:
+    (trace,) = ran[""].traces
+
+    assert [rank.rank for rank in trace.ranks] == [0, 1]
+    assert all(rank.closed and len(rank.steps) == 3 for rank in trace.ranks)
+
+
+def test_healthy_processes_are_silent(ran: dict[str, Ran]) -> None:
+    results = ran[""].results()
+
+    assert not [one for one in results.values() if one.status.value not in ("passed", "not_applicable")]
+    assert results["replicas_agree"].status.value == "passed"
+    assert results["processes_see_their_own_data"].status.value == "passed"
+
+
+@pytest.mark.parametrize("name", DEFECTS)
+def test_a_defect_is_found(ran: dict[str, Ran], name: str) -> None:
+    check, kind = DEFECTS[name]
+    results = ran[name].results()
+
+    assert results[check].status.value == "failed", ran[name].printed
+    assert kind in {finding.kind for finding in results[check].findings}
+    assert results["run.completed"].status.value == "passed"

@@ -1,0 +1,38 @@
+"""Two processes that train one model; or, with a defect, that only look as if they did."""
+
+import os
+import sys
+import tempfile
+
+import torch
+import torch.multiprocessing
+from torch import nn
+
+DEFECT = sys.argv[1] if len(sys.argv) > 1 else ""
+PROCESSES = 2
+
+
+def train(rank, meeting):
+    if DEFECT == "never met":
+        os.environ["RANK"] = str(rank)
+    else:
+        torch.distributed.init_process_group("gloo", f"file://{meeting}", rank=rank, world_size=PROCESSES)
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+    whole = model if DEFECT == "never met" else nn.parallel.DistributedDataParallel(model)
+    called = model if DEFECT == "around the wrapper" else whole
+    optimizer = torch.optim.SGD(whole.parameters(), lr=0.1)
+    data = torch.randn(32, 4, generator=torch.Generator().manual_seed(1))
+    mine = data if DEFECT == "same data" else data[rank::PROCESSES]
+    for batch in mine.split(4)[:3]:
+        loss = nn.functional.cross_entropy(called(batch), batch[:, 0].gt(0).long())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    if DEFECT != "never met":
+        torch.distributed.destroy_process_group()
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as place:
+        torch.multiprocessing.start_processes(train, (f"{place}/meeting",), PROCESSES, start_method="fork")
