@@ -30,6 +30,21 @@ def agrees_with_one_batch(recipe: Recipe) -> tuple[str, str] | None:
 
 
 @rule
+def one_batch_for_each_process(recipe: Recipe) -> tuple[str, str] | None:
+    """As `data_for_each_process`, of the run that sees all of a step at once."""
+    if "one-batch" not in recipe.agrees_with:
+        return None
+    together = recipe.data.batch_size * recipe.optimizer.accumulation * recipe.processes
+    if recipe.processes > 1 and recipe.data.samples and recipe.data.samples % together:
+        return (
+            f"agrees_with one-batch, and data.samples {recipe.data.samples} over {recipe.processes} processes: no"
+            f" multiple of the {together} that make one step",
+            f"set data.samples to a multiple of {together}, or leave it out",
+        )
+    return None
+
+
+@rule
 def agrees_with_fp32(recipe: Recipe) -> tuple[str, str] | None:
     if "fp32" not in recipe.agrees_with:
         return None

@@ -62,6 +62,13 @@ BREAKS: dict[str, Settings] = {
     "forked_off_the_gpu": {"tune": "vision", "device": "cuda", "launch": {"by": "torchrun"}},
     "hostfile_of_its_launcher": {"tune": "vision", "launch": {"by": "torchrun", "hostfile": "hosts"}},
     "port_of_a_command": {"tune": "vision", "launch": {"port": 29500}},
+    "one_batch_for_each_process": {
+        "tune": "vision",
+        "processes": 2,
+        "data": {"samples": 4},
+        "agrees_with": "one-batch",
+        "optimizer": {"accumulation": 2, "loss_average": "token"},
+    },
     "data_for_each_process": {"tune": "vision", "processes": 2, "data": {"samples": 6}},
     "agrees_with_no_checkpointing": {"tune": "vision", "agrees_with": ["no-checkpointing"]},
     "trainer_scales_fp16_alone": {"tune": "vision", "engine": "trainer", "precision": "bf16", "loss_scaler": "on"},

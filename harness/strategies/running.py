@@ -86,11 +86,14 @@ def agreements(draw: DrawFn, setup: Setup, rest: Settings) -> list[str]:
     of_tokens = optimizer["loss_average"] == "token"
     low = scaler.get("init_scale") is not None or scaler.get("enabled") == "off"
     drops = bool(setup.adapter and setup.adapter.get("dropout"))
+    data = rest["data"]
+    together = data["batch_size"] * optimizer["accumulation"] * setup.processes
+    whole = setup.processes == 1 or not data.get("samples", 0) % together
     possible = {
-        "one-batch": of_tokens and optimizer["accumulation"] > 1 and not drops,
+        "one-batch": of_tokens and optimizer["accumulation"] > 1 and whole and not drops,
         "no-checkpointing": bool(rest["checkpointing"]),
         "fp32": setup.precision == "bf16" or (setup.precision == "fp16" and low),
-        "eager": bool(rest["data"].get("lazy")),
+        "eager": bool(data.get("lazy")),
         "one-process": setup.processes > 1 and of_tokens and not drops,
         "eager-attention": setup.facts.attention and rest["attention"] != "eager",
         "torch": setup.engine == "trainer" and not drops,

@@ -16,7 +16,11 @@ MIX = ["image", "several", "text", "text"]
 
 
 def recipe(name: str, **data: Any) -> Recipe:
-    settings = {"tune": "connector", "optimizer": {"accumulation": 2}, "data": {"mix": MIX, "batch_size": 2, **data}}
+    settings = {
+        "tune": "connector+llm",
+        "optimizer": {"accumulation": 2},
+        "data": {"mix": MIX, "batch_size": 2, **data},
+    }
     return Recipe.model_validate({"family": name, "trust_remote_code": True, "steps": 3, **settings})
 
 

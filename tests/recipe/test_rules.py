@@ -45,6 +45,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "forked_off_the_gpu": ("device cuda", "launch.by torchrun"),
     "hostfile_of_its_launcher": ("launch.hostfile hosts", "launch.by torchrun"),
     "port_of_a_command": ("launch.port 29500", "launch.by fork"),
+    "one_batch_for_each_process": ("agrees_with one-batch", "data.samples 4 over 2 processes"),
     "data_for_each_process": ("data.samples 6", "2 processes in batches of 2"),
     "agrees_with_no_checkpointing": ("agrees_with no-checkpointing", "checkpointing is off"),
     "trainer_scales_fp16_alone": ("engine trainer", "precision bf16"),
@@ -83,6 +84,13 @@ WORDS: dict[str, tuple[str, ...]] = {
 MENDED: dict[str, dict[str, Any]] = {
     "agrees_with_one_batch": {
         "tune": "vision",
+        "agrees_with": "one-batch",
+        "optimizer": {"accumulation": 2, "loss_average": "token"},
+    },
+    "one_batch_for_each_process": {
+        "tune": "vision",
+        "processes": 2,
+        "data": {"samples": 8},
         "agrees_with": "one-batch",
         "optimizer": {"accumulation": 2, "loss_average": "token"},
     },

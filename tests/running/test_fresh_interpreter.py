@@ -46,7 +46,9 @@ def _one_of_each_system() -> dict[str, tuple[str, Any]]:
         suite = read_suite(path)
         for name, recipe in suite.recipes.items():
             system = suite.name.partition("-")[0]
-            alone = recipe.processes == 1 and recipe.engine == "torch" and not recipe.agrees_with
+            alone = (
+                recipe.processes == 1 and recipe.budget is None and recipe.engine == "torch" and not recipe.agrees_with
+            )
             if recipe.saves == "full" and recipe.start_from == "fresh" and alone:
                 first.setdefault(system, (f"{suite.name}/{name}", recipe))
     return first
