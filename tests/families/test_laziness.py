@@ -17,7 +17,7 @@ MIX = ["image", "several", "text", "text"]
 
 def recipe(name: str, **data: Any) -> Recipe:
     settings = {
-        "tune": "connector+llm",
+        "tune": ["connector", "llm"],
         "optimizer": {"accumulation": 2},
         "data": {"mix": MIX, "batch_size": 2, **data},
     }
