@@ -44,9 +44,17 @@ def _families() -> list[dict[str, Any]]:
 
 
 def _checks() -> list[dict[str, Any]]:
+    """Those of recipes and intents first, then those of any training but for the one that has the same name."""
     from harness.checks import CHECKS
+    from harness.checks.universal import UNIVERSAL
 
-    return [{"name": check.name, "title": check.title, "source": check.source} for check in CHECKS]
+    known = {check.name for check in CHECKS}
+    own = [check for check in UNIVERSAL if check.name not in known]
+    return [
+        {"name": one.name, "title": one.title, "source": one.source, "judges": what}
+        for checks, what in ((CHECKS, "recipes and intents"), (own, "any training"))
+        for one in checks
+    ]
 
 
 def _faults() -> list[dict[str, Any]]:

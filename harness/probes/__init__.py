@@ -2,8 +2,8 @@
 
 from harness.probes import adapters, alignment, batch_invariance, determinism, merging
 from harness.probes.determinism import frozen_in_train_mode
-from harness.probes.guard import undisturbed
 from harness.probes.passes import PROBES, Feeding, Probed
+from harness.recording.undisturbed import undisturbed
 
 __all__ = [
     "PROBES",

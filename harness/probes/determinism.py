@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from harness.probes.guard import generator_states
 from harness.probes.passes import Arrays, Frozen, Probed, all_logits, largest, logits_of, probe, trained_logits
+from harness.recording.undisturbed import generator_states
 from harness.trace.fingerprint import bits
 
 PASSES = 2

@@ -19,6 +19,7 @@ from harness.recording.layers import LayerWatch, tf32
 from harness.recording.optimizers import OptimizerFacts
 from harness.recording.patches import Patches
 from harness.recording.segments import any_nonzero
+from harness.recording.undisturbed import generator_states
 from harness.recording.values import gradient_nonzeros, gradient_norms
 from harness.recording.watching import Watch
 from harness.trace.writer import StreamWriter
@@ -185,8 +186,9 @@ class Recorder:
                 self._cut_off.add(path)
                 self.event("cut_off", module=path, trains=any(p.requires_grad for p in layer.parameters()))
 
-    def targets_seen(self, targets: torch.Tensor, ignored: int, loss: torch.Tensor) -> None:
-        """Class indices and the loss computed from them: those of a model that is not given any labels itself."""
+    def targets_seen(self, targets: torch.Tensor, ignored: int, loss: torch.Tensor, _classes: int) -> None:
+        """Indices of so many classes and the loss computed from them: those of a model that is not given any labels
+        itself."""
         self._targets = None if self._paused else (targets, ignored, loss.detach())
 
     def _stale_gradients(self) -> int:
@@ -298,7 +300,5 @@ class Recorder:
 
 def rng_digest() -> str:
     """A digest of the states of torch's generators: the CPU's, and those of the GPUs where they are in use."""
-    gpu: Any = torch.cuda  # of which not all is typed
-    states = [torch.get_rng_state(), *(gpu.get_rng_state_all() if gpu.is_initialized() else ())]
-    told = b"".join(ctypes.string_at(state.data_ptr(), state.numel()) for state in states)
+    told = b"".join(ctypes.string_at(state.data_ptr(), state.numel()) for state in generator_states())
     return hashlib.blake2b(told, digest_size=8).hexdigest()

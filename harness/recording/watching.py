@@ -139,7 +139,9 @@ class Watch:
         loss = original(*args, **kwargs)
         targets = kwargs["target"] if "target" in kwargs else args[1]
         if not torch.compiler.is_compiling() and not targets.is_floating_point():
-            self.recorder.targets_seen(targets, kwargs.get("ignore_index", args[4] if len(args) > 4 else -100), loss)
+            ignored = kwargs.get("ignore_index", args[4] if len(args) > 4 else -100)
+            scores = kwargs["input"] if "input" in kwargs else args[0]
+            self.recorder.targets_seen(targets, ignored, loss, scores.shape[min(1, scores.dim() - 1)])
         return loss
 
     def _clip(self, original: Any, parameters: Any, max_norm: float, *args: Any, **kwargs: Any) -> Any:

@@ -26,6 +26,7 @@ DEFECTS: dict[str, tuple[str, str, str]] = {
     "reinforcement": ("baseline cut off", "trained_is_used", "NeverUsed"),
     "rnn": ("clipped too late", "steps_in_order", "StepOutOfOrder"),
     "streamed": ("nothing shared out", "workers_share_data", "WorkersRepeat"),
+    "unfreezing": ("thawed for nobody", "optimizer_holds_trained_once", "ThawedForNobody"),
     "vae": ("logarithm of a negative", "losses_are_numbers", "LossNotANumber"),
 }
 APPLIED = 8  # universal checks at least, that a healthy script is held against

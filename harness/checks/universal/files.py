@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -58,18 +59,29 @@ def loads_arrive(trace: Trace) -> Iterator[Finding]:
             severity=Severity.WARNING if matched else Severity.ERROR,
         )
     for made in trace.of("pretrained"):
-        if made["keys"] and made["missing"] + made["mismatched"] >= made["keys"]:
-            yield LoadedNothing(
-                expected=f"weights for the {made['keys']} keys of {made['type']}",
-                seen=f"none: {made['missing']} missing, {made['mismatched']} of other shapes; {_first_loss(trace)}",
-                where=f"{made['type']}.from_pretrained: {listed(made['such_as'])}",
-                cause="the directory holds the weights of another class, or of an adapter alone",
-            )
+        keys, arrived = made["keys"], made["keys"] - made["missing"] - made["mismatched"]
+        if not keys or arrived > FEW * keys:
+            continue
+        kind = LoadedLittle if arrived > 0 else LoadedNothing
+        yield kind(
+            expected=f"weights for the {keys} keys of {made['type']}",
+            seen=f"for {max(arrived, 0)}: {made['missing']} missing, {made['mismatched']} of other shapes; "
+            f"{_first_loss(trace)}",
+            where=f"{made['type']}.from_pretrained: {listed(made['such_as'])}",
+            cause="the directory holds the weights of another class or under other names, or of an adapter alone",
+            severity=Severity.WARNING if arrived > 0 else Severity.ERROR,
+        )
 
 
 def _first_loss(trace: Trace) -> str:
-    value = next((event["value"] for event in trace.of("backward") if event["value"] is not None), None)
-    return "no loss is known" if value is None else f"the first loss was {float(value):.4g}"
+    """The first loss, and what guessing would have: weights that did not arrive do no better."""
+    first = next((event for event in trace.of("backward") if event["value"] is not None), None)
+    if first is None:
+        return "no loss is known"
+    given = next((event["loss"] for event in trace.of("forward") if event["training"]), None)
+    loss = next(value for value in (first.get("loss"), given, first["value"]) if value is not None)
+    chance = f", that of guessing {math.log(first['classes']):.4g}" if first.get("classes", 1) > 1 else ""
+    return f"the first loss was {float(loss):.4g}{chance}"
 
 
 def _saves(trace: Trace) -> Absent | None:
@@ -87,12 +99,11 @@ def trained_values_saved(trace: Trace) -> Iterator[Finding]:
         saves = [event for event in trace.of("weights_saved") if event["model"] == model.ident]
         if not saves or not model.steps:
             continue
-        stale = sorted({index for event in _last_of_each(saves) for index in event["as_begun"]})
-        if stale:
+        for event in [event for event in _last_of_each(saves) if event["as_begun"]][:1]:
             yield SavedAsBegun(
                 expected="the values that training led to",
-                seen=f"{count(len(stale), 'parameter')} as before training",
-                where=f"{saves[-1]['file']}: {listed(map(model.name, stale))}",
+                seen=f"{count(len(event['as_begun']), 'parameter')} as before training",
+                where=f"{event['file']}: {listed(map(model.name, event['as_begun']))}",
                 cause="what is saved is a copy from before training, or the base under the adapter",
             )
         held = {index for event in saves for index in event["held"]}

@@ -15,7 +15,8 @@ _KNOWN = "_universal_models"
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """One model: columns over its parameters, and which optimizers hold each."""
+    """One model: columns over its parameters, and which optimizers hold each. What `trains` requires a gradient from
+    the start or from a later step on; `thawed` are the latter."""
 
     ident: str
     paths: tuple[str, ...]
@@ -31,6 +32,7 @@ class Model:
     held: dict[int, tuple[tuple[str, int], ...]]
     rates: dict[tuple[str, int], float]
     late: frozenset[str]
+    thawed: frozenset[int]
     several: bool
 
     def __iter__(self) -> Iterator[int]:
@@ -107,6 +109,7 @@ def _models_of(trace: Trace) -> tuple[Model, ...]:
     holders = holders_of(trace)
     rates = _rates(trace)
     sizes = {record["model"]: len(record["path"]) for record in trace.of("parameters")}
+    thawed = {(model, index) for event in trace.of("thawed") for model, index in event["parameters"]}
     return tuple(
         Model(
             ident=(ident := record["model"]),
@@ -114,7 +117,7 @@ def _models_of(trace: Trace) -> tuple[Model, ...]:
             shapes=tuple(map(tuple, record["shape"])),
             dtypes=tuple(record["dtype"]),
             roles=tuple(record["role"]),
-            trains=tuple(record["requires_grad"]),
+            trains=tuple(wants or (ident, index) in thawed for index, wants in enumerate(record["requires_grad"])),
             rms=tuple(map(float, record["rms"])),
             first=tuple(record["fingerprint"]),
             last=next((tuple(one["fingerprint"]) for one in trace.of("final") if one["model"] == ident), ()),
@@ -125,6 +128,7 @@ def _models_of(trace: Trace) -> tuple[Model, ...]:
             held={index: tuple(names) for index, names in holders[ident].items()},
             rates=rates,
             late=late.get(ident, frozenset()),
+            thawed=frozenset(index for model, index in thawed if model == ident),
             several=len(records) > 1,
         )
         for record in records

@@ -18,6 +18,10 @@ class MadeAfterOptimizer(Finding):
     """Parameters that train and were made, or put into the model, after its optimizer was."""
 
 
+class ThawedForNobody(Finding):
+    """Parameters that were thawed after their optimizer was built, have gradients, and that no optimizer holds."""
+
+
 class LeftOut(Finding):
     """Parameters that require a gradient and that no optimizer holds, beside others that one does."""
 
@@ -44,12 +48,21 @@ def optimizer_holds_trained_once(trace: Trace) -> Iterator[Finding]:
                 cause="the optimizer was built first, and an adapter, a new head or a wrapper came later",
                 do="build the optimizer after the model is as it is to train",
             )
-        if left := [i for i in absent if i not in late and _beside_held(model, i)]:
+        thawed = [i for i in absent if i in model.thawed and any(model.norms(i))]
+        if thawed:
+            yield ThawedForNobody(
+                expected="every parameter that is thawed in an optimizer",
+                seen=f"{count(len(thawed), 'parameter')} with gradients, and in none",
+                where=listed(map(model.name, thawed)),
+                cause="the optimizer was given what required a gradient when it was built, and they did not then",
+                do="thaw first, or optimizer.add_param_group when they are",
+            )
+        if left := [i for i in absent if i not in (*late, *thawed) and _beside_held(model, i)]:
             yield LeftOut(
                 expected="every parameter that trains in an optimizer",
                 seen=f"{count(len(left), 'parameter')} in none, beside others of the same layer that are in one",
                 where=listed(map(model.name, left)),
-                cause="filtered out by name, or thawed after the optimizer was built",
+                cause="filtered out by name, or by a rule that does not meet them",
                 do="give it to the optimizer, or say requires_grad_(False)",
                 severity=Severity.WARNING,
             )

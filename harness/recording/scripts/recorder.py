@@ -52,10 +52,11 @@ class ScriptRecorder(Recorder):
         self._inside = False
         self._merged: dict[str, dict[str, Any]] = {}
         self._frozen: list[tuple[str, int, int]] = []
+        self._began_frozen: set[tuple[str, int]] = set()
         self._modules_at: dict[str, int] = {}
         self._model_hooks: dict[str, list[Any]] = {}
         self._every = options.every
-        self._step_began = self._step_took = self._look_took = 0.0
+        self._step_began = 0.0
         self._paused = options.attach_after > 0
 
     def patches(self) -> Patches:
@@ -126,6 +127,7 @@ class ScriptRecorder(Recorder):
             self.claimed()
         model.describe(self.stream)
         self._prints[ident] = list(model.values.columns["fingerprint"])
+        self._began_frozen |= {(ident, index) for index, p in enumerate(model.parameters) if not p.requires_grad}
         self._model_hooks[ident] = [
             root.register_forward_pre_hook(self._forward_begins, with_kwargs=True),
             root.register_forward_hook(self._forward_ends, with_kwargs=True),
@@ -202,6 +204,10 @@ class ScriptRecorder(Recorder):
         self._used = False
         return result
 
+    def targets_seen(self, targets: torch.Tensor, ignored: int, loss: torch.Tensor, classes: int) -> None:
+        super().targets_seen(targets, ignored, loss, classes)
+        self._merged["backward"] = {"classes": classes}
+
     def _stale_gradients(self) -> int:
         return 0  # asked of each optimizer for itself
 
@@ -226,12 +232,21 @@ class ScriptRecorder(Recorder):
             if self.looking:
                 self._merged["gradients"] = {"optimizer": facts.ident}
                 super().step_begins(optimizer)
-            self._frozen = [
-                (model.ident, index, p._version)
-                for model in self.models
-                for index, p in enumerate(model.parameters)
-                if not p.requires_grad
-            ]
+            self._look_at_frozen()
+
+    def _look_at_frozen(self) -> None:
+        """What requires no gradient at this step, and what does no more that began so."""
+        frozen, thawed = [], []
+        for model in self.models:
+            for index, p in enumerate(model.parameters):
+                if not p.requires_grad:
+                    frozen.append((model.ident, index, p._version))
+                elif (model.ident, index) in self._began_frozen:
+                    thawed.append((model.ident, index))
+        self._frozen = frozen
+        if thawed:
+            self._began_frozen -= set(thawed)
+            self.event("thawed", parameters=thawed)
 
     def step_ends(self, optimizer: torch.optim.Optimizer, skipped: bool = False) -> None:
         with self.guard("steps"):
