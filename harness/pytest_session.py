@@ -38,7 +38,7 @@ from harness.verdict import KNOWN_FAILURES, Outcome, outcome, with_known_failure
 if TYPE_CHECKING:
     from harness.pytest_plugin import Asked
     from harness.recipe import Suite
-    from harness.recipe.coverage import Coverage
+    from harness.recipe.covering.coverage import Coverage
 
 RESULTS = "results.jsonl"
 PROPERTY, SECONDS, REFUSED = "harness_result", "harness_seconds", "harness_refused"

@@ -10,6 +10,7 @@ import typer
 
 from harness.cli.shown import AsJson, print_json
 from harness.refusal import Refused
+from harness.trace.atomic import write_atomically
 
 
 def intent(
@@ -67,7 +68,7 @@ def _put(text: str, out: Path | None) -> None:
         print(text, end="")
         return
     try:
-        out.write_text(text, encoding="utf-8")
+        write_atomically(out, text)
     except OSError as error:
         raise Refused(f"cannot be written: {error.strerror}", where=str(out), do="name another file") from None
     print(f"wrote {out}")

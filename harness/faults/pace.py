@@ -9,13 +9,19 @@ from harness.faults.registry import fault
 from harness.recipe import Recipe
 from harness.seams import Moment, Seam
 
-_CHECK, _FINDING = "throughput_within_budget", "SlowerThanBare"
+_CHECK, _FINDING, _ON_A_DEVICE = "throughput_within_budget", "SlowerThanBare", "SlowerThanMeasured"
 
 
 def _times_steps(recipe: Recipe) -> bool:
     """Whether the recipe says how fast it must be, and a step that takes twice as long is too slow."""
     budget = recipe.budget
     return budget is not None and budget.throughput is not None and budget.throughput.of_bare >= 0.6
+
+
+def _holds_what_was_measured(recipe: Recipe) -> bool:
+    """Whether the recipe is held against what it was measured at, and a step that takes twice as long is too slow."""
+    timed = recipe.budget.throughput if recipe.budget else None
+    return timed is not None and bool(timed.measured) and timed.slower <= 0.6
 
 
 class _Since:
@@ -73,3 +79,21 @@ def gradients_computed_again(loss: Any, moment: Moment) -> None:
     trained = [parameter for parameter in moment.model.parameters() if parameter.requires_grad]
     for _ in range(5):  # a backward is a third of such a step: two more lie too near to the budget to be told
         torch.autograd.grad(loss, trained, retain_graph=True, allow_unused=True)
+
+
+@fault(
+    Seam.AFTER_TUNING,
+    caught_by=_CHECK,
+    finding=_ON_A_DEVICE,
+    size="the time of a step, in each forward",
+    applies=_holds_what_was_measured,
+)
+def forwards_take_longer(model: Any, moment: Moment) -> None:
+    """Each forward takes as long again as everything since the last one, as with a slower kernel: a bare loop's too."""
+    since = _Since()
+
+    def wait(*_: Any) -> None:
+        time.sleep(since())
+        since.begin()
+
+    model.register_forward_hook(wait)

@@ -12,6 +12,7 @@ from harness.recipe.budgets import Measured
 from harness.recipe.model import Recipe
 from harness.recipe.yaml_file import read_yaml
 from harness.refusal import Refused
+from harness.trace.atomic import write_atomically
 
 BUDGETS = "budgets.yaml"
 _HEAD = "# What recipes came to, by kind of device: written by `harness budget OUT --write`.\n"
@@ -59,6 +60,6 @@ def write_budgets(path: Path, found: Mapping[str, Measured]) -> None:
         known[name] = (*(old for old in known.get(name, ()) if old.device != one.device), one)
     plain = {name: [one.model_dump() for one in known[name]] for name in sorted(known)}
     try:
-        path.write_text(_HEAD + yaml.safe_dump(plain, sort_keys=False, width=120), encoding="utf-8")
+        write_atomically(path, _HEAD + yaml.safe_dump(plain, sort_keys=False, width=120))
     except OSError as error:
         raise Refused(f"cannot be written: {error.strerror}", where=str(path), do="make it writable") from None

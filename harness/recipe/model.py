@@ -7,19 +7,6 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Discriminator, Field, PositiveInt, Tag, ValidationInfo, model_validator
 
 from harness.frozen import Frozen
-from harness.recipe import (  # noqa: F401 - rules of theirs
-    budget_rules,
-    deepspeed_rules,
-    device_rules,
-    equivalence_rules,
-    logging_rules,
-    method_rules,
-    native_rules,
-    process_rules,
-    resuming_rules,
-    scaler_rules,
-    trainer_rules,
-)
 from harness.recipe.budgets import Budget
 from harness.recipe.choices import Attention, Checkpointing, Device, Logging
 from harness.recipe.deepspeed import DeepSpeed

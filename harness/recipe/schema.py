@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.recipe.matrix import FEWEST, MOST, WAYS
+from harness.recipe.covering.matrix import FEWEST, MOST, WAYS
 from harness.recipe.model import Recipe
 from harness.recipe.suite_checks import Marks, SuiteChecks
 

@@ -12,13 +12,13 @@ from pydantic import ValidationError
 
 from harness.own_code import let_in
 from harness.recipe.budget_file import BUDGETS, with_measured
-from harness.recipe.coverage import Coverage
-from harness.recipe.expanding import Covering, Expansion
+from harness.recipe.covering.coverage import Coverage
+from harness.recipe.covering.expanding import Covering, Expansion
+from harness.recipe.covering.matrix import read_matrix
+from harness.recipe.covering.possible import Refuse
 from harness.recipe.invalid import refusal_of, with_family
 from harness.recipe.layers import merged
-from harness.recipe.matrix import read_matrix
 from harness.recipe.model import Recipe
-from harness.recipe.possible import Refuse
 from harness.recipe.quick import quick_recipes
 from harness.recipe.stages import with_stages
 from harness.recipe.start_paths import config_resolved, start_resolved

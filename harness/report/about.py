@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from harness.frozen import Frozen
-from harness.recipe.coverage import Coverage
+from harness.recipe.covering.coverage import Coverage
 from harness.refusal import Refused
 from harness.store import write_text
 from harness.wording import joined

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from harness.compat_table import Cell, CompatTable
-    from harness.recipe.coverage import Coverage
+    from harness.recipe.covering.coverage import Coverage
     from harness.report.model import RunReport
 
 _LONGEST = 1000  # characters of an error

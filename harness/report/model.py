@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from harness.compat_table import CompatTable
-    from harness.recipe.coverage import Coverage
+    from harness.recipe.covering.coverage import Coverage
     from harness.report.drift import Drift
     from harness.report.evidence import Evidence
     from harness.result import Result

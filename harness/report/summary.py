@@ -13,7 +13,7 @@ from harness.wording import count, joined
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from harness.recipe.coverage import Coverage
+    from harness.recipe.covering.coverage import Coverage
     from harness.result import Result
 
 

@@ -14,7 +14,7 @@ from harness.wording import count
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from harness.recipe.coverage import Coverage
+    from harness.recipe.covering.coverage import Coverage
     from harness.report.summary import Summary
     from harness.result import Result
 

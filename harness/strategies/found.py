@@ -13,6 +13,7 @@ from harness.recipe.yaml_file import read_yaml
 from harness.refusal import Refused
 from harness.strategies.searching import Found
 from harness.strategies.shown import as_suite
+from harness.trace.atomic import write_atomically
 
 FILE = "found.yaml"
 KEPT = Path("suites") / FILE
@@ -55,7 +56,7 @@ def keep(file: Path, suite: Path = KEPT) -> list[str]:
     added = [name for name in new if name not in old]
     suite.parent.mkdir(parents=True, exist_ok=True)
     document = {"description": DESCRIPTION, "recipes": {**old, **new}}
-    suite.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+    write_atomically(suite, yaml.safe_dump(document, sort_keys=False))
     return added
 
 

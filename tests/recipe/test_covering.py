@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.recipe.conflicts import Cell, Conflicts, Refusal
-from harness.recipe.covering import Array, covering, groups_of
+from harness.recipe.covering.array import Array, covering, groups_of
+from harness.recipe.covering.conflicts import Cell, Conflicts, Refusal
 
 quick = settings(deadline=None, max_examples=60)
 

@@ -12,9 +12,9 @@ import yaml
 
 from harness.families import check_possible
 from harness.recipe import Recipe, Suite, read_suite
+from harness.recipe.covering.watched import Reads, Watched
 from harness.recipe.rules import RULES
 from harness.recipe.schema import suite_schema
-from harness.recipe.watched import Reads, Watched
 from harness.refusal import Refused
 from harness.strategies.broken import BREAKS
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.recipe.coverage import Coverage
+from harness.recipe.covering.coverage import Coverage
 from harness.report import AboutRun, RunReport, closing_lines, to_html, to_markdown
 from harness.report.files import report_of
 from harness.result import Result, Status

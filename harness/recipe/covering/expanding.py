@@ -11,14 +11,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from harness.recipe.conflicts import Conflicts, Refusal
-from harness.recipe.coverage import Coverage
-from harness.recipe.covering import Array, covering, groups_of
+from harness.recipe.covering.array import Array, covering, groups_of
+from harness.recipe.covering.conflicts import Conflicts, Refusal
+from harness.recipe.covering.coverage import Coverage
+from harness.recipe.covering.matrix import Axes, Matrix, Place, place_of
+from harness.recipe.covering.possible import Laid, Refuse, why_not
 from harness.recipe.invalid import refusal_of, with_family
 from harness.recipe.layers import has, laid_over, merged
-from harness.recipe.matrix import Axes, Matrix, Place, place_of
 from harness.recipe.model import LATER, Recipe
-from harness.recipe.possible import Laid, Refuse, why_not
 from harness.recipe.suite_checks import Marks
 from harness.refusal import Refused
 

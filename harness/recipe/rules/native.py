@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.recipe.rules import rule
+from harness.recipe.rules.registry import rule
 
 if TYPE_CHECKING:
     from harness.recipe.model import Recipe

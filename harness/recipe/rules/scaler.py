@@ -4,12 +4,34 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.recipe.rules import rule
+from harness.recipe.rules.registry import rule
 
 if TYPE_CHECKING:
     from harness.recipe.model import Recipe
 
 OF_THE_SCALE = ("init_scale", "growth_interval", "backoff_factor")
+
+
+@rule
+def no_scaler_without_masters(recipe: Recipe) -> tuple[str, str] | None:
+    """torch raises "Attempting to unscale FP16 gradients": pure fp16 has no fp32 masters to unscale into."""
+    if recipe.precision == "pure-fp16" and recipe.scaler_enabled and recipe.engine != "deepspeed":
+        return (
+            "precision pure-fp16 and loss_scaler on: pure fp16 has no fp32 master weights to unscale into",
+            "set loss_scaler: off, or precision: fp16",
+        )
+    return None
+
+
+@rule
+def scaler_by_rule_or_by_word(recipe: Recipe) -> tuple[str, str] | None:
+    settings = recipe.loss_scaler
+    if settings.rule and settings.enabled != "auto":
+        return (
+            f"loss_scaler.rule {settings.rule} and loss_scaler.enabled {settings.enabled}: each says when it is on",
+            "keep one of them",
+        )
+    return None
 
 
 @rule

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from harness.recipe.conflicts import Cell, Conflicts, Refusal
+from harness.recipe.covering.conflicts import Cell, Conflicts, Refusal
 
 Group = tuple[tuple[int, int], ...]  # axes, each with the place of its value
 ROUNDS = 20  # in which the library's rows may show combinations that nobody has tried yet

@@ -7,11 +7,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from harness.recipe.conflicts import Cell, Refusal, Why
-from harness.recipe.matrix import Axes, place_of
+from harness.recipe.covering.conflicts import Cell, Refusal, Why
+from harness.recipe.covering.matrix import Axes, place_of
+from harness.recipe.covering.watched import Reads, Watched
 from harness.recipe.model import LATER, Recipe
 from harness.recipe.rules import RULES, broken_rule
-from harness.recipe.watched import Reads, Watched
 from harness.refusal import Refused
 
 Laid = Callable[[dict[str, Any]], dict[str, Any]]  # values of a cell over a recipe
