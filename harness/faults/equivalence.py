@@ -127,7 +127,7 @@ def one_layer_given_eight_bits(batch: Any, moment: Moment) -> None:
         return (inputs[0].to(torch.float8_e5m2).to(inputs[0].dtype), *inputs[1:]) if low else None
 
     if (moment.step, moment.micro) == (0, 0):
-        _first_layer_that_trains(moment.model).mlp.register_forward_pre_hook(rounded)
+        _first_layer_that_trains(moment.model).register_forward_pre_hook(rounded)
 
 
 def _first_layer_that_trains(model: Any) -> Any:
