@@ -52,7 +52,20 @@ def measured(out: Path, types: Sequence[str]) -> dict[str, Any]:
     suite.write_text(json.dumps({"recipes": recipes}, indent=1), encoding="utf-8")
     if recipes:
         subprocess.run(
-            ["harness", "run", str(suite), "-n", "1", "--history", "off", "--out", str(out / "run")], check=False
+            [
+                sys.executable,
+                "-m",
+                "harness",
+                "run",
+                str(suite),
+                "-n",
+                "1",
+                "--history",
+                "off",
+                "--out",
+                str(out / "run"),
+            ],
+            check=False,
         )
         _add_results(found, out / "run")
     return found

@@ -7,11 +7,12 @@ import copy
 from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import stack
+from harness.adapter_sets import adapter_set, lora_plan
 from harness.families import Family, family
 from harness.families.family import components_of
 from harness.memory import NOT_INCLUDED, Counts, Machine, estimator_name, needs
@@ -69,7 +70,7 @@ def suite_plan(path: Path, size: str, question: Question | None = None) -> list[
 
 def _plan(chosen: Family, size: str, modes: dict[str, Recipe], question: Question | None) -> dict[str, Any]:
     stack.quiet()
-    with _unfilled():
+    with unfilled():
         model = chosen.meta_model(size)
     text = text_of(chosen, model)
     tuned, adapters = {}, {}
@@ -88,6 +89,7 @@ def _plan(chosen: Family, size: str, modes: dict[str, Recipe], question: Questio
         "components": {name: counts[name] for name in COMPONENTS if counts[name]},
         "modes": {mode: found.trained for mode, found in tuned.items()},
         "adapters": adapters,
+        "lora": lora_plan(chosen, model),
     }
     return {**planned, "memory": _memory(question, tuned)} if question else planned
 
@@ -123,9 +125,14 @@ def _tuned(chosen: Family, model: nn.Module, recipe: Recipe, text: Any) -> tuple
 
     from harness.tuning import tune
 
+    if recipe.peft and _is_plain(recipe, chosen):
+        found = adapter_set(model, recipe.peft.targets, recipe.peft.rank, recipe.peft.exclude)
+        if not found.refused:
+            own = Counts.of(model, text)
+            return replace(own, trained=found.trained, frozen=own.trained + own.frozen), found.trained
     if recipe.peft:
         twin = _twin(model)
-        with _unfilled(), torch.device("meta"):
+        with unfilled(), torch.device("meta"):
             twin = tune(twin, recipe, chosen, Seams())
         return Counts.of(twin, text), _added(twin, model)
     trained = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
@@ -133,6 +140,15 @@ def _tuned(chosen: Family, model: nn.Module, recipe: Recipe, text: Any) -> tuple
     for parameter, requires_grad in trained:  # what comes frozen is kept so: the next mode must not take it for that
         parameter.requires_grad_(requires_grad)
     return counts, 0
+
+
+def _is_plain(recipe: Recipe, chosen: Family) -> bool:
+    """Whether the adapter is LoRA with nothing beside it, which need not be made to be counted."""
+    adapter = recipe.peft
+    assert adapter is not None
+    beside = (adapter.bias != "none", adapter.dora, adapter.modules_to_save, adapter.layers_to_transform)
+    plain = adapter.method == "lora" and not any((*beside, adapter.rank_pattern, recipe.tune))
+    return plain and adapter.method not in chosen.handles.own_adapters
 
 
 def _added(tuned: nn.Module, model: nn.Module) -> int:
@@ -147,7 +163,7 @@ def _twin(model: nn.Module) -> nn.Module:
     return copy.deepcopy(model, {id(buffer): buffer for buffer in model.buffers()})
 
 
-def _unfilled() -> AbstractContextManager[Any]:
+def unfilled() -> AbstractContextManager[Any]:
     """Nothing is filled: drawing numbers for the meta device takes most of the time that a plan does."""
     from torch.nn import init
     from torch.overrides import TorchFunctionMode

@@ -6,7 +6,8 @@ import functools
 import importlib.util
 import os
 import platform
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -260,25 +261,43 @@ def llama_core(vocab: dict[str, int], merges: list[tuple[str, str]]) -> Any:
 
 def saved_keys(model: Any) -> dict[str, str] | None:
     """By the name of each tensor of a model's state dict, the key under which save_pretrained writes it; none where it
-    writes some as several tensors, or several as one. transformers 4 writes each as it lies in memory."""
+    writes other tensors than those in memory. transformers 4 writes each as it lies in memory."""
     state = model.state_dict()
     if release("transformers") < (5, 0):
         return {name: name for name in state}
     from transformers.core_model_loading import revert_weight_conversion
 
-    found = {}
-    for name, tensor in state.items():
-        try:
-            written = revert_weight_conversion(model, {name: tensor})
-        except Exception:  # what converts several tensors together wants all of them
-            return None
-        ((key, value),) = written.items() if len(written) == 1 else ((None, tensor),)
-        if key is None or value.shape != tensor.shape:
-            return None
-        found[name] = key
-    return found if len(set(found.values())) == len(found) else None
+    try:
+        written = {id(tensor): key for key, tensor in revert_weight_conversion(model, state).items()}
+    except Exception:  # what is converted for saving may need values, and there are none on meta
+        return None
+    found = {name: written[id(tensor)] for name, tensor in state.items() if id(tensor) in written}
+    return found if len(found) == len(state) else None
 
 
 def saved_as_in_memory(asked: bool) -> dict[str, bool]:
     """What save_pretrained is told to write tensors as they lie in memory: transformers 4 knows nothing else."""
     return {"save_original_format": False} if asked and release("transformers") >= (5, 0) else {}
+
+
+@dataclass(frozen=True)
+class LoraTargets:
+    """What an adapter of peft is put on: modules, single tensors by the end of their path, and by pattern the ranks of
+    those whose rank is another than that of the rest."""
+
+    modules: str | Collection[str]
+    tensors: Collection[str] = ()
+    ranks: Mapping[str, int] = field(default_factory=dict)
+
+
+def lora_targets(model: Any, targets: str | Collection[str], rank: int) -> LoraTargets:
+    """What peft makes of targets on this model. transformers 5 holds the experts of a layer in one tensor, and peft
+    then takes names of their layers for the name of that tensor. Raises ValueError where it takes none of them."""
+    try:
+        from peft import LoraConfig
+        from peft.utils.transformers_weight_conversion import convert_peft_config_for_transformers
+    except ImportError:  # a peft, or a transformers, that knows nothing of it
+        return LoraTargets(targets)
+    config = LoraConfig(r=rank, target_modules=targets if isinstance(targets, str) else list(targets))
+    convert_peft_config_for_transformers(config, model, None)
+    return LoraTargets(config.target_modules or (), config.target_parameters or (), config.rank_pattern or {})

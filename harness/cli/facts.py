@@ -36,11 +36,11 @@ def _cell(value: Any) -> str:
 
 def _families() -> list[dict[str, Any]]:
     from harness.families import family, names
-    from harness.families.library.listing import listed_types
+    from harness.families.library.listing import listed_checkpoints, listed_types
 
     found = {name: family(name) for name in names()}  # an installed one goes by the name it is installed under
     own = [{"name": name, "sizes": list(one.sizes), "description": one.description} for name, one in found.items()]
-    return [*own, *listed_types()]
+    return [*own, *listed_types(), *listed_checkpoints()]
 
 
 def _checks() -> list[dict[str, Any]]:
@@ -116,6 +116,30 @@ def _print_plan(planned: dict[str, Any]) -> None:
     print_columns([[f"  {name}", f"{count:>16,}"] for name, count in planned["components"].items()])
     print("trained by")
     print_columns([[f"  {name}", _with_adapter(planned, name)] for name in planned["modes"]])
+    _print_lora(planned["lora"])
+
+
+def _print_lora(lora: dict[str, Any]) -> None:
+    """What the usual targets come to, and the names by which they miss a part or meet another one than meant."""
+    print(f"LoRA of rank {lora['rank']} on")
+    print_columns([[f"  {name}", f"{one['trained']:>13,}", _where(one)] for name, one in lora["sets"].items()])
+    names = lora["names"]
+    beside = ", ".join(f"{name} in {part}" for part, found in lora["experts"].items() for name in found)
+    for text, those in (
+        ("meet no module", [name for name, parts in names.items() if not parts]),
+        ("meet modules in vision too", [name for name, parts in names.items() if {"vision", "language"} <= set(parts)]),
+    ):
+        if those:
+            print(f"  {', '.join(those)}: {text}")
+    if beside:
+        print(f"  experts are one tensor, which no name of a module meets: {beside}")
+
+
+def _where(one: dict[str, Any]) -> str:
+    """How many modules of each component carry it, and how many tensors; or why there is none."""
+    modules = [f"{part} {count}" for part, count in one["modules"].items()]
+    tensors = [f"{count} tensors in {part}" for part, count in one["tensors"].items()]
+    return one.get("refused") or ", ".join([*modules, *tensors])
 
 
 def _with_adapter(planned: dict[str, Any], mode: str) -> str:

@@ -60,7 +60,8 @@ SHIPPED = {
     "minimind-3v-moe": "harness.families.minimind:MINIMIND_3V_MOE",
 }
 GROUP = "harness.families"
-LIBRARY = ("transformers:", "path:")  # what names of families begin with that the transformers library has
+# What names of families begin with that the transformers library has.
+LIBRARY = ("transformers:", "path:", "published:")
 
 
 @dataclass

@@ -184,11 +184,16 @@ def test_a_plan_for_people_has_the_same_numbers(call, facts) -> None:
 
     assert lines[0] == f"llava-1.5-7b (tiny): {plan['total']:,} parameters"
     adapters = {name: ["of", "which", "adapter", f"{count:,}"] for name, count in plan["adapters"].items()}
-    assert [line.split() for line in lines[1:] if line.startswith("  ")] == [
+    lora = lines.index("LoRA of rank 8 on")
+    assert [line.split() for line in lines[1:lora] if line.startswith("  ")] == [
         [name, f"{count:,}", *(adapters.get(name, []) if part == "modes" else [])]
         for part in ("components", "modes")
         for name, count in plan[part].items()
     ]
+    for line, (name, one) in zip(lines[lora + 1 :], plan["lora"]["sets"].items(), strict=False):
+        where = ", ".join(f"{part} {count}" for part, count in one["modules"].items())
+        assert line.split() == [*name.split(), f"{one['trained']:,}", *where.split()]
+    assert lines[-1] == "  q_proj, k_proj, v_proj: meet modules in vision too"
 
 
 def test_a_plan_of_a_suite_has_its_recipes_as_ways_of_tuning(facts, tmp_path) -> None:

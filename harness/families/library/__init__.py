@@ -1,7 +1,8 @@
 """Every vision-language model that the transformers library has, by the name of its type or by its configuration.
 
-`transformers:TYPE` is a type with the defaults of its configuration class, `path:FILE` the model of a config.json. What
-differs between types is found out from the library itself; what cannot be is an entry of overrides.yaml.
+`transformers:TYPE` is a type with the defaults of its configuration class, `path:FILE` the model of a config.json, and
+`published:NAME` that of a well-known checkpoint whose configuration is recorded here. What differs between types is
+found out from the library itself; what cannot be is an entry of overrides.yaml.
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ from __future__ import annotations
 import difflib
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from harness import vision_transforms
 from harness.families.library.family import LibraryFamily
 from harness.families.library.listing import reason_refused
 from harness.families.library.models import Blueprint
 from harness.families.library.overrides import override_of
+from harness.families.library.published import checkpoints
 from harness.families.library.types import NOT_VISION_LANGUAGE, classes_of, model_types
 from harness.refusal import Refused
 
@@ -28,10 +31,10 @@ def tried_types() -> tuple[str, ...]:
 
 @cache
 def by_name(name: str) -> LibraryFamily:
-    """The family `transformers:TYPE` or `path:FILE`. Raises Refused for what there is not."""
+    """The family `transformers:TYPE`, `path:FILE` or `published:NAME`. Raises Refused for what there is not."""
     vision_transforms.available()
     kind, _, rest = name.partition(":")
-    return _of_type(name, rest) if kind == "transformers" else _of_file(name, Path(rest))
+    return {"transformers": _of_type, "published": _of_checkpoint, "path": _of_file}[kind](name, rest)
 
 
 def _of_type(name: str, model_type: str) -> LibraryFamily:
@@ -46,14 +49,28 @@ def _of_type(name: str, model_type: str) -> LibraryFamily:
     return LibraryFamily(name, blueprint, f"{classes.model}, as the transformers library has it")
 
 
-def _of_file(name: str, path: Path) -> LibraryFamily:
+def _of_checkpoint(name: str, checkpoint: str) -> LibraryFamily:
+    if checkpoint not in checkpoints():
+        close = difflib.get_close_matches(checkpoint, checkpoints(), n=1)
+        do = f"did you mean published:{close[0]}?" if close else "harness list families shows them"
+        raise Refused(f"the configuration of {checkpoint!r} is not recorded here", do=do)
+    return _of_values(name, checkpoints()[checkpoint].config, f"the configuration of {checkpoint}")
+
+
+def _of_file(name: str, path: str) -> LibraryFamily:
     from harness.checkpoint.json_files import CONFIG, entries
 
-    file = path / CONFIG if path.is_dir() else path
+    file = Path(path, CONFIG) if Path(path).is_dir() else Path(path)
     if not file.is_file():
         raise Refused(f"{name}: no file {file}", do="name a directory with a config.json, or the file")
-    model_type = entries(file).get("model_type")
+    return _of_values(name, entries(file))
+
+
+def _of_values(name: str, said: dict[str, Any], description: str = "") -> LibraryFamily:
+    model_type = said.get("model_type")
     if model_type not in model_types():
         raise Refused(f"{name}: {model_type!r} is no type of the installed transformers for pictures and text")
     classes = classes_of(model_type)
-    return LibraryFamily(name, Blueprint(model_type, classes, override_of(model_type), file), classes.model)
+    return LibraryFamily(
+        name, Blueprint(model_type, classes, override_of(model_type), said), description or classes.model
+    )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from harness.recipe import COMPONENTS, Component
@@ -142,6 +144,18 @@ class _Roles:
         """Whether something else sees: then what draws pictures is no tower."""
         words = {path.rpartition(".")[2] for path, _ in self.model.named_modules() if not path.startswith(here)}
         return any(_SEES.fullmatch(word) and not _DRAWS.fullmatch(word) for word in words if word)
+
+
+def widest(met: Collection[str], paths: Collection[str]) -> list[str]:
+    """The highest modules all of whose parameters are among those met, and such parameters outside of them."""
+    inside, there = Counter(chain.from_iterable(map(_around, met))), Counter(chain.from_iterable(map(_around, paths)))
+    return list(dict.fromkeys(next(here for here in _around(path) if inside[here] == there[here]) for path in met))
+
+
+def _around(path: str) -> list[str]:
+    """A parameter's modules, the outermost first, and itself."""
+    words = path.split(".")
+    return [".".join(words[:end]) for end in range(1, len(words) + 1)]
 
 
 def _called(model: Any, name: str) -> Any:

@@ -14,7 +14,7 @@ from harness import stack
 from harness.families.family import Handles, Loaded
 from harness.families.fed import Batches, FedConversations
 from harness.families.library import batches, processors
-from harness.families.library.components import Parts, parts_of
+from harness.families.library.components import Parts, parts_of, widest
 from harness.families.library.keys import Renames, renamed, renames_of
 from harness.families.library.models import Blueprint
 from harness.families.library.reach import unreached
@@ -36,7 +36,7 @@ FEATURES = "get_image_features"  # as the library calls it in every type
 
 @dataclass(frozen=True)
 class Sized:
-    """What is known of one size from its model on meta."""
+    """What is known of one size from its model on meta. Of tiny ones the processor adds ids and rows, nothing here."""
 
     model: Any
     parts: Parts
@@ -100,7 +100,7 @@ class LibraryFamily(FedConversations):
 
     @cached_property
     def tiny(self) -> Sized:
-        return self._sized(self.blueprint.tiny_configuration(self.processor, self.place))
+        return self._sized(self.blueprint.outline())
 
     @cached_property
     def full(self) -> Sized:
@@ -116,11 +116,11 @@ class LibraryFamily(FedConversations):
         linear = linear_names(model, parts.prefixes("language"))
         return Sized(model, parts, fixed, _ties(model), linear, unreached(parts, config, self.blueprint.override))
 
-    def _canonical_keys(self, sized: Sized, patterns: dict[str, str]) -> list[str]:
-        """The keys of parameters whose paths match, as regular expressions: of whole modules where all of theirs do."""
+    def _canonical_keys(self, sized: Sized) -> list[str]:
+        """The keys of what no gradient reaches, as regular expressions: whole modules where that is all of them."""
         paths = [path for path, _ in sized.model.named_parameters()]
-        met = {path for path in paths if any(re.match(pattern, path) for pattern in patterns)}
-        whole = dict.fromkeys(_widest(path, met, paths) for path in paths if path in met)
+        one = re.compile("|".join(sized.unreached) or "(?!)")
+        whole = widest([path for path in paths if one.match(path)], paths)
         return [rf"{re.escape(renamed(path, self.renames))}(?:\.|$)" for path in whole]
 
     @cached_property
@@ -175,19 +175,20 @@ class LibraryFamily(FedConversations):
             renames=self.renames,
             layers=layers,
             depth={str(name): depth for name, depth in parts.depth.items()},
-            out_of_reach=tuple(self._canonical_keys(sized, sized.unreached)),
+            out_of_reach=tuple(self._canonical_keys(sized)),
             fixed=tuple(rf"{re.escape(renamed(path, self.renames))}$" for path in sized.fixed),
             ties=tuple(tuple(renamed(path, self.renames) for path in tie) for tie in sized.ties),
             model_class=self.blueprint.classes.model,
-            processor_class=type(self.processor).__name__,
+            processor_class=self.blueprint.processor_class,
             single_tokens=(OPEN, CLOSE),
             padding=self.blueprint.override.padding,
             features_in_place=not self.blueprint.override.elsewhere,
         )
 
     def meta_model(self, size: str) -> nn.Module:
-        model: nn.Module = self.of_size(size).model
-        return model
+        if size == "full":
+            return self.full.model  # type: ignore[no-any-return]
+        return self.blueprint.on_meta(self.blueprint.tiny_configuration(self.processor, self.place))
 
     def write_base(self, directory: Path) -> None:
         config = self.blueprint.tiny_configuration(self.processor, self.place)
@@ -230,17 +231,6 @@ class LibraryFamily(FedConversations):
     def lora_targets(self) -> str:
         inside = "|".join(re.escape(path) for path in self.tiny.parts.owned["language"])
         return rf"(?:{inside})\.(?:.*\.)?(?:{'|'.join(self.tiny.linear)})"
-
-
-def _widest(path: str, met: set[str], paths: list[str]) -> str:
-    """The highest module around a parameter all of whose parameters are met."""
-    best, words = path, path.split(".")
-    for end in range(len(words) - 1, 0, -1):
-        here = ".".join(words[:end])
-        if not all(one in met for one in paths if one.startswith(f"{here}.")):
-            break
-        best = here
-    return best
 
 
 def _ties(model: Any) -> tuple[tuple[str, ...], ...]:

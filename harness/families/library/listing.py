@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from harness.families.library.overrides import override_of
+from harness.families.library.published import checkpoints
 from harness.families.library.types import NOT_VISION_LANGUAGE, model_types
 
 
@@ -22,4 +23,14 @@ def listed_types() -> list[dict[str, Any]]:
             "description": f"not to be had: {why}" if why else f"{kind}, as the transformers library has it",
         }
         for model_type, kind in model_types().items()
+    ]
+
+
+def listed_checkpoints() -> list[dict[str, Any]]:
+    """The recorded checkpoints of types that the installed library has, under the names that they have as families."""
+    types = model_types()
+    return [
+        {"name": f"published:{name}", "sizes": ["full", "tiny"], "description": f"the configuration of {name}"}
+        for name, one in checkpoints().items()
+        if one.config["model_type"] in types
     ]

@@ -6,8 +6,8 @@ import copy
 import importlib
 import inspect
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.families.library.overrides import Override
@@ -22,20 +22,21 @@ _IDS = ("_token_id", "_token_index", "_token_ids")
 
 @dataclass(frozen=True)
 class Blueprint:
-    """What models of a type are made from: its classes, what it needs beyond the rules, a configuration's file."""
+    """What models of a type are made from: its classes, what it needs beyond the rules, what a config.json says."""
 
     model_type: str
     classes: Classes
     override: Override
-    file: Path | None = None
+    said: Mapping[str, Any] | None = None
 
     def configuration(self, small: bool = False) -> Any:
-        """The configuration as published in a file, or the defaults of its class."""
-        from transformers import CONFIG_MAPPING, AutoConfig
+        """The configuration that a config.json makes, or the defaults of its class."""
+        from transformers import CONFIG_MAPPING
 
-        if self.file is not None:
-            return AutoConfig.from_pretrained(self.file.parent, trust_remote_code=False)
-        return CONFIG_MAPPING[self.model_type](**copy.deepcopy(self.override.base if small else self.override.full))
+        kind = CONFIG_MAPPING[self.model_type]
+        if self.said is not None:
+            return kind.from_dict(copy.deepcopy(dict(self.said)))
+        return kind(**copy.deepcopy(self.override.base if small else self.override.full))
 
     def small_configuration(self) -> Any:
         """The same made small, but for the ids that tokens have."""
@@ -47,14 +48,24 @@ class Blueprint:
         config.architectures = [self.classes.model]
         return config
 
+    def outline(self) -> Any:
+        """The small configuration with ids that no processor has given: enough for the tree of modules."""
+        config = self.small_configuration()
+        with_ids(config, {}, iter(range(VOCABULARY - 1, 0, -1)))
+        return config
+
     def tiny_configuration(self, processor: Any, place: int | None) -> Any:
         """The small configuration with the ids that the processor's tokens have; `place` is that of features."""
         config = self.small_configuration()
-        rows = max(VOCABULARY, 64 * (len(processor.tokenizer) // 64 + 2))  # some that no token uses
+        used = len(processor.tokenizer)
+        rows = max(VOCABULARY, 64 * (used // 64 + 2))  # some that no token uses
         for one in configurations(config).values():
             if vars(one).get("vocab_size") == VOCABULARY and rows > VOCABULARY:
                 one.vocab_size = rows
-        with_ids(config, processor, place)
+        known = _known_ids(processor)
+        if place is not None:
+            known |= dict.fromkeys(("image", "img_context", "image_patch"), place)
+        with_ids(config, known, iter(range(rows - 1, used, -1)))
         for name, token in self.override.ids.items():
             assign(config, name, processor.tokenizer.convert_tokens_to_ids(token))
         return config
@@ -64,6 +75,10 @@ class Blueprint:
         import transformers
 
         return getattr(transformers, self.classes.model)
+
+    @property
+    def processor_class(self) -> str:
+        return self.override.processor_class or self.classes.processor or ""
 
     def on_meta(self, config: Any) -> nn.Module:
         import torch
@@ -85,12 +100,8 @@ def _say_sections(config: Any) -> None:
         rope.setdefault("mrope_section", [int(one) for one in known[1].split(",")])
 
 
-def with_ids(config: Any, processor: Any, place: int | None) -> None:
-    """Give every special id in a configuration the id that its token has, or that no token has."""
-    known = _known_ids(processor)
-    if place is not None:
-        known |= dict.fromkeys(("image", "img_context", "image_patch"), place)
-    spare = iter(range(VOCABULARY - 1, len(processor.tokenizer), -1))
+def with_ids(config: Any, known: dict[str, int], spare: Iterator[int]) -> None:
+    """Give every special id in a configuration the one known for its word, or one that no token has."""
     given: dict[str, int] = {}
     for path, one in configurations(config).items():
         for name, value in vars(one).items():
