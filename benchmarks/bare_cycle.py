@@ -10,10 +10,11 @@ def run(argument: dict[str, Any]) -> None:
     """Job: train the recipe from its base, save it, load it again, and compare logits. Raises if they differ."""
     import torch
 
-    from harness import making, stack
+    from harness import stack
     from harness.engines import engine
     from harness.families import family
-    from harness.micro_batches import fed
+    from harness.making import run as making
+    from harness.making.micro_batches import fed
     from harness.recipe import Recipe
     from harness.saving import save
     from harness.seams import Seams
@@ -25,10 +26,10 @@ def run(argument: dict[str, Any]) -> None:
     recipe = Recipe.model_validate(argument["recipe"])
     chosen, seams = family(recipe.family), Seams()
     run = making.Run(recipe, Path(argument["to"]), Path(argument["base"]), seams)
-    loaded = making._build(run, chosen)
+    loaded = making.build(run, chosen)
     batches = fed(recipe, chosen, loaded).steps
     model = tune(loaded.model, recipe, chosen, seams)
-    engine(recipe.engine)(model, batches, recipe, seams, making._component_of(chosen), chosen.loss)
+    engine(recipe.engine)(model, batches, recipe, seams, making.component_of(chosen), chosen.loss)
     saved = Path(argument["to"])
     save(loaded, model, recipe, chosen.handles, saved, seams)
     again = _loaded(saved, Path(argument["base"]), recipe)

@@ -27,8 +27,8 @@ def recipe_against_bare_cycle() -> Iterator[Figure]:
     from harness.checks import CHECKS
     from harness.launch import Job, Launcher, WarmParent
     from harness.recipe import read_suite
-    from harness.session import Session, Sockets
-    from harness.workers import worker_modules
+    from harness.running.session import Session, Sockets
+    from harness.running.workers import worker_modules
 
     makers, reloaders = worker_modules(["llava-1.5-7b", "minicpm-llama3-v-2.5"])
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", ""))))

@@ -44,8 +44,8 @@ def two_processes_under_zero() -> Iterator[Figure]:
 
 def _seconds_of(name: str, settings: dict[str, Any], bound: float) -> Figure:
     """The wall times of making one run again and again. Its base is written once in a session, so not counted."""
-    from harness.planner import plan
     from harness.recipe import Recipe
+    from harness.running.planner import plan
 
     recipe = Recipe.model_validate(settings)
     with _runners(recipe) as runner_in:
@@ -64,8 +64,8 @@ def equivalences() -> Iterator[Figure]:
     """A recipe with all its equivalence checks, over the sum of the runs that these compare."""
     from harness.checks import CHECKS
     from harness.checks.judging import judge
-    from harness.planner import Plan, plan
     from harness.recipe import Recipe
+    from harness.running.planner import Plan, plan
 
     recipe = Recipe.model_validate(AGREEING)
     checks = [check for check in CHECKS if check.partners and check.name != "scaler_rule_fits_all_precisions"]
@@ -95,7 +95,7 @@ def equivalences() -> Iterator[Figure]:
 @contextlib.contextmanager
 def _runners(recipe: Any) -> Iterator[Any]:
     """What gives a runner with a folder of its own, over warm parents and bases that all share."""
-    from harness.session import Session, WarmParents, needed_of
+    from harness.running.session import Session, WarmParents, needed_of
 
     parents = WarmParents(*needed_of([recipe]))
     try:

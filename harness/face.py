@@ -179,8 +179,8 @@ def compare(
 
 def _partners_beside(trace: Path, recipe_id: str, names: Sequence[str]) -> dict[str, Trace]:
     """The traces of a run's partners, as one session leaves them beside each other."""
+    from harness.running.workers import folder_name
     from harness.trace.reader import read_trace
-    from harness.workers import folder_name
 
     runs = trace.resolve().parent.parent
     places = {name: runs / folder_name(f"{recipe_id}@{name}") / trace.resolve().name for name in names}
@@ -193,7 +193,7 @@ def run(suite: Path | str, out: Path | str = "harness-out", recipes: Sequence[st
     Known failures that lie beside the suite are marked. What cannot work is refused before anything is touched.
     """
     from harness.checks import CHECKS
-    from harness.session import Session, WarmParents, check_buildable, needed_of, prepare_out, suite_at
+    from harness.running.session import Session, WarmParents, check_buildable, needed_of, prepare_out, suite_at
     from harness.verdict import KNOWN_FAILURES, read_known_failures, with_known_failures
 
     read = suite_at(Path(suite))

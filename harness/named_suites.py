@@ -9,7 +9,7 @@ from pathlib import Path
 
 from harness.recipe import BESIDE_SUITES
 from harness.report import seen_from_here
-from harness.session import suite_names
+from harness.running.session import suite_names
 from harness.verdict import KNOWN_FAILURES, KnownFailure, read_known_failures
 
 

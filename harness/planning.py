@@ -19,8 +19,8 @@ from harness.memory import NOT_INCLUDED, Counts, Machine, estimator_name, needs
 from harness.memory.counts import text_of
 from harness.recipe import COMPONENTS, Recipe
 from harness.refusal import Refused
+from harness.running.session import suite_at
 from harness.seams import Seams
-from harness.session import suite_at
 from harness.trace.naming import unwrapped
 
 if TYPE_CHECKING:

@@ -78,7 +78,7 @@ class SuiteFile(pytest.File):
 
     def collect(self) -> Iterator[RecipeNode]:
         from harness.refusal import Refused
-        from harness.session import check_buildable, checks_of, refuse_missing_device, suite_at
+        from harness.running.session import check_buildable, checks_of, refuse_missing_device, suite_at
 
         try:
             read = suite_at(self.path)

@@ -22,7 +22,7 @@ from harness.refusal import Refused
 from harness.report import AboutRun, seen_from_here
 from harness.report.progress import Arrivals, Screen
 from harness.result import Result
-from harness.session import (
+from harness.running.session import (
     Session,
     Sockets,
     WarmParents,

@@ -29,7 +29,7 @@ SUITES = tuple(
 @pytest.fixture(scope="session")
 def warm(shipped: dict[str, Any]) -> Iterator[object]:
     """The two warm parents, shared by every test of this process that trains."""
-    from harness.session import WarmParents
+    from harness.running.session import WarmParents
 
     parents = WarmParents(sorted({recipe.family for recipe in shipped.values()}))
     yield parents.sockets

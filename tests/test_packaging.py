@@ -37,7 +37,10 @@ def loaded_by(code: str) -> set[str]:
             id="all families",
         ),
         pytest.param("import harness.pytest_plugin, harness.pytest_session", id="pytest plugin"),
-        pytest.param("import harness.planner, harness.runner, harness.session, harness.verdict", id="planning"),
+        pytest.param(
+            "import harness.running.planner, harness.running.runner, harness.running.session, harness.verdict",
+            id="planning",
+        ),
         pytest.param("import harness.report, harness.store, harness.trace.reader", id="reports"),
     ],
 )
@@ -50,7 +53,9 @@ def test_it_loads_none_of_the_libraries_under_test(code: str) -> None:
 
 def test_a_plan_loads_none_of_the_libraries_under_test() -> None:
     code = (
-        "from harness.checks import CHECKS\nfrom harness.planner import plan\nfrom harness.recipe import Recipe\n"
+        "from harness.checks import CHECKS\n"
+        "from harness.recipe import Recipe\n"
+        "from harness.running.planner import plan\n"
         "assert plan('r', Recipe(family='llava-1.5-7b', tune='connector'), CHECKS).runs"
     )
 

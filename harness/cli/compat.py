@@ -53,8 +53,8 @@ def compat(
     from harness.compat.matrix import Workshop, table_of
     from harness.compat.workplace import Workplace
     from harness.compat_table import COMPAT
-    from harness.disk import disk_errors
-    from harness.session import claim_out
+    from harness.running.disk import disk_errors
+    from harness.running.session import claim_out
     from harness.stacks import Layers
 
     read = suites_at(suites)
@@ -125,7 +125,7 @@ def _known(suites: Sequence[Suite]) -> list[KnownFailure]:
 def _dead(suites: Sequence[Suite], file: Path, table: CompatTable, known: Sequence[KnownFailure]) -> list[str]:
     """Known failures that match no cell; where other stacks are tried than the suite's own, nobody can tell."""
     from harness.compat.known import CHECKS, place_of
-    from harness.session import OTHER_STACKS
+    from harness.running.session import OTHER_STACKS
     from harness.verdict import unused
 
     if any(suite.path.parent.resolve() != file.parent.resolve() for suite in suites):

@@ -63,7 +63,7 @@ def data(
 @contextlib.contextmanager
 def _written_whole(directory: Path) -> Iterator[Path]:
     """A folder to write into, which takes the directory's name when it is whole. Raises Refused for one in use."""
-    from harness.disk import disk_errors
+    from harness.running.disk import disk_errors
 
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise Refused("is not an empty directory", where=str(directory), do="name a new one")

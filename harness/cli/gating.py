@@ -15,7 +15,7 @@ from harness.result import Result, Status
 if TYPE_CHECKING:
     from harness.golden.verifying import Asked
     from harness.pytest_session import PytestSession
-    from harness.runner import Runner
+    from harness.running.runner import Runner
 
 PLACE = "golden-runs"  # in the output directory: the goldens' runs of then and now
 
@@ -96,7 +96,7 @@ def _show_failures(results: Iterable[Result], again: str) -> None:
 def _runner(session: PytestSession, wanted: Iterable[Asked]) -> Iterator[Runner]:
     """Somebody who makes the goldens' runs, in a folder of the session's own, from the bases it has made."""
     from harness.golden.runs import wait_for_imports
-    from harness.session import Session, WarmParents
+    from harness.running.session import Session, WarmParents
 
     parents = WarmParents(sorted({one.recipe.family for one in wanted if one.recipe}))
     try:
@@ -109,7 +109,7 @@ def _runner(session: PytestSession, wanted: Iterable[Asked]) -> Iterator[Runner]
 
 def _inspect(session: PytestSession, made: Beyond) -> None:
     from harness.gate.saved import saved_by, saved_results
-    from harness.workers import folder_name
+    from harness.running.workers import folder_name
 
     looked_at = 0
     results: list[Result] = []

@@ -17,7 +17,7 @@ from harness.refusal import Refused
 
 if TYPE_CHECKING:
     from harness.golden.pinning import Wanted
-    from harness.runner import Runner
+    from harness.running.runner import Runner
 
 app = typer.Typer(help="Pin what recipes do and save, and hold it against today's code and libraries.")
 Golden = Annotated[Path, typer.Option("--golden", help="the folder of the goldens")]
@@ -159,7 +159,7 @@ def _wanted(suites: list[Path], recipes: list[str], golden: Path) -> tuple[list[
 def _runner(families: list[str], out: Path | None) -> Iterator[Runner]:
     """Somebody who makes runs, in a folder of the user's or one that is gone afterwards."""
     from harness.golden.runs import wait_for_imports
-    from harness.session import Session, WarmParents, prepare_out
+    from harness.running.session import Session, WarmParents, prepare_out
 
     with contextlib.ExitStack() as stack:
         place = out or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="harness-golden-"))) / "out"

@@ -65,8 +65,8 @@ def _make_own_folder(folder: Path) -> None:
 
 def _traces(session: PytestSession, made: RunReport) -> Mapping[str, Trace]:
     """The main trace of each recipe, of those that can be read."""
+    from harness.running.workers import folder_name
     from harness.trace.reader import read_trace
-    from harness.workers import folder_name
 
     traces = {}
     for recipe in made.recipes:

@@ -49,7 +49,7 @@ def run(
     from harness.cli.refusals import refuse_gate_with, refuse_keyword, refuse_quick_with, refuse_unwritable
     from harness.cli.remembering import history_file, remember
     from harness.cli.suites import chosen, quick_ones, suites_at
-    from harness.session import prepare_out, refuse_missing_device
+    from harness.running.session import prepare_out, refuse_missing_device
     from harness.verdict import Baseline, exit_status
 
     before = Baseline.read(baseline) if baseline else None
@@ -208,8 +208,8 @@ def faults(
 ) -> int:
     """Inject every fault that applies into the suites' recipes, and print which checks caught it."""
     from harness.cli.suites import suites_at
-    from harness.fault_table import fault_rows
-    from harness.session import WarmParents, needed_of, prepare_out, refuse_missing_device, suite_names
+    from harness.running.fault_table import fault_rows
+    from harness.running.session import WarmParents, needed_of, prepare_out, refuse_missing_device, suite_names
 
     found = suites_at(suites)
     refuse_missing_device(found)

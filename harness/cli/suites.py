@@ -14,7 +14,7 @@ SUFFIXES = (".yaml", ".yml")
 
 def suites_at(paths: Sequence[Path]) -> list[Suite]:
     """Read every suite named, and every one in a folder named. Refuses the first that cannot work."""
-    from harness.session import check_buildable, suite_at, suite_names
+    from harness.running.session import check_buildable, suite_at, suite_names
 
     suites = [suite_at(file) for file in _files(paths)]
     suite_names(suite.path for suite in suites)

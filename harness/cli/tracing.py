@@ -43,7 +43,7 @@ def trace(
     """
     from harness.intents import in_header, read_intent
     from harness.recording.scripts.options import Options
-    from harness.session import claim_out
+    from harness.running.session import claim_out
     from harness.tracing import collected, launch
     from harness.tracing.launching import live_line
 

@@ -14,9 +14,9 @@ from harness.compat.saving import Saved
 from harness.compat.workplace import Workplace
 from harness.launch import Job, Launcher, last_lines
 from harness.places import MODULES, RELOAD, REQUEST, SAVED
+from harness.running.workers import folder_name
 from harness.stacks import Layered
 from harness.trace.reader import Trace, read_stream, read_trace
-from harness.workers import folder_name
 
 
 @dataclass(frozen=True)

@@ -14,14 +14,14 @@ from harness.compat.workplace import Workplace
 from harness.families import check_possible, family_of
 from harness.golden.runs import PROBES
 from harness.own_code import folders
-from harness.planner import PlannedRun
 from harness.recipe import Recipe
 from harness.refusal import Refused
-from harness.runner import Runner
+from harness.running.planner import PlannedRun
+from harness.running.runner import Runner
+from harness.running.workers import Workers, folder_name
 from harness.stacks import Layered
 from harness.trace.atomic import write_atomically
 from harness.trace.reader import Trace, read_trace
-from harness.workers import Workers, folder_name
 
 # What a library that lacks something says of itself.
 _LACKING = re.compile(

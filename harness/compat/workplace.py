@@ -10,9 +10,9 @@ from typing import Literal
 
 from harness.launch import Ended, Job, Launcher, WarmParent, can_fork
 from harness.launch.client import Running
+from harness.running.workers import worker_modules
 from harness.stacks import Layered, Processes
 from harness.stacks.processes import Stopped
-from harness.workers import worker_modules
 
 Kind = Literal["make", "reload"]
 

@@ -12,7 +12,7 @@ from harness.golden.stacks import Shelf, names_of
 from harness.golden.verifying import Asked
 from harness.recipe import Suite
 from harness.refusal import Refused
-from harness.session import check_buildable, suite_at
+from harness.running.session import check_buildable, suite_at
 
 
 def chosen(goldens: Mapping[str, Entry], names: Collection[str]) -> dict[str, Entry]:

@@ -15,7 +15,7 @@ from harness.golden.runs import broken, make, places_of
 from harness.golden.seen import PARTS
 from harness.recipe import Recipe
 from harness.refusal import Refused
-from harness.runner import Runner
+from harness.running.runner import Runner
 from harness.trace.reader import Trace
 
 

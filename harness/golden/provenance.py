@@ -27,8 +27,8 @@ PACKAGE = Path(__file__).parent.parent
 NUMERIC = ("numpy", "pillow")  # beside those that the environment of a trace names: what computes or reads pictures
 # What judges, shows or starts runs, and cannot alter one.
 NO_PART_OF_A_RUN = (
-    "checks", "cli", "comparator", "gate", "golden", "history", "report", "face.py", "fault_table.py",
-    "pytest_plugin.py", "pytest_session.py", "session.py", "store.py", "verdict.py",
+    "checks", "cli", "comparator", "gate", "golden", "history", "report", "face.py", "pytest_plugin.py",
+    "pytest_session.py", "running/fault_table.py", "running/session.py", "store.py", "verdict.py",
 )  # fmt: skip
 
 
@@ -121,7 +121,8 @@ def _package_digests() -> dict[str, str]:
 def _files_of_runs() -> Iterator[Path]:
     for path in sorted(PACKAGE.rglob("*")):
         parts = path.relative_to(PACKAGE).parts
-        if path.is_file() and parts[0] not in NO_PART_OF_A_RUN and "__pycache__" not in parts:
+        apart = {parts[0], "/".join(parts)} & {*NO_PART_OF_A_RUN}
+        if path.is_file() and not apart and "__pycache__" not in parts:
             yield path
 
 

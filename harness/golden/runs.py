@@ -9,11 +9,11 @@ from harness.families import family_of
 from harness.golden.content import Places
 from harness.golden.provenance import PACKAGE
 from harness.launch import Job
-from harness.planner import PlannedRun
 from harness.recipe import Recipe
-from harness.runner import Runner
+from harness.running.planner import PlannedRun
+from harness.running.runner import Runner
+from harness.running.workers import folder_name
 from harness.trace.reader import Trace, read_trace
-from harness.workers import folder_name
 
 PROBES = ("generated", "outputs")
 

@@ -25,9 +25,9 @@ from harness.launch import Job, last_lines
 from harness.places import INPUTS, MODULES, RELOAD, REQUEST, SAVED
 from harness.recipe import Recipe
 from harness.refusal import Refused
-from harness.runner import Runner
+from harness.running.runner import Runner
+from harness.running.workers import folder_name
 from harness.trace.reader import Trace, read_stream, read_trace
-from harness.workers import folder_name
 
 STREAM = "loaded-again"
 NEEDED = (

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.faults import FAULTS
-from harness.session import Sockets, WarmParents
+from harness.running.session import Sockets, WarmParents
 from harness.strategies.crew import Crew
 from harness.strategies.drawing import Drawing
 from harness.strategies.properties import Caught, Drawn

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from pydantic import ValidationError, model_validator
 
 from harness.checks import CHECKS
-from harness.fault_table import COMPLETION, fault_row
 from harness.faults import FAULTS
 from harness.recipe import Recipe
 from harness.recipe.rules import broken_rule
 from harness.refusal import Refused
 from harness.result import Status
-from harness.session import Session, Sockets
+from harness.running.fault_table import COMPLETION, fault_row
+from harness.running.session import Session, Sockets
 from harness.strategies.broken import broken_recipes
 from harness.strategies.drawing import Drawing
 from harness.strategies.round_trips import recipe_comes_back, trace_comes_back

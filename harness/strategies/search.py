@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.session import Sockets, WarmParents
+from harness.running.session import Sockets, WarmParents
 from harness.strategies.crew import Crew, Worked
 from harness.strategies.drawing import Drawing
 from harness.strategies.properties import Caught, Property, Refuses, Silent

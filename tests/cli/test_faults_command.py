@@ -16,12 +16,13 @@ NUDGE = "nudge_one_frozen_element"
 def inject(call, warm, tmp_path, monkeypatch):
     """Run `harness faults` with only the given faults, in the tests' warm parents."""
     monkeypatch.setattr(
-        "harness.session.WarmParents", lambda families, engines=(): SimpleNamespace(sockets=warm, stop=lambda: None)
+        "harness.running.session.WarmParents",
+        lambda families, engines=(): SimpleNamespace(sockets=warm, stop=lambda: None),
     )
     (tmp_path / "suite.yaml").write_text(SUITE)
 
     def run(*faults, options=()):
-        monkeypatch.setattr("harness.fault_table.FAULTS", dict(enumerate(faults)))
+        monkeypatch.setattr("harness.running.fault_table.FAULTS", dict(enumerate(faults)))
         return call("faults", tmp_path / "suite.yaml", "--out", tmp_path / "out", *options)
 
     return run

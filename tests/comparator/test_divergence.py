@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from harness.comparator import Verdict, compare
-from harness.fault_table import COMPLETION
 from harness.recipe import Recipe
-from harness.session import Session
+from harness.running.fault_table import COMPLETION
+from harness.running.session import Session
 from harness.trace.reader import Trace, read_trace
 
 RECIPE = "llava/connector[fp32]"

@@ -20,10 +20,10 @@ from harness.places import RELOAD, REQUEST, SAVED
 from harness.recipe import Recipe
 from harness.refusal import Refused
 from harness.result import Status
-from harness.runner import Runner
+from harness.running.runner import Runner
+from harness.running.workers import Workers
 from harness.trace.reader import Trace
 from harness.trace.writer import write_safetensors
-from harness.workers import Workers
 
 WANTED = Wanted("s/full", Recipe(family="llava-1.5-7b", tune=("connector",)), Path("s.yaml"))  # type: ignore[arg-type]
 HEADER = {"intent": {"renames": [["^model\\.", ""]], "components": []}}

@@ -3,7 +3,7 @@
 As on a GPU, an operation that is given tensors of both raises, numpy takes none of them, and what is made without a
 device is made on the CPU. A process can pretend once, for as long as it lives.
 
-    python tests/devices/pretended.py JOB.json    # {"device": "pretend", "argument": {...} of harness.making.make_run}
+    python tests/devices/pretended.py JOB.json    # {"device": "pretend", "argument": {...} of make_run}
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ def pretended() -> Iterator[None]:
 
 def main(file: str) -> None:
     """Make the run of a job file on its device."""
-    from harness import making
+    from harness.making import run as making
 
     job = json.loads(Path(file).read_text(encoding="utf-8"))
     with pretended() if job["device"] == NAME else contextlib.nullcontext():

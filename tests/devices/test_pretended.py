@@ -30,7 +30,7 @@ RECIPE = {
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The same run on the CPU and on the pretended device, and how often the device was asked for what."""
-    from harness.making import make_base
+    from harness.making.directories import make_base
 
     folder = tmp_path_factory.mktemp("pretended")
     make_base({"directory": str(folder / "base"), "family": RECIPE["family"]})

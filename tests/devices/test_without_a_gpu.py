@@ -14,8 +14,8 @@ from harness.cli.main import status_of
 from harness.launch import Launcher
 from harness.recipe import Recipe, read_suite
 from harness.refusal import Refused
-from harness.session import refuse_missing_device
-from harness.workers import Workers
+from harness.running.session import refuse_missing_device
+from harness.running.workers import Workers
 
 ROOT = Path(__file__).parents[2]
 GPU_SUITES = sorted((ROOT / "suites" / "gpu").glob("*.yaml"))

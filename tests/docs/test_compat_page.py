@@ -70,7 +70,7 @@ def test_its_commands_are_understood(command: str, measured: CompatTable, tmp_pa
     """Without the runs themselves: the tests of the command make some, over stacks that need no network."""
     asked: list[str] = []
     monkeypatch.chdir(ROOT)
-    monkeypatch.setattr("harness.session.claim_out", lambda out, folders: tmp_path)
+    monkeypatch.setattr("harness.running.session.claim_out", lambda out, folders: tmp_path)
     monkeypatch.setattr("harness.stacks.Layers.all", lambda self, stacks, workers: asked.append("layers"))
     monkeypatch.setattr("harness.compat.matrix.table_of", lambda workshop, layered, wanted: measured)
     monkeypatch.setattr("harness.cli.bisecting.bisected", lambda text, *rest: asked.append(text) or 0)

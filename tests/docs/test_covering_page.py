@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from harness.session import suite_at
+from harness.running.session import suite_at
 from tests.docs.conftest import ROOT, blocks, commands
 from tests.docs.test_readme import run
 

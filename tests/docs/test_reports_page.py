@@ -35,7 +35,7 @@ def test_reports_made_again_are_the_same(folder: Path) -> None:
 
 
 def test_it_names_the_files_that_are_written() -> None:
-    from harness.session import FILES
+    from harness.running.session import FILES
 
     named = re.findall(r"^\| `([\w.]+)` \|", TEXT, flags=re.MULTILINE)
     assert set(named) == {name for name in FILES if not name.endswith((".json", ".jsonl"))}

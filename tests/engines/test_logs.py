@@ -13,7 +13,7 @@ from harness import stack
 from harness.engines.logs import LOGS, opened, read_back
 from harness.recipe import Recipe, read_suite
 from harness.refusal import Refused
-from harness.session import check_buildable
+from harness.running.session import check_buildable
 
 VALUES = {1: {"loss": 2.5, "learning_rate": 1e-3}, 2: {"loss": 1 / 3, "learning_rate": 5e-4}}
 

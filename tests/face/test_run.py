@@ -24,7 +24,8 @@ recipes:
 def suite(tmp_path, warm, monkeypatch):
     """A suite; running it shares the tests' warm parents."""
     monkeypatch.setattr(
-        "harness.session.WarmParents", lambda families, engines=(): SimpleNamespace(sockets=warm, stop=lambda: None)
+        "harness.running.session.WarmParents",
+        lambda families, engines=(): SimpleNamespace(sockets=warm, stop=lambda: None),
     )
     path = tmp_path / "three.yaml"
     path.write_text(SUITE)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from harness.micro_batches import MadeLate, fed
+from harness.making.micro_batches import MadeLate, fed
 from harness.recipe import Recipe
 from harness.trace.nested import tensors_in
 

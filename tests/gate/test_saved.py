@@ -23,7 +23,7 @@ ADAPTER = {"lora": {"rank": 2, "targets": ".*language_model.*q_proj"}}
 def made(warm: Any, bases: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a session that made three runs: a whole model, an adapter, and one that saves nothing."""
     from harness.checks import CHECKS
-    from harness.session import Session
+    from harness.running.session import Session
 
     out = tmp_path_factory.mktemp("saved")
     session = Session(warm, out, bases=bases)

@@ -81,7 +81,7 @@ class Place:
 @pytest.fixture(scope="module")
 def patched(warm: Any) -> Any:
     """The tests' warm parents in the place of a command's own."""
-    import harness.session
+    import harness.running.session
 
     class Shared:
         def __init__(self, families: Any) -> None:
@@ -91,7 +91,7 @@ def patched(warm: Any) -> Any:
             pass
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(harness.session, "WarmParents", Shared)
+        patch.setattr(harness.running.session, "WarmParents", Shared)
         yield
 
 

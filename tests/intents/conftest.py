@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from harness.launch import Launcher
-from harness.planner import plan
 from harness.recipe import Recipe
-from harness.runner import Runner
-from harness.workers import Workers
+from harness.running.planner import plan
+from harness.running.runner import Runner
+from harness.running.workers import Workers
 
 QV = r".*language_model\..*\.(q_proj|v_proj)"
 RECIPES: dict[str, dict[str, Any]] = {

@@ -8,9 +8,9 @@ from pydantic import ValidationError
 
 from harness.checks import CHECKS, Check, check
 from harness.checks.needs import Images, Need, Partner, Probe, Reload, Steps
-from harness.planner import MAIN, Plan, plan, with_changes
 from harness.recipe import Recipe
 from harness.refusal import Refused
+from harness.running.planner import MAIN, Plan, plan, with_changes
 
 FAMILY = "llava-1.5-7b"
 Made = Callable[..., Check]

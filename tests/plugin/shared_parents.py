@@ -9,11 +9,11 @@ import os
 from collections.abc import Sequence
 
 from harness import pytest_session
-from harness.session import Sockets
+from harness.running.session import Sockets
 
 
 class SharedParents:
-    """In the place of `harness.session.WarmParents`."""
+    """In the place of `harness.running.session.WarmParents`."""
 
     def __init__(self, families: Sequence[str], engines: Sequence[str] = ()) -> None:
         self.sockets = Sockets(os.environ.get("SHARED_MAKERS") or None, os.environ.get("SHARED_RELOADERS") or None)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.disk import refuse_full_disk
 from harness.refusal import Refused
-from harness.session import MARKER, prepare_out, suite_names
-from harness.workers import folder_name
+from harness.running.disk import refuse_full_disk
+from harness.running.session import MARKER, prepare_out, suite_names
+from harness.running.workers import folder_name
 
 
 @pytest.mark.parametrize(

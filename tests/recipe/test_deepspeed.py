@@ -12,7 +12,7 @@ from harness.engines.deepspeed_config import deepspeed_config
 from harness.recipe import Recipe, read_suite
 from harness.recipe.deepspeed import DeepSpeed
 from harness.refusal import Refused
-from harness.session import check_buildable
+from harness.running.session import check_buildable
 
 SUITES = Path(__file__).parents[2] / "suites" / "deepspeed"
 HIDDEN = 8
@@ -28,7 +28,7 @@ def at(tmp_path: Path, **sections: Any) -> dict[str, Any]:
 
 
 def test_what_is_not_installed_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.session.has", lambda library: False)
+    monkeypatch.setattr("harness.running.session.has", lambda library: False)
 
     with pytest.raises(Refused, match="engine deepspeed is not installed") as refused:
         check_buildable(read_suite(SUITES / "zero.yaml"))

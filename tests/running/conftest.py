@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from harness.launch import Ended, Job, Launcher, WarmParent
-from harness.planner import plan
 from harness.recipe import Recipe
-from harness.runner import Runner
-from harness.workers import Workers, worker_modules
+from harness.running.planner import plan
+from harness.running.runner import Runner
+from harness.running.workers import Workers, worker_modules
 
 HERE = Path(__file__).parent
 

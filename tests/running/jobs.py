@@ -28,10 +28,11 @@ def train_without_recorder(argument: dict[str, Any]) -> None:
     """Build, tune and train as a run does, unrecorded, and write every parameter's fingerprint and the losses."""
     import torch
 
-    from harness import making, stack
+    from harness import stack
     from harness.engines import engine
     from harness.families import family
-    from harness.micro_batches import fed
+    from harness.making import run as making
+    from harness.making.micro_batches import fed
     from harness.recipe import Recipe
     from harness.seams import Seam, Seams
     from harness.trace.fingerprint import as_hex, fingerprint
@@ -45,19 +46,19 @@ def train_without_recorder(argument: dict[str, Any]) -> None:
     seams = Seams.of([(Seam.LOSS, lambda loss, moment: losses.append(float(loss.detach())))])
     run = making.Run(recipe, Path(argument["directory"]), Path(argument["base"]), seams)
     chosen = family(recipe.family)
-    loaded = making._build(run, chosen)
+    loaded = making.build(run, chosen)
     batches = fed(recipe, chosen, loaded).steps
     model = tune(loaded.model, recipe, chosen, seams)
-    engine("torch")(model, batches, recipe, seams, making._component_of(chosen), chosen.loss)
+    engine("torch")(model, batches, recipe, seams, making.component_of(chosen), chosen.loss)
     prints = [as_hex(fingerprint(parameter)) for parameter in model.parameters()]
     Path(argument["to"]).write_text(json.dumps({"parameters": prints, "losses": losses}))
 
 
 def write_batches(argument: dict[str, Any]) -> None:
     """Write the micro-batches of a recipe as plain tensors."""
-    from harness import making
     from harness.families import family
-    from harness.micro_batches import fed
+    from harness.making import run as making
+    from harness.making.micro_batches import fed
     from harness.recipe import Recipe
     from harness.seams import Seams
     from harness.trace.writer import write_safetensors
@@ -65,7 +66,7 @@ def write_batches(argument: dict[str, Any]) -> None:
     recipe = Recipe.model_validate(argument["recipe"])
     chosen = family(recipe.family)
     run = making.Run(recipe, Path(argument["to"]).parent, Path(argument["base"]), Seams())
-    batches = fed(recipe, chosen, making._build(run, chosen)).steps
+    batches = fed(recipe, chosen, making.build(run, chosen)).steps
     flat = {
         f"{step}/{micro}/{name}": tensor
         for step, micros in enumerate(batches)

@@ -13,7 +13,7 @@ import pytest
 from harness.checks import CHECKS
 from harness.recipe import Recipe, read_suite
 from harness.result import Result, Status
-from harness.session import Session
+from harness.running.session import Session
 
 Judge = Callable[..., dict[str, Result]]
 ALL = [check.name for check in CHECKS]

@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from harness.checks import CHECKS
-from harness.fault_table import cases_of, fault_row, spread, system_of
 from harness.faults import FAULTS
 from harness.result import Status
+from harness.running.fault_table import cases_of, fault_row, spread, system_of
 
 ROWS = yaml.safe_load(Path(__file__).with_name("threads.yaml").read_text(encoding="utf-8"))
 # The real cause of a reported failure, which the finding must name in each run with the fault.
@@ -61,7 +61,7 @@ def test_fault_is_caught(fault, cases, shipped, warm, bases, tmp_path: Path) -> 
 
 
 def test_the_same_recipe_without_a_fault_is_silent(shipped, warm, bases, tmp_path: Path) -> None:
-    from harness.session import Session
+    from harness.running.session import Session
 
     name = "llava/lora-qv[fp32]"
     results = Session(warm, tmp_path, bases=bases).results(name, shipped[name], [check.name for check in CHECKS])

@@ -23,7 +23,7 @@ from harness.intent import Intent
 from harness.launch.job import SINGLE_THREADED
 from harness.places import RELOAD, REQUEST
 from harness.recipe import read_suite
-from harness.session import Session
+from harness.running.session import Session
 from harness.trace.reader import read_trace
 
 FOLDER = Path(__file__).parents[2] / "suites"

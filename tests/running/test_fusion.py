@@ -46,7 +46,7 @@ def test_an_adapter_that_changes_nothing_is_not_merged(tmp_path: Path) -> None:
 
     from harness import stack
     from harness.families import family
-    from harness.merging import merged_into
+    from harness.making.merging import merged_into
 
     stack.quiet()
     base = tmp_path / "base"

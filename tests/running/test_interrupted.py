@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from harness.engines.going_on import read
-from harness.fault_table import fault_row
 from harness.faults import FAULTS
 from harness.recipe import Recipe
 from harness.refusal import Refused
+from harness.running.fault_table import fault_row
 
 RECIPE = Recipe(family="llava-1.5-7b", tune=["connector"], precision="fp16", interrupted_after=2)
 NAME = "minicpm_v/lora-interrupted"

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from harness.checks.paced import pace_of
-from harness.fault_table import fault_row
 from harness.faults import FAULTS
 from harness.recipe import Recipe
 from harness.recipe.budgets import Measured
 from harness.result import Result, Severity, Status
-from harness.session import Session
+from harness.running.fault_table import fault_row
+from harness.running.session import Session
 from harness.trace.reader import read_trace
 
 NAME, CHECK = "within_budget/llava-lora", "throughput_within_budget"

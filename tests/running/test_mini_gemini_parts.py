@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from harness.session import Session
-from harness.workers import folder_name
+from harness.running.session import Session
+from harness.running.workers import folder_name
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from harness.checks import CHECKS
 from harness.own_code import let_in
 from harness.recipe import Recipe
 from harness.result import Result, Status
-from harness.session import Session
+from harness.running.session import Session
 from tests.conftest import ROOT
 
 LISTED = "omnilmm-12b-no-tune-clip"

@@ -16,7 +16,7 @@ from harness.recipe import Recipe
 from harness.recipe.fields import EarlierRecipe
 from harness.refusal import Refused
 from harness.result import Result, Status
-from harness.session import Session
+from harness.running.session import Session
 
 FAMILY = "llava-1.5-7b"
 ALL = [check.name for check in CHECKS]
@@ -125,7 +125,7 @@ def test_a_stage_that_failed_leaves_a_broken_base(judge: Judge) -> None:
 
 def test_a_missing_part_is_refused_in_one_line_before_anything_is_built(tmp_path: Path) -> None:
     from harness.recipe import read_suite
-    from harness.session import check_buildable
+    from harness.running.session import check_buildable
 
     (tmp_path / "empty").mkdir()
     suite = tmp_path / "suite.yaml"
@@ -165,7 +165,7 @@ def test_settings_of_an_earlier_recipe_are_part_of_it() -> None:
 
 def test_a_directory_whose_configuration_says_no_model_type_is_refused_by_its_whole_path(tmp_path: Path) -> None:
     from harness.recipe import read_suite
-    from harness.session import check_buildable
+    from harness.running.session import check_buildable
 
     (tmp_path / "start").mkdir()
     (tmp_path / "start" / "config.json").write_text("{}")

@@ -15,8 +15,8 @@ from harness.launch import Job, Launcher, last_lines
 from harness.launch.parents import FRESH
 from harness.launch.warm import assert_single_threaded
 from harness.recipe import Recipe
-from harness.session import Session, Sockets, WarmParents
-from harness.workers import worker_modules
+from harness.running.session import Session, Sockets, WarmParents
+from harness.running.workers import worker_modules
 
 RECIPE = Recipe(family="llava-1.5-7b", tune=["connector"], steps=2)
 
@@ -71,8 +71,8 @@ def test_importing_everything_a_parent_imports_starts_no_thread() -> None:
 def test_a_run_that_ends_badly_is_that_recipes_result_and_the_next_one_passes(
     fault, seen, warm, bases, tmp_path: Path
 ) -> None:
-    from harness.fault_table import fault_row
     from harness.faults import FAULTS
+    from harness.running.fault_table import fault_row
 
     row = fault_row(FAULTS[fault], "bad", RECIPE, warm, tmp_path, bases)
     completed = next(result for result in row.results if result.check == "run.completed")

@@ -11,13 +11,13 @@ import pytest
 from harness.checkpoint.repair import repair
 from harness.checks import CHECKS
 from harness.checks.judging import judge_all
-from harness.fault_table import fault_row
 from harness.faults import FAULTS
 from harness.intent import Intent
 from harness.launch import Job, Launcher
 from harness.recipe import Recipe
 from harness.result import Result, Status
-from harness.session import Session
+from harness.running.fault_table import fault_row
+from harness.running.session import Session
 from harness.trace.reader import read_trace
 
 ALL = [check.name for check in CHECKS]

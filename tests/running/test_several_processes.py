@@ -13,12 +13,12 @@ import pytest
 
 from harness.checks import CHECKS
 from harness.comparator import Verdict, compare
-from harness.fault_table import fault_row
 from harness.faults import FAULTS
 from harness.launch import Job, Launcher, run_together
 from harness.recipe import Recipe, read_suite
 from harness.result import Status
-from harness.session import Session
+from harness.running.fault_table import fault_row
+from harness.running.session import Session
 
 ROOT = Path(__file__).parents[2]
 RECIPE = Recipe.model_validate(

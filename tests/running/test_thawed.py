@@ -8,7 +8,7 @@ from typing import Any
 from harness.checks import CHECKS
 from harness.recipe import Recipe
 from harness.result import Status
-from harness.session import Session
+from harness.running.session import Session
 
 LORA = {"rank": 2, "targets": r".*language_model\..*\.(q_proj|v_proj)"}
 

@@ -13,12 +13,12 @@ import pytest
 import yaml
 
 from harness.checks import CHECKS
-from harness.fault_table import cases_of
 from harness.faults import FAULTS
 from harness.recipe import Recipe
 from harness.result import Status
+from harness.running.fault_table import cases_of
+from harness.running.session import Session
 from harness.seams import Seam
-from harness.session import Session
 from tests.conftest import ROOT
 
 ROWS: list[dict[str, str]] = yaml.safe_load(Path(__file__).with_name("threads.yaml").read_text(encoding="utf-8"))

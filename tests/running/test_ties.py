@@ -14,7 +14,7 @@ from harness.intent import Intent
 from harness.launch import Job, Launcher
 from harness.recipe import Recipe
 from harness.result import Status
-from harness.session import Session
+from harness.running.session import Session
 from harness.trace.reader import read_trace
 
 FAMILY = "tests.families.tied:TIED"

@@ -13,7 +13,7 @@ from harness.checks import CHECKS
 from harness.recipe import Recipe, read_suite
 from harness.refusal import Refused
 from harness.result import Result, Status
-from harness.session import Session
+from harness.running.session import Session
 
 FAMILY = "llava-1.5-7b"
 ALL = [check.name for check in CHECKS]
@@ -81,7 +81,7 @@ def test_the_tower_of_a_stage_that_is_gone_is_a_broken_base(judge: Any, bases: P
     ],
 )
 def test_a_tower_that_is_not_there_is_refused_in_one_line(tmp_path: Path, start: str, words: str) -> None:
-    from harness.session import check_buildable
+    from harness.running.session import check_buildable
 
     suite = tmp_path / "suite.yaml"
     suite.write_text(f"family: {FAMILY}\nrecipes: {{r: {{tune: connector, start_from: {start}}}}}\n")

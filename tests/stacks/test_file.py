@@ -12,7 +12,7 @@ from harness.named_suites import named_suites
 from harness.recipe import BESIDE_SUITES
 from harness.recipe.budget_file import BUDGETS
 from harness.refusal import Refused
-from harness.session import unused_known_failures
+from harness.running.session import unused_known_failures
 from harness.stacks import read_stacks
 from harness.stacks.file import STACKS
 from harness.verdict import KNOWN_FAILURES

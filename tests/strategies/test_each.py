@@ -12,7 +12,7 @@ import yaml
 from harness.faults import FAULTS
 from harness.faults.steps_taken import comes_to_a_tail_of_one, groups, overflow, repeats_a_batch, second_takes_effect
 from harness.recipe import Recipe
-from harness.session import Sockets
+from harness.running.session import Sockets
 from harness.strategies import __main__ as command
 from harness.strategies import as_yaml, each
 from harness.strategies.drawing import Drawing

@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, Phase, given, settings
 from harness.checks import CHECKS
 from harness.families import check_possible
 from harness.faults import FAULTS
-from harness.planner import plan
 from harness.recipe import Recipe, read_suite
 from harness.recipe.fields import EarlierRecipe, Equivalence
 from harness.recipe.rules import RULES, broken_rule
 from harness.recipe.starting import saved_by
+from harness.running.planner import plan
 from harness.strategies import FAMILIES, as_suite, broken_recipes, recipes
 from harness.strategies.adapters import PROMPTS
 from harness.strategies.broken import BREAKS, rules_without_a_break

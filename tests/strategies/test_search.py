@@ -11,10 +11,10 @@ import pytest
 import yaml
 from hypothesis.strategies import SearchStrategy  # noqa: TC002 - of a dataclass
 
-from harness import fault_table
 from harness.recipe import Recipe, read_suite
 from harness.refusal import Refused
-from harness.session import Sockets, check_buildable, suite_at
+from harness.running import fault_table
+from harness.running.session import Sockets, check_buildable, suite_at
 from harness.strategies import __main__ as command
 from harness.strategies import as_suite
 from harness.strategies import found as finding

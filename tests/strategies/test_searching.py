@@ -12,7 +12,7 @@ from hypothesis.strategies import SearchStrategy  # noqa: TC002 - of a dataclass
 
 from harness.recipe import Recipe
 from harness.refusal import Refused
-from harness.session import Sockets
+from harness.running.session import Sockets
 from harness.strategies import as_yaml
 from harness.strategies.drawing import Drawing
 from harness.strategies.properties import Caught, Drawn, Silent
@@ -145,7 +145,7 @@ def test_what_cannot_be_made_is_found_and_ends_no_search(tmp_path: Path, monkeyp
         raise Refused("the base cannot be written", do="see there")
 
     monkeypatch.setattr("harness.strategies.properties.fault_row", refused)
-    monkeypatch.setattr("harness.session.Session.results", refused)
+    monkeypatch.setattr("harness.running.session.Session.results", refused)
     recipe = Recipe.model_validate(SOUND)
     said = [
         Silent(Sockets(), tmp_path, tmp_path).broken_by(Drawn(recipe)),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.recipe import Recipe, read_suite
-from harness.session import Sockets, WarmParents, needed_of
+from harness.running.session import Sockets, WarmParents, needed_of
 from harness.stack import has
 from harness.verdict import KNOWN_FAILURES
 

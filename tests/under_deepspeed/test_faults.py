@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.fault_table import cases_of, fault_row
 from harness.faults import FAULTS
 from harness.recipe import Recipe
 from harness.result import Status
-from harness.session import Sockets
+from harness.running.fault_table import cases_of, fault_row
+from harness.running.session import Sockets
 
 OURS = [fault for fault in FAULTS.values() if "deepspeed" in fault.engines]
 

@@ -9,11 +9,11 @@ import pytest
 
 from harness.checks import CHECKS
 from harness.comparator.arrays_of import final_values
-from harness.planner import plan
 from harness.recipe import Recipe
 from harness.result import Status
-from harness.runner import Evidence
-from harness.session import Session, Sockets
+from harness.running.planner import plan
+from harness.running.runner import Evidence
+from harness.running.session import Session, Sockets
 from harness.trace.array_fingerprint import fingerprint
 from harness.trace.reader import Trace
 

@@ -1,4 +1,4 @@
-"""Layer 3. Carries out a plan in worker processes and hands back the evidence. Imports no torch itself."""
+"""Carries out a plan in worker processes and hands back the evidence. Imports no torch itself."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from harness.bases import Base, Bases
 from harness.checkpoint.verified import base_flaws
-from harness.disk import disk_errors, refuse_full_disk
 from harness.families import family_of
 from harness.launch import Job, last_lines
 from harness.places import RELOAD, REQUEST
-from harness.planner import Plan, PlannedRun
-from harness.ranks import OUTPUT, run_processes, started_by
 from harness.recipe import Recipe
+from harness.running.bases import Base, Bases
+from harness.running.disk import disk_errors, refuse_full_disk
+from harness.running.planner import Plan, PlannedRun
+from harness.running.ranks import OUTPUT, run_processes, started_by
+from harness.running.workers import Workers, folder_name
 from harness.trace.atomic import write_atomically
 from harness.trace.reader import Trace, read_trace
 from harness.trace.schema import FORMAT_VERSION
-from harness.workers import Workers, folder_name
 
 JOURNAL = "journal.jsonl"
 BEFORE = "before"  # the part of a run before its interruption
@@ -90,7 +90,7 @@ class Runner:
             "faults": list(faults),
             "process": started_by(self.workers.of(run.recipe).makers, run.recipe),
         }
-        job = _job("harness.making:make_run", argument, directory / OUTPUT, run.recipe)
+        job = _job("harness.making.run:make_run", argument, directory / OUTPUT, run.recipe)
         outcome = self._interrupted(job, run.recipe, directory) if run.recipe.interrupted_after else None
         outcome = outcome or run_processes(self.workers.of(run.recipe).makers, job, run.recipe, directory)
         if outcome["code"] != 0:

@@ -1,4 +1,4 @@
-"""Layer 3. What the file system refuses, in one line."""
+"""What the file system refuses, in one line."""
 
 from __future__ import annotations
 

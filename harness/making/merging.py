@@ -1,4 +1,4 @@
-"""Layer 3, making side. What a stage has saved and the base it was trained from, made one whole model: an adapter
+"""What a stage has saved and the base it was trained from, made one whole model: an adapter
 merged, a native state dict exported.
 
 What the model computes is noted before, so that the hand-over can be held against it.
@@ -34,7 +34,7 @@ def make_merged(argument: dict[str, Any]) -> None:
     from harness import stack
     from harness.families import family_of
     from harness.faults import seams_with
-    from harness.making import weights_dtype
+    from harness.making.precision import weights_dtype
 
     stack.quiet()
     torch.set_num_threads(1)
@@ -114,7 +114,7 @@ def _logits(model: Any, loaded: Loaded, asked: Recipe) -> dict[str, torch.Tensor
     import torch
 
     from harness.families import family_of
-    from harness.probing import probe_inputs
+    from harness.making.probing import probe_inputs
 
     family = family_of(asked)
     batches = probe_inputs(asked, family, loaded).batches

@@ -1,4 +1,4 @@
-"""Layer 3. One session of running suites: worker processes, evidence per recipe made once, results per check."""
+"""One session of running suites: worker processes, evidence per recipe made once, results per check."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from harness.checkpoint.problems import checkpoint_problems
 from harness.checks import CHECKS, Check
 from harness.checks.judging import judge, switched_off
 from harness.checks.registry import own_check
-from harness.disk import disk_errors
 from harness.families import check_possible
 from harness.launch import Launcher, WarmParent, can_fork
 from harness.own_code import named
-from harness.planner import plan
 from harness.recipe import BESIDE_SUITES, Recipe, Suite, read_suite
 from harness.recipe.rules import ENGINES, NEEDS_INSTALLED
 from harness.recipe.starting import base_and_parts
 from harness.recipe.suite_checks import AS_EVERYBODY, Judging
 from harness.refusal import Refused
 from harness.result import Result
-from harness.runner import JOURNAL, Runner
+from harness.running.disk import disk_errors
+from harness.running.planner import plan
+from harness.running.runner import JOURNAL, Runner
+from harness.running.workers import Workers, worker_modules
 from harness.stack import has
 from harness.verdict import KNOWN_FAILURES, KnownFailure, read_known_failures, unused
-from harness.workers import Workers, worker_modules
 
 COMPLETION = "run.completed"
 OTHER_STACKS = "compat."  # what checks of other stacks begin with: harness compat makes them, and no run

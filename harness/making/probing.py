@@ -1,4 +1,4 @@
-"""Layer 3, making side. The inputs of probes, and what is left for the process that loads a directory as a stranger.
+"""The inputs of probes, and what is left for the process that loads a directory as a stranger.
 
 One sample with an image and one of text alone, the same for every recipe: what a trained model gives for them is
 compared with what its base gave, and with what comes back from disk.

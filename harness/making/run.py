@@ -1,13 +1,11 @@
-"""Layer 3, making side. Makes one planned run in this process: build, tune, train, save, probe, under the recorder.
+"""Makes one planned run in this process: build, tune, train, save, probe, under the recorder.
 
-These are the jobs that workers run. Whatever happens is written into the trace; nothing is judged here.
+This is a job that workers run. Whatever happens is written into the trace; nothing is judged here.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
@@ -16,16 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 from harness.launch.interruption import Interruption, interruption_of
 from harness.launch.rendezvous import Rank, rank_of
-from harness.measurement import measured
-from harness.micro_batches import fed
-from harness.places import MODULES, RELOAD, SAVED, STREAM
+from harness.making.measurement import measured
+from harness.making.micro_batches import fed
+from harness.making.precision import weights_dtype
+from harness.places import MODULES, RELOAD, SAVED
 from harness.recipe import Recipe
 from harness.seams import Moment, Seam, Seams
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    import torch
 
     from harness.families import Family
     from harness.families.family import Loaded
@@ -64,89 +61,6 @@ class Run:
         return self.directory / SAVED
 
 
-def make_base(argument: dict[str, Any]) -> None:
-    """Job: write a family's tiny base directory, whole or not at all."""
-    from harness import stack
-    from harness.families import family
-    from harness.faults import seams_with
-
-    stack.quiet()
-    directory = Path(argument["directory"])
-    partial = directory.with_name(f".{directory.name}.{os.getpid()}")
-    partial.mkdir(parents=True)
-    try:
-        family(argument["family"]).write_base(partial)
-        seams_with(argument.get("faults", ())).alter(Seam.BASE_WRITTEN, partial, Moment(base=partial))
-        partial.rename(directory)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-def make_tower(argument: dict[str, Any]) -> None:
-    """Job: take a tower out of a family's base directory into one of its own, whole or not at all."""
-    import torch
-
-    from harness import stack
-    from harness.checkpoint.towers import write_tower
-    from harness.families import family
-    from harness.faults import seams_with
-
-    stack.quiet()
-    directory = Path(argument["directory"])
-    partial = directory.with_name(f".{directory.name}.{os.getpid()}")
-    stack.use_modules_cache(partial / MODULES)
-    chosen = family(argument["family"])
-    tower = next(one for one in chosen.handles.towers if one.setting == argument["setting"])
-    try:
-        loaded = chosen.load(Path(argument["base"]), torch.float32)
-        write_tower(loaded.model, tower, partial)
-        seams_with(argument.get("faults", ())).alter(Seam.TOWER_WRITTEN, partial, Moment(base=partial))
-        shutil.rmtree(partial / MODULES, ignore_errors=True)
-        partial.rename(directory)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-def make_probe_inputs(argument: dict[str, Any]) -> None:
-    """Job: encode the probe samples with a base directory's own processor, for the process that will verify it."""
-    from harness import stack
-    from harness.families import family_of
-    from harness.probing import leave_request, probe_inputs
-
-    stack.quiet()
-    place, base = Path(argument["place"]), Path(argument["base"])
-    stack.use_modules_cache(place / MODULES / "made")
-    recipe = Recipe.model_validate(argument["recipe"])
-    chosen = family_of(recipe)
-    loaded = chosen.load(base, weights_dtype(recipe))
-    leave_request(
-        place,
-        probe_inputs(recipe, chosen, loaded),
-        chosen,
-        directory=str(base),
-        stream=str(place / STREAM),
-        modules=str(place / MODULES / "loaded"),
-        dtype=str(weights_dtype(recipe)).split(".")[-1],
-        device=recipe.device,
-        tf32=recipe.tf32,
-        attention=recipe.attention,
-        trust_remote_code=recipe.trust_remote_code,
-        loader=recipe.save.loader,
-        processor_loader=recipe.save.processor_loader,
-        processor=argument["processor"],
-    )
-
-
-def weights_dtype(recipe: Recipe) -> torch.dtype:
-    """The dtype that a recipe's weights have in memory."""
-    import torch
-
-    from harness.families.promises import WEIGHTS
-
-    dtype: torch.dtype = getattr(torch, WEIGHTS[recipe.precision])
-    return dtype
-
-
 def make_run(argument: dict[str, Any]) -> None:
     """Job: make one run of `recipe` (with `faults`) into `directory`, then the `probes`. Errors end up in the trace."""
     from harness import devices, stack
@@ -181,7 +95,7 @@ def make_run(argument: dict[str, Any]) -> None:
 
 def _train(run: Run, family: Family, recorder: Recorder, probes: list[str], measure: bool) -> None:
     with _stage(run, recorder, "build"):
-        loaded = _build(run, family, recorder)
+        loaded = build(run, family, recorder)
     with _stage(run, recorder, "data"):
         given = fed(run.recipe, family, loaded, run.rank.number, run.rank.world, run.interruption.first_step)
         run.bytes_of_batches = given.bytes_held
@@ -200,7 +114,7 @@ def _train(run: Run, family: Family, recorder: Recorder, probes: list[str], meas
             from harness.engines.process_group import joined
 
             together.enter_context(joined(run.rank, run.recipe.launch.wait_seconds))
-            how = given.steps, run.recipe, run.seams, _component_of(family), family.loss
+            how = given.steps, run.recipe, run.seams, component_of(family), family.loss
             with logged(run.recipe.logging, run.directory, recorder) as log:
                 trained = engine(run.recipe.engine)(model, *how, **log, **run.interruption.options)
         if run.recipe.saves != "nothing" and not run.interruption.ends_early:
@@ -222,8 +136,8 @@ def _train(run: Run, family: Family, recorder: Recorder, probes: list[str], meas
         _write_measured(run)
 
 
-def _build(run: Run, family: Family, recorder: Recorder | None = None) -> Loaded:
-    from harness.parts import lay_parts_over, loaded_base, own_towers
+def build(run: Run, family: Family, recorder: Recorder | None = None) -> Loaded:
+    from harness.making.parts import lay_parts_over, loaded_base, own_towers
 
     loaded = loaded_base(family, run.recipe, run.base, weights_dtype(run.recipe))
     towers = own_towers(loaded.model, run.recipe, family, run.towers)
@@ -240,7 +154,7 @@ def _build(run: Run, family: Family, recorder: Recorder | None = None) -> Loaded
 
 def _write_header(run: Run, family: Family, argument: dict[str, Any]) -> None:
     from harness import devices
-    from harness.parts import with_parts
+    from harness.making.parts import with_parts
     from harness.trace.atomic import write_atomically
     from harness.trace.schema import FORMAT_VERSION
 
@@ -265,7 +179,7 @@ def _probe(run: Run, family: Family, loaded: Loaded, model: Any, recorder: Recor
     from harness.data.prompts import encoded_prompts
     from harness.families.family import has_processor
     from harness.families.promises import WEIGHTS
-    from harness.probing import feeding, leave_request, probe_inputs, run_probes
+    from harness.making.probing import feeding, leave_request, probe_inputs, run_probes
 
     inputs = probe_inputs(run.recipe, family, loaded)
     tokens = len(loaded.processor.tokenizer)
@@ -293,7 +207,7 @@ def _probe(run: Run, family: Family, loaded: Loaded, model: Any, recorder: Recor
     run_probes(names, inputs, family, model, recorder, feeding(run.recipe, inputs, family, loaded) if names else None)
 
 
-def _component_of(family: Family) -> Any:
+def component_of(family: Family) -> Any:
     from harness.families.family import components_of
 
     return lambda path: components_of(family, path)

@@ -1,4 +1,4 @@
-"""Layer 3, making side. What a run starts with beside its base directory: towers and parts of earlier stages."""
+"""What a run starts with beside its base directory: towers and parts of earlier stages."""
 
 from __future__ import annotations
 

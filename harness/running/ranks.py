@@ -1,4 +1,4 @@
-"""Layer 3. The processes of one run: as many as the recipe asks for, started by whom it says. Imports no torch."""
+"""The processes of one run: as many as the recipe asks for, started by whom it says. Imports no torch."""
 
 from __future__ import annotations
 

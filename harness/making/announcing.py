@@ -1,4 +1,4 @@
-"""Layer 3, making side. What a run announces of its samples before it trains: what must reach the model, as numbers.
+"""What a run announces of its samples before it trains: what must reach the model, as numbers.
 
 The recorder sees what did reach it, and the checks compare. A trace keeps no text, so that the text which is learned is
 read back here: the labels of each sample are decoded and held against its turns, and the digests of both are announced

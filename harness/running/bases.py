@@ -1,4 +1,4 @@
-"""Layer 3. The directories that training starts from: written or made once, and verified before anything is trained.
+"""The directories that training starts from: written or made once, and verified before anything is trained.
 
 A stranger's process loads the base, encodes with it and generates, so that a broken base is not blamed on the
 fine-tune. Imports no torch itself.
@@ -16,7 +16,6 @@ from typing import Any
 
 from harness import stack
 from harness.checkpoint.files import HANDED_OVER, part_path
-from harness.disk import refuse_full_disk
 from harness.families import family_of
 from harness.families.family import has_processor
 from harness.families.promises import WEIGHTS
@@ -27,8 +26,9 @@ from harness.recipe.fields import OWN_TOWER, Data, EarlierRecipe, Source
 from harness.recipe.starting import base_and_parts, own_towers, saved_by
 from harness.refusal import Refused
 from harness.reloading.request import Request
+from harness.running.disk import refuse_full_disk
+from harness.running.workers import Workers, folder_name
 from harness.trace.reader import read_stream
-from harness.workers import Workers, folder_name
 
 MERGED = "merged"
 MakeStage = Callable[[str, Recipe, Path], None]
@@ -125,7 +125,7 @@ class Bases:
             settings = earlier.model_dump(mode="json", exclude_defaults=True)
             places = {"base": str(start.directory), "saved": str(place / SAVED), "directory": str(directory)}
             argument = {"recipe": settings, "parts": start.parts, "data": asked.model_dump(mode="json"), **places}
-            self._write(name, directory, "harness.merging:make_merged", argument, self.workers.of(earlier))
+            self._write(name, directory, "harness.making.merging:make_merged", argument, self.workers.of(earlier))
 
         self._once(directory, make)
         return directory
@@ -157,7 +157,7 @@ class Bases:
         output = directory.with_name(f"{directory.name}.output.txt")
         output.parent.mkdir(parents=True, exist_ok=True)
         job_of_it = Job(
-            job if ":" in job else f"harness.making:{job}", {**argument, "faults": self.faults}, str(output)
+            job if ":" in job else f"harness.making.directories:{job}", {**argument, "faults": self.faults}, str(output)
         )
         ended = (by or self.workers).makers.run(job_of_it)
         if ended.code != 0:
@@ -174,7 +174,7 @@ class Bases:
         output = place / "output.txt"
         limits = recipe.limits
         made = self.workers.of(recipe).makers.run(
-            Job("harness.making:make_probe_inputs", argument, str(output), limits.seconds, limits.memory_gb)
+            Job("harness.making.directories:make_probe_inputs", argument, str(output), limits.seconds, limits.memory_gb)
         )
         request = (
             _request(place) if made.code == 0 else asdict(_without_inputs(recipe, start.directory, place, processor))

@@ -1,4 +1,4 @@
-"""Layer 3. Turns the needs of the selected checks into runs, partner runs and probes, each made once."""
+"""Turns the needs of the selected checks into runs, partner runs and probes, each made once."""
 
 from __future__ import annotations
 

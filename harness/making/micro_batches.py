@@ -1,4 +1,4 @@
-"""Layer 3, making side. The micro-batches of a run, made before it begins or as each step comes to them."""
+"""The micro-batches of a run, made before it begins or as each step comes to them."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ def fed(recipe: Recipe, family: Family, loaded: Loaded, rank: int = 0, world: in
     The steps before `first` are another process's, and the trace says nothing of them. Several processes take turns: of
     a step's micro-batches the first is for the first process, the next for the next.
     """
-    from harness.announcing import announced
     from harness.data import digest, select
+    from harness.making.announcing import announced
 
     size, accumulation = recipe.data.batch_size, recipe.optimizer.accumulation
     samples = select(_samples(recipe), recipe.data.mix, recipe.samples_seen)

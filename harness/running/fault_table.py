@@ -1,4 +1,4 @@
-"""Layer 3. The table fault × check: each fault injected into a recipe where it applies, and which checks saw it."""
+"""The table fault × check: each fault injected into a recipe where it applies, and which checks saw it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from harness.families import family
 from harness.faults import FAULTS, Fault
 from harness.recipe import Recipe
 from harness.result import Result, Status
+from harness.running.session import Session, Sockets
+from harness.running.workers import folder_name
 from harness.seams import Seam
-from harness.session import Session, Sockets
-from harness.workers import folder_name
 
 COMPLETION = "run.completed"
 BEFORE_THE_RUN = (Seam.BASE_WRITTEN, Seam.TOWER_WRITTEN, Seam.MERGED)

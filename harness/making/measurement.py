@@ -1,4 +1,4 @@
-"""Layer 3, making side. Measures one run that a budget has asked for: how fast its steps are and a bare loop's.
+"""Measures one run that a budget has asked for: how fast its steps are and a bare loop's.
 
 Times lie in `measured.json`; what is the same each time, such as operations counted, in the trace.
 """

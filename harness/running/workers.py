@@ -1,4 +1,4 @@
-"""Layer 3. The worker processes of a session, and what they import."""
+"""The worker processes of a session, and what they import."""
 
 from __future__ import annotations
 
@@ -48,12 +48,13 @@ def worker_modules(families: Sequence[str], engines: Iterable[str] = ()) -> tupl
     models = [module for name in families for module in family(name).library_modules]
     shared = ["harness.stack", "harness.checkpoint.inventory", "harness.trace.writer"]
     makers = [
-        "harness.making",
+        "harness.making.directories",
+        "harness.making.run",
         "harness.engines.torch_loop",
         "harness.engines.hf_trainer",
         "harness.recording",
         "harness.probes",
-        "harness.probing",
+        "harness.making.probing",
         "harness.faults",
     ]
     makers += sorted(ENGINES[name] for name in set(engines) if name in ENGINES)
