@@ -180,7 +180,7 @@ def processor_reloads(intent: Intent, trace: Trace) -> Iterator[Finding]:
     if error := reloaded.get("processor_error"):
         yield ProcessorLost(expected="a processor that encodes", seen=error, where="the saved directory")
         return
-    for batch, inputs in trace.of("encoded")[0]["batches"].items():
+    for batch, inputs in _encoded(trace).items():
         back = reloaded["encoded"].get(batch, {})
         gone = [name for name in inputs if name not in back]
         other = [name for name, value in inputs.items() if back.get(name, value) != value]
@@ -217,6 +217,11 @@ def reloaded_generation_equal(intent: Intent, trace: Trace) -> Iterator[Finding]
                 where="the loaded model's generate",
                 cause="other weights, another generation configuration, or another end token",
             )
+
+
+def _encoded(trace: Trace) -> dict[str, dict[str, Any]]:
+    """What the processor that fed the training made of each prompt; of a script's nobody knows."""
+    return next((event["batches"] for event in trace.of("encoded")), {})
 
 
 def _trains(intent: Intent, key: str) -> bool:

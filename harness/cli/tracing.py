@@ -5,12 +5,14 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Sequence
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from harness.cli.shown import colour
+from harness.places import RELOAD
 from harness.refusal import Refused
 
 if TYPE_CHECKING:
@@ -21,6 +23,11 @@ if TYPE_CHECKING:
 
 RESULTS = "results.jsonl"
 UNOBSERVED = 1
+
+
+class Reload(str, Enum):
+    auto = "auto"
+    never = "never"
 
 
 def trace(
@@ -35,30 +42,56 @@ def trace(
         int, typer.Option(min=0, help="look at values at every so many steps; 0: as often as costs little")
     ] = 0,
     attach_after: Annotated[int, typer.Option(min=0, help="begin after so many optimizer steps")] = 0,
+    reload: Annotated[
+        Reload,
+        typer.Option("--reload", help="auto: load the newest saved directory again, and hold it against the run"),
+    ] = Reload.never,
     strict: Annotated[bool, typer.Option("--strict", help="warnings fail")] = False,
 ) -> int:
     """Run a training command unmodified, record what it does, and judge it.
 
     The exit status is the command's own where that is not 0, else the harness's.
     """
-    from harness.intents import in_header, read_intent
+    from harness.intents import in_header, loader_of, read_intent
     from harness.recording.scripts.options import Options
     from harness.running.session import claim_out
     from harness.tracing import collected, launch
     from harness.tracing.launching import live_line
 
-    promised = in_header(read_intent(intent)) if intent else None
+    promise = read_intent(intent) if intent else None
+    promised = in_header(promise) if promise else None
     if steps and attach_after >= steps:
         raise Refused(f"--attach-after {attach_after} leaves nothing of --steps {steps}", do="begin earlier")
     place = claim_out(out, files=(RESULTS, "summary.md"))
-    for before in [*place.glob("trace*"), *place.glob("not-attached-*")]:
+    for before in [*place.glob("trace*"), *place.glob("not-attached-*"), *place.glob(RELOAD)]:
         shutil.rmtree(before) if before.is_dir() else before.unlink()
-    ended = launch(command, Options(str(place), steps, every, attach_after), live_line(place))
+    again = reload is Reload.auto
+    options = Options(str(place), steps, every, attach_after, last_look=True, reload=again)
+    ended = launch(command, options, live_line(place))
     sys.stdout.flush()
     made = collected(place, ended, promised)
     if not made:
         return _unobserved(place, ended)
+    if again:
+        made = _loaded_again(place, made, loader_of(promise) if promise else None, intent)
     return _told(made, place, out, ended, strict)
+
+
+def _loaded_again(place: Path, made: Sequence[Traced], loader: str | None, intent: str | None) -> list[Traced]:
+    """Each training with what its newest saved directory gave back. A loader's module lies beside the intent file, or
+    where the command was started."""
+    from dataclasses import replace
+
+    from harness.own_code import let_in
+    from harness.tracing.reloading import load_again
+
+    if loader is not None and intent is not None:
+        let_in(Path(intent.partition("::")[0]).absolute().parent)
+        let_in(Path.cwd())
+    try:
+        return [replace(one, trace=load_again(place, one.trace, loader)) for one in made]
+    finally:
+        shutil.rmtree(place / RELOAD, ignore_errors=True)
 
 
 def _unobserved(place: Path, ended: Ended) -> int:

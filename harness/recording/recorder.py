@@ -43,7 +43,7 @@ class Recorder:
         self._layers: LayerWatch | None = None
         self._targets: tuple[torch.Tensor, int, torch.Tensor] | None = None
         self._inputs: Mapping[str, Any] = {}
-        self._watch = Watch(self)
+        self.watch = Watch(self)
         self._hooks: list[Any] = []
         self._paused = False
         self._in_backward = False
@@ -54,11 +54,11 @@ class Recorder:
         return Patches()
 
     def __enter__(self) -> Recorder:
-        self._watch.start()
+        self.watch.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._watch.stop()
+        self.watch.stop()
         for hook in self._hooks:
             hook.remove()
         self.stream.close()
@@ -261,6 +261,10 @@ class Recorder:
         if id(optimizer) not in self._optimizers:
             self.optimizer_made(optimizer)
         return self._optimizers[id(optimizer)]
+
+    def saved(self, what: Any, directory: Path) -> None:
+        """A model, a tokenizer or a processor has saved itself."""
+        self.event("save", type=type(what).__name__, directory=directory.name)
 
     # -- the end --------------------------------------------------------------------------------------------------
 

@@ -81,6 +81,11 @@ class Watch:
             if "save_pretrained" in vars(owner):
                 self._patches.wrap(owner, "save_pretrained", self._save)
 
+    @property
+    def saving(self) -> bool:
+        """Whether something is inside its save_pretrained."""
+        return self._depth > 0
+
     def stop(self) -> None:
         self._patches.undo()
         for handle in self._handles:
@@ -241,7 +246,7 @@ class Watch:
         finally:
             self._depth -= 1
         if self._depth == 0:
-            self.recorder.event("save", type=type(saved).__name__, directory=Path(os.fspath(directory)).name)
+            self.recorder.saved(saved, Path(os.fspath(directory)))
         return result
 
 

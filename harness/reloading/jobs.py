@@ -27,7 +27,7 @@ def _load(request: Request, record: dict[str, Any]) -> None:
     stack.use_modules_cache(Path(request.modules))
     stream = StreamWriter(Path(request.stream))
     try:
-        files = attempt(record, "inventory", lambda: inventory(Path(request.directory)))
+        files = attempt(record, "inventory", lambda: inventory(Path(request.listed or request.directory)))
         if files is not None:
             stream.emit("inventory", **files)
         look_at(request, record, stream)

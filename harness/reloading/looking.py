@@ -15,7 +15,7 @@ from harness.reloading.attempt import attempt
 from harness.reloading.composing import load_model
 from harness.reloading.request import Request
 from harness.reloading.resuming import resume_facts
-from harness.trace.nested import put_together
+from harness.trace.nested import first_output, put_together
 from harness.trace.writer import StreamWriter
 
 
@@ -88,11 +88,11 @@ def _outputs(model: Any, request: Request, record: dict[str, Any], stream: Strea
 
     device = torch.device(request.device)
     repeatable(request.device, request.tf32)
-    tensors = moved(load_file(request.inputs), device)
+    tensors = moved(load_file(request.inputs), device) if request.inputs else {}
     model = model if request.device == "cpu" else model.to(device)
     with torch.no_grad():
         logits = {
-            name: model(**put_together(plain, tensors))["logits"].detach().float().cpu()
+            name: _output(model, request, plain, tensors).float().cpu()
             for name, plain in sorted(request.arguments.items())
         }
         if request.handed:
@@ -108,6 +108,13 @@ def _outputs(model: Any, request: Request, record: dict[str, Any], stream: Strea
         record["generated"] = {
             name: greedy_ids(model, put_together(plain, tensors)) for name, plain in sorted(request.generation.items())
         }
+
+
+def _output(model: Any, request: Request, plain: Any, tensors: dict[str, Any]) -> Any:
+    output = first_output(model(*put_together(list(request.positional), tensors), **put_together(plain, tensors)))
+    if output is None:
+        raise TypeError("the model gives no tensor")
+    return output.detach()
 
 
 def _vocabulary(model: Any, tokenizer: Any, record: dict[str, Any]) -> None:

@@ -16,7 +16,9 @@ class Request:
     those that may be made anew from directories of their own, `settings` is what the configuration should say of them;
     `handed` holds what a model computed before it was merged into the directory; `modules` is where code files may be
     copied; `loader` and `processor_loader` name functions of the user's own, for what Auto classes cannot load;
-    `pixels` are written as numbers, not as digests alone, where they are compared with another library's.
+    `pixels` are written as numbers, not as digests alone, where they are compared with another library's. Of a
+    stranger's script `positional` is what its model is called with by position, and `listed` a directory that has
+    nothing but the files it has saved, where the one that it saved them in may hold anything.
     """
 
     directory: str
@@ -27,6 +29,8 @@ class Request:
     prompts: dict[str, Any]
     dtype: str
     modules: str
+    positional: Sequence[Any] = ()
+    listed: str = ""
     device: str = "cpu"
     tf32: bool = False
     attention: str | None = None

@@ -28,6 +28,15 @@ def tensors_in(value: Any) -> Iterator[torch.Tensor]:
             yield from tensors_in(item)
 
 
+def first_output(output: Any) -> torch.Tensor | None:
+    """What a model's output is known by: its logits, or else the first of its tensors with numbers that are no loss."""
+    named = output.get("logits") if isinstance(output, Mapping) else getattr(output, "logits", None)
+    if isinstance(named, torch.Tensor):
+        return named
+    found = [one for one in tensors_in(output) if one.is_floating_point()]
+    return next((one for one in found if one.dim()), found[0] if found else None)
+
+
 def mapped(value: Any, change: Callable[[torch.Tensor], Any]) -> Any:
     """The value with every tensor in it changed, its dicts and lists made anew."""
     if isinstance(value, torch.Tensor):

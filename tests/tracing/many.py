@@ -30,7 +30,9 @@ def run(job: dict[str, Any]) -> None:
     script = Path(job["script"])
     sys.argv = [str(script), *job.get("arguments", ())]
     sys.path.insert(0, str(script.parent))
-    recorder = attach(Options(str(place / "out"), **job.get("options", {}))) if job["traced"] else None
+    recorder = (
+        attach(Options(str(place / "out"), **{"last_look": True, **job.get("options", {})})) if job["traced"] else None
+    )
     status = 0
     try:
         runpy.run_path(str(script), run_name="__main__")

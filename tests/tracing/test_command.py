@@ -54,7 +54,7 @@ def test_a_command_keeps_its_arguments_directory_input_and_output(
     assert status == 0, printed
     assert "ended True ['--flag', 'a b']" in printed.out
     assert "shadowed True" in printed.out
-    assert "train.py    17 checks" in printed.out
+    assert "train.py    22 checks" in printed.out
     assert "Linear (2 parameters); 3 optimizer steps" in printed.out
     results = [json.loads(line) for line in (tmp_path / "out" / "results.jsonl").read_text().splitlines()]
     assert {one["recipe"] for one in results} == {"train.py"}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from harness.trace.reader import Trace
 
 Judge = Callable[..., "Iterator[Finding]"]
-MODULES = ("ended", "values", "optimizers", "steps", "numbers", "processes", "files", "data")
+MODULES = ("ended", "values", "optimizers", "steps", "numbers", "processes", "files", "reloaded", "evaluation", "data")
 
 
 class Absent(str, Enum):
@@ -28,10 +28,15 @@ class Absent(str, Enum):
     ONE_STEP = "no optimizer stepped twice"
     NO_LOAD = "the script loads no weights by name"
     NO_SAVE = "the script saves no weights of its models"
+    NOT_RELOADED = "nothing was loaded again: --reload auto does, of what a script saves"
+    NOT_LOADED = "the saved directory does not load, or what went into it is not known"
+    NO_OUTPUTS = "there are no outputs to compare: other weights came back, or the model was not tried in the end"
+    NO_PICTURES = "the model saw no pictures, or an adapter was saved"
     NO_WORKERS = "no iterable dataset was read by several workers"
     NO_HALF = "nothing is computed in 16 bits, and there is no gradient scaler"
     NO_LABELS = "no class labels were seen"
     NO_ACCUMULATION = "each step has one backward pass, or not always as many"
+    NOT_EVALUATED = "no model could be tried on a batch of its own when training was over"
     NO_BACKWARD = "no backward pass started from a single number"
 
 
@@ -127,6 +132,9 @@ def _missing(one: Universal, trace: Trace) -> str:
         for lost in rank.of("lost_sight"):
             if lost["area"] in one.areas or lost["area"] == "steps":
                 return f"the recorder lost sight of the run's {lost['area']}: {lost['message'] or lost['error']}"
+    for event in trace.reload if "reload" in one.areas else ():
+        if event["kind"] == "not_reloaded":
+            return str(event["reason"])
     if not trace.parameters:
         return "no model met an optimizer"
     if not trace.effective_steps:

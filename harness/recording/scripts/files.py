@@ -40,14 +40,11 @@ class FileWatch:
 
     def libraries(self) -> None:
         """Look at the libraries that the process has imported by now, each once."""
-        self._finders += (
-            [
+        if not self._finders:
+            self._finders = [
                 after("safetensors.torch", self._safetensors_there),
                 after("transformers.modeling_utils", self._transformers_there),
             ]
-            if not self._finders
-            else []
-        )
 
     def _safetensors_there(self) -> None:
         with self.recorder.guard("saves"):
@@ -91,20 +88,18 @@ class FileWatch:
         found, model = max(matches, key=lambda one: len(one[0]), default=({}, None))
         if model is None or len(found) < FEWEST * tensors:
             return
-        first, now = model.first, model.last_values()
+        first, now, began = model.first, model.last_values(), self.recorder.first_prints[model.ident]
         as_begun = [
             index
             for index, tensor in found.items()
             if model.parameters[index].requires_grad
-            and _same(tensor, first[index] if first else None, self._began(model, index))
-            and not _same(now[index], first[index] if first else None, self._began(model, index))
+            and _same(tensor, first[index] if first else None, began[index])
+            and not _same(now[index], first[index] if first else None, began[index])
         ]
         facts = {"model": model.ident, "file": _name(target), "held": sorted(found), "as_begun": as_begun}
         self.recorder.event("weights_saved", **facts, steps=self.recorder.made)
+        self.recorder.saves.written(model, target, found)
         self.recorder.stream.flush()
-
-    def _began(self, model: FoundModel, index: int) -> str:
-        return self.recorder.prints_at_first(model)[index]
 
     def _from_pretrained(self, original: Any, kind: Any, *args: Any, **kwargs: Any) -> Any:
         if kwargs.get("output_loading_info"):

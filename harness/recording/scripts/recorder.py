@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,23 +11,26 @@ import torch
 from torch import nn
 
 from harness.recording.deepspeed import ENGINE
-from harness.recording.found import FoundModel, inside_wrapper, is_adapted
+from harness.recording.found import FoundModel
 from harness.recording.patches import Patches
 from harness.recording.recorder import Recorder
 from harness.recording.scripts.copies import state_without_hooks
 from harness.recording.scripts.ending import EnoughSteps, end_of
 from harness.recording.scripts.freshness import Freshness
+from harness.recording.scripts.frozen import FrozenWatch
 from harness.recording.scripts.guard import Guard, compiling
 from harness.recording.scripts.imports import after
 from harness.recording.scripts.inputs import input_digest
+from harness.recording.scripts.last_look import LastLook
+from harness.recording.scripts.late import LateParts
 from harness.recording.scripts.options import Options
+from harness.recording.scripts.pace import Pace
 from harness.recording.scripts.readable import unreadable
+from harness.recording.scripts.saves import Saves
 from harness.recording.scripts.streams import ScriptStream
 from harness.trace.writer import STORED
 
 COPIED_ELEMENTS = 100_000_000  # up to here a model's values are held twice to count what changed
-ALWAYS_LOOKED = 20_000_000  # up to here values are looked at after each step, if nobody says how often
-SHARE = 0.02  # of a step's time, that looking at values may take at larger models
 SAID = 20  # of one kind of lost sight
 
 
@@ -41,23 +43,23 @@ class ScriptRecorder(Recorder):
         self.options = options
         self.guard = Guard(self.lost)
         super().__init__(Path(options.out), stream=ScriptStream(Path(options.out), options.name))
-        self.made = 0
-        self.ended = False
         self.watchers: list[Any] = []
         self.claimed: Callable[[], None] = lambda: None
-        self._prints: dict[str, list[str]] = {}
         self._lost: dict[tuple[str, str], int] = {}
-        self._fresh: dict[int, Freshness] = {}
-        self._used = True
-        self._inside = False
-        self._merged: dict[str, dict[str, Any]] = {}
-        self._frozen: list[tuple[str, int, int]] = []
-        self._began_frozen: set[tuple[str, int]] = set()
-        self._modules_at: dict[str, int] = {}
-        self._model_hooks: dict[str, list[Any]] = {}
-        self._every = options.every
-        self._step_began = 0.0
         self._paused = options.attach_after > 0
+        self._begin()
+
+    def _begin(self) -> None:
+        """Nothing is known yet of what this process trains."""
+        self.made, self.ended = 0, False
+        self.first_prints: dict[str, list[str]] = {}  # of each model's parameters when it was found
+        self.last, self.saves = LastLook(self), Saves(self)
+        self._fresh: dict[int, Freshness] = {}
+        self._frozen, self._pace = FrozenWatch(), Pace(self.options.every)
+        self._used, self._inside = True, False
+        self._merged: dict[str, dict[str, Any]] = {}
+        self._late = LateParts(self.live)
+        self._model_hooks: dict[str, list[Any]] = {}
 
     def patches(self) -> Patches:
         return Patches(self.guard.around)
@@ -79,12 +81,17 @@ class ScriptRecorder(Recorder):
 
     def _engine_there(self) -> None:
         with self.guard("steps"):
-            self._watch.libraries()
+            self.watch.libraries()
+
+    @property
+    def recording(self) -> bool:
+        """Whether what happens now goes into the trace."""
+        return not (self.ended or self._paused)
 
     @property
     def looking(self) -> bool:
         """Whether values and gradients are looked at in this step."""
-        return not self._paused and self.made % max(self._every, 1) == 0
+        return not self._paused and self._pace.due(self.made)
 
     def lost(self, area: str, error: Exception) -> None:
         """The recorder could not follow: which part of the run is known no longer, and why."""
@@ -110,7 +117,7 @@ class ScriptRecorder(Recorder):
                 self.stream.claim()  # the process trains, and that nothing more is known of it is said
                 raise
             self._fresh[id(optimizer)] = Freshness(optimizer)
-            for watch in (self._watch, *self.watchers):
+            for watch in (self.watch, *self.watchers):
                 watch.libraries()
 
     def _model_found(self, root: nn.Module) -> None:
@@ -121,46 +128,26 @@ class ScriptRecorder(Recorder):
             self.stream.emit("lost_sight", area="parameters", error="Unreadable", message=why, model=ident)
         model = FoundModel(ident, root, lambda tensor: not unreadable(tensor), COPIED_ELEMENTS)
         self.models.append(model)
-        self._modules_at[ident] = self.live.made
+        self._late.found(ident)
         if not self.stream.claimed:
             self.stream.claim()
             self.claimed()
         model.describe(self.stream)
-        self._prints[ident] = list(model.values.columns["fingerprint"])
-        self._began_frozen |= {(ident, index) for index, p in enumerate(model.parameters) if not p.requires_grad}
+        self.first_prints[ident] = list(model.values.columns["fingerprint"])
+        self._frozen.found(model)
         self._model_hooks[ident] = [
             root.register_forward_pre_hook(self._forward_begins, with_kwargs=True),
             root.register_forward_hook(self._forward_ends, with_kwargs=True),
         ]
         self._hooks += self._model_hooks[ident]
-        if self._every == 0 and not self.options.every:
-            large = sum(p.numel() for p in model.parameters) > ALWAYS_LOOKED
-            self._every = 0 if large else 1
+        self._pace.trains(sum(p.numel() for p in model.parameters))
         self.stream.flush()
 
     def _next_model(self) -> int:
         return 1 + max((int(model.ident[5:]) for model in self.models), default=-1)
 
-    def prints_at_first(self, model: FoundModel) -> list[str]:
-        """The fingerprints of a model's parameters when it was found."""
-        return self._prints[model.ident]
-
-    def _look_for_new_parts(self, optimizer: torch.optim.Optimizer) -> None:
-        """A model that was wrapped, or given parts, after it was found is another model from here on."""
-        for model in list(self.models):
-            if self._modules_at.get(model.ident) == self.live.made:
-                continue
-            self._modules_at[model.ident] = self.live.made
-            known, root = set(map(id, model.parameters)), self._outermost(model)
-            found = [(name, p) for name, p in root.named_parameters() if id(p) not in known and not unreadable(p)]
-            if found or (root is not model.root and any(map(is_adapted, root.modules()))):
-                self._replace(model, root, [name for name, _ in found])
-
-    def _outermost(self, model: FoundModel) -> nn.Module:
-        owners = self.live.owners(model.parameters[:1])
-        return inside_wrapper(owners[0]) if owners else model.root
-
     def _replace(self, model: FoundModel, root: nn.Module, late: list[str]) -> None:
+        """A model that was wrapped, or given parts, after it was found is another model from here on."""
         for hook in self._model_hooks.pop(model.ident, []):
             hook.remove()
         place = self.models.index(model)
@@ -181,15 +168,19 @@ class ScriptRecorder(Recorder):
             return
         with self.guard("forwards"):
             super()._forward_begins(root, args, kwargs)
+            if self.options.last_look and root.training and self.recording:
+                self.last.given(str(self._ident(root)), args, kwargs)
 
     def _forward_ends(self, root: nn.Module, args: Any, kwargs: Mapping[str, Any], output: Any) -> None:
         if compiling() or self.ended or self._paused:
             return
         with self.guard("forwards"):
-            ident = next((model.ident for model in self.models if model.root is root), None)
             digest = input_digest(args, kwargs) if root.training else None
-            self._merged["forward"] = {"model": ident, **({} if digest is None else {"inputs": digest})}
+            self._merged["forward"] = {"model": self._ident(root), **({} if digest is None else {"inputs": digest})}
             super()._forward_ends(root, args, kwargs, output)
+
+    def _ident(self, root: nn.Module) -> str | None:
+        return next((model.ident for model in self.models if model.root is root), None)
 
     def backward(self, original: Any, tensors: Any, *args: Any, **kwargs: Any) -> Any:
         if self._in_backward or not self.models or self.ended:
@@ -228,25 +219,14 @@ class ScriptRecorder(Recorder):
         with self.guard("steps"):
             self._inside = True
             facts = self._facts(optimizer)
-            self._look_for_new_parts(optimizer)
+            for model, root, late in self._late.of(self.models):
+                self._replace(model, root, late)
             if self.looking:
                 self._merged["gradients"] = {"optimizer": facts.ident}
-                super().step_begins(optimizer)
-            self._look_at_frozen()
-
-    def _look_at_frozen(self) -> None:
-        """What requires no gradient at this step, and what does no more that began so."""
-        frozen, thawed = [], []
-        for model in self.models:
-            for index, p in enumerate(model.parameters):
-                if not p.requires_grad:
-                    frozen.append((model.ident, index, p._version))
-                elif (model.ident, index) in self._began_frozen:
-                    thawed.append((model.ident, index))
-        self._frozen = frozen
-        if thawed:
-            self._began_frozen -= set(thawed)
-            self.event("thawed", parameters=thawed)
+                with self._pace.looking():
+                    super().step_begins(optimizer)
+            if thawed := self._frozen.step_begins(self.models):
+                self.event("thawed", parameters=thawed)
 
     def step_ends(self, optimizer: torch.optim.Optimizer, skipped: bool = False) -> None:
         with self.guard("steps"):
@@ -264,29 +244,20 @@ class ScriptRecorder(Recorder):
     def _step_made(self, optimizer: torch.optim.Optimizer, skipped: bool) -> None:
         facts = self._facts(optimizer)
         self._merged.pop("gradients", None)
-        tensors = {model.ident: model.parameters for model in self.models}
-        stepped = [[model, index] for model, index, was in self._frozen if tensors[model][index]._version != was]
+        stepped = self._frozen.stepped(self.models)
         said = self._fresh[id(optimizer)].stepped() if id(optimizer) in self._fresh else {}
         self._merged["optimizer_step"] = {**said, **({"frozen_stepped": stepped} if stepped else {})}
         if self.looking:
-            begun = time.perf_counter()
-            super().step_ends(optimizer, skipped)
-            self._choose_how_often(begun)
+            with self._pace.looking():
+                super().step_ends(optimizer, skipped)
+            if self._pace.chosen():
+                self.stream.emit("looks", every=self._pace.every)
             return
         self.event(
             "optimizer_step", optimizer=facts.ident, skipped=skipped, lr=facts.rates(), state=None, rng=None, values={}
         )
         self.stream.flush()
         self.clock.stepped()
-
-    def _choose_how_often(self, begun: float) -> None:
-        """At a large model, look so seldom that it costs little: known once a step went by without looking."""
-        now = time.perf_counter()
-        if self._every == 0 and self._step_began:
-            took, looked = now - self._step_began, now - begun
-            self._every = max(1, min(1000, round(looked / (SHARE * max(took - looked, 1e-6)))))
-            self.stream.emit("looks", every=self._every)
-        self._step_began = now
 
     def _wake(self) -> None:
         self._paused = False
@@ -304,11 +275,19 @@ class ScriptRecorder(Recorder):
         for watch in self.watchers:
             with self.guard("samples"):
                 watch.closing()
-        self.stream.emit("ended", by=by, every=max(self._every, 1))
+        if self.options.last_look:
+            with self.guard("evaluation"):
+                self.last.take()
+        self.saves.leave()
+        self.stream.emit("ended", by=by, every=max(self._pace.every, 1))
         with self.guard("parameters"):
             super().finish()
             return
         self.stream.flush()
+
+    def saved(self, what: Any, directory: Path) -> None:
+        super().saved(what, directory)
+        self.saves.saved(what, directory)
 
     def _first_and_last(self, model: FoundModel) -> str | None:
         """Whole values go into a file that does not have every dtype."""
@@ -324,7 +303,6 @@ class ScriptRecorder(Recorder):
         for hooks in self._model_hooks.values():
             for hook in hooks:
                 hook.remove()
-        stream = ScriptStream(Path(self.options.out), self.options.name)
-        self.models, self._optimizers, self._hooks, self._fresh = [], {}, [], {}
-        self._model_hooks, self._modules_at, self._merged, self.stream = {}, {}, {}, stream
-        self.made, self.ended, self._in_backward, self._inside = 0, False, False, False
+        self.stream = ScriptStream(Path(self.options.out), self.options.name)
+        self.models, self._optimizers, self._hooks, self._in_backward = [], {}, [], False
+        self._begin()

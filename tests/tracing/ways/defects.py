@@ -17,6 +17,11 @@ class Net(nn.Module):
 
     def forward(self, x):
         hidden = torch.tanh(self.body(self.tower(x)))
+        if DEFECT == "drops always":
+            hidden = nn.functional.dropout(hidden, 0.5)
+        if DEFECT == "counts its passes":
+            self.passes = getattr(self, "passes", 0) + 1
+            hidden = hidden * self.passes
         return self.head(hidden if DEFECT != "root of nought" else (hidden - hidden).norm(dim=1, keepdim=True) + hidden)
 
 
