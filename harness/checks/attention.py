@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.checks.equivalence import ALONE, AgreesWith, parted
-from harness.checks.needs import Closed, Need, Parameters, Partner, Steps
+from harness.checks.equivalence import AgreesWith, parted
+from harness.checks.needs import ALONE, Closed, Need, Parameters, Partner, Steps
 from harness.checks.registry import check
 from harness.result import Finding, Reason
 from harness.wording import count, listed

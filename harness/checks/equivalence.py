@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.checks.needs import Closed, Need, Parameters, Partner, Steps
+from harness.checks.needs import ALONE, Closed, Need, Parameters, Partner, Steps
 from harness.checks.registry import check
 from harness.result import Finding, Reason
 from harness.wording import count
@@ -32,7 +32,6 @@ OF_STEPS = (
     "weights' peak",
     "final values",
 )
-ALONE: dict[str, Any] = {"agrees_with": [], "save": {"what": "nothing"}}
 _MEANT = tuple(ALONE)
 
 

@@ -100,8 +100,7 @@ def needed(memory: Mapping[str, Any], trained: Mapping[str, int]) -> dict[str, i
 
 
 def _only_of_what_trains(memory: Mapping[str, Any], trained: Mapping[str, int]) -> Iterator[Finding]:
-    gradients = {path: size for path, size in memory["gradients"].items() if path not in trained}
-    if gradients:
+    if gradients := _beyond(trained, 1, memory["gradients"]):
         yield GradientOfFrozen(
             expected=f"gradients of what trains alone: {_mib(sum(trained.values()))}",
             seen=f"{_mib(sum(gradients.values()))} more",
@@ -109,16 +108,20 @@ def _only_of_what_trains(memory: Mapping[str, Any], trained: Mapping[str, int]) 
             cause="frozen after a backward pass, or given a gradient that nobody zeroes",
             do="set grad to None when freezing",
         )
-    states = {path: size for path, size in memory["states"].items() if size > MOMENTS * trained.get(path, 0)}
-    if states:
-        more = sum(size - MOMENTS * trained.get(path, 0) for path, size in states.items())
+    if states := _beyond(trained, MOMENTS, memory["states"]):
         yield StateOfFrozen(
             expected=f"two moments of what trains: {_mib(MOMENTS * sum(trained.values()))}",
-            seen=f"{_mib(more)} more",
+            seen=f"{_mib(sum(states.values()))} more",
             where=listed(states),
             cause="the optimizer was made before freezing, or keeps more than AdamW's moments",
             do="make the optimizer of what requires a gradient",
         )
+
+
+def _beyond(trained: Mapping[str, int], times: int, held: Mapping[str, int]) -> dict[str, int]:
+    """By path, the bytes that are held beyond so many times those of what trains."""
+    beyond = {path: size - times * trained.get(path, 0) for path, size in held.items()}
+    return {path: more for path, more in beyond.items() if more > 0}
 
 
 def _peaks(memory: Mapping[str, Any], trained: Mapping[str, int], of_estimate: float) -> Iterator[Finding]:
@@ -148,12 +151,13 @@ def _growth(memory: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def _kept(intent: Intent, trace: Trace, memory: Mapping[str, Any]) -> Iterator[Finding]:
-    recomputes = bool(intent.mechanisms.checkpointing)
+    kept = memory["kept"]
+    if intent.mechanisms.checkpointing:  # libraries make a tower's input want a gradient, for the reentrant kind
+        yield from _kept_though_recomputed(kept, memory["kept_without_checkpointing"])
+        return
     tuned = {p.component for p in trace.parameters if should_train(intent, p)}
-    for component, size in memory["kept"].items():
-        without = memory["kept_without_checkpointing"].get(component, 0)
-        # With checkpointing, libraries make a tower's input want a gradient on purpose, for the reentrant kind.
-        if component in TOWERS and component not in tuned and not recomputes and size:
+    for component in TOWERS:
+        if component not in tuned and (size := kept.get(component)):
             yield FrozenTowerKeeps(
                 expected=f"{component}: nothing kept for a backward pass, for nothing in it trains",
                 seen=_mib(size),
@@ -161,9 +165,14 @@ def _kept(intent: Intent, trace: Trace, memory: Mapping[str, Any]) -> Iterator[F
                 cause="its input wants a gradient, as enable_input_require_grads makes it",
                 do="let the input of the tower require none, or run it under no_grad",
             )
-        if recomputes and component in RECOMPUTED and size > LEAST_SAVED * without:
+
+
+def _kept_though_recomputed(kept: Mapping[str, int], without: Mapping[str, int]) -> Iterator[Finding]:
+    for component in RECOMPUTED:
+        size, all_of_it = kept.get(component, 0), without.get(component, 0)
+        if size > LEAST_SAVED * all_of_it:
             yield CheckpointingKeeps(
-                expected=f"{component}: less than {LEAST_SAVED:.0%} of the {_mib(without)} that is kept without it",
+                expected=f"{component}: less than {LEAST_SAVED:.0%} of the {_mib(all_of_it)} that is kept without it",
                 seen=_mib(size),
                 where=component,
                 cause="checkpointing did not reach all layers, or layers keep what they compute in other ways",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from harness.result import Reason
@@ -120,6 +121,17 @@ class _Reload(Need):
 
 
 @dataclass(frozen=True)
+class _ReloadIfSaved(_Reload):
+    """What was saved is loaded, where anything was: there is something to judge without it."""
+
+    def refusal(self, intent: Intent) -> Reason | None:
+        return None
+
+    def missing(self, intent: Intent, trace: Trace) -> str | None:
+        return None if intent.save.what == "nothing" else super().missing(intent, trace)
+
+
+@dataclass(frozen=True)
 class _Loaded(_Reload):
     def missing(self, intent: Intent, trace: Trace) -> str | None:
         if missing := super().missing(intent, trace):
@@ -212,6 +224,10 @@ class _VerifiedBase(_Base):
         return None if trace.base_reloaded is not None else "no process verified the base directory"
 
 
+# Settings of a partner run of which nothing is wanted but its steps.
+ALONE: Mapping[str, Any] = MappingProxyType({"agrees_with": [], "save": {"what": "nothing"}})
+
+
 @dataclass(frozen=True)
 class Partner(Need):
     """Another run of the same recipe with some settings changed; the check gets its trace under `name`.
@@ -245,6 +261,7 @@ SteppedInPlace = _SteppedInPlace()
 AnAdapter = _Adapter()
 Images = _Images()
 Reload = _Reload()
+ReloadIfSaved = _ReloadIfSaved()
 Loaded = _Loaded()
 SavedProcessor = _Processor()
 SavedTokenizer = _Tokenizer()

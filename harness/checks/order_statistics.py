@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import comb
+from statistics import median
 
 ALARM = 0.01
 """How often a bound may be wrong for measurements that do not depend on each other. They are not asked to follow any
@@ -31,9 +32,7 @@ def bounds(values: Sequence[float], alarm: float = ALARM) -> Bounds:
     if inside is None:
         raise ValueError(f"{len(values)} measurements bound no median with {alarm:g} false alarms")
     ordered = sorted(values)
-    half = len(ordered) // 2
-    middle = ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
-    return Bounds(ordered[inside], middle, ordered[-1 - inside])
+    return Bounds(ordered[inside], median(ordered), ordered[-1 - inside])
 
 
 @cache

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from harness.checks.needs import Need, Partner
+from harness.checks.needs import ALONE, Need, Partner
 from harness.checks.order_statistics import ALARM, Bounds, bounds
 from harness.result import Reason
 
@@ -29,9 +29,8 @@ def timed_settings(recipe: Recipe) -> dict[str, Any]:
     return {
         "steps": recipe.budget.steps,
         "data.samples": differ * of_a_step,
-        "save": {"what": "nothing"},
-        "agrees_with": [],
         "interrupted_after": None,
+        **ALONE,
     }
 
 
@@ -47,16 +46,8 @@ class TimedRun(Partner):
     """The run that is measured, of a recipe that states a budget."""
 
     name: str = PACED
+    changes: Callable[[Recipe], Mapping[str, Any]] = timed_settings
     measured: bool = True
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "changes", timed_settings)
-
-    def __hash__(self) -> int:
-        return hash(self.name)
-
-    def missing_of(self, partner: Trace) -> str | None:
-        return None
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from harness.checks.equivalence import ALONE, AgreesWith
-from harness.checks.needs import Closed, Parameters, Partner, Steps
+from harness.checks.equivalence import AgreesWith
+from harness.checks.needs import ALONE, Closed, Parameters, Partner, Steps
 from harness.checks.registry import check
 from harness.result import Finding
 from harness.wording import count

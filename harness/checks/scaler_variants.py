@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.checks.needs import Need, Partner
+from harness.checks.needs import ALONE, Need, Partner
 from harness.checks.precision_seen import compute_dtype, dtypes_by_kind, scaler_was_on
 from harness.checks.registry import check
 from harness.checks.scaler_rules import BY_NAME, fitting
@@ -35,9 +35,8 @@ def variant(precision: str) -> Partner:
         "precision": precision,
         "steps": 1,
         "optimizer.warmup_steps": 0,
-        "save": {"what": "nothing"},
-        "agrees_with": [],
         "interrupted_after": None,
+        **ALONE,
     }
     return Partner(name=f"scaler_{precision}", changes=changes)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.checks.expected import should_train
-from harness.checks.needs import Base, Need, Parameters, Reload
+from harness.checks.needs import Base, Need, Parameters, ReloadIfSaved
 from harness.checks.registry import check
 from harness.checks.saved_tensors import saved_by_key
 from harness.result import Finding, Reason
@@ -43,7 +43,7 @@ OwnTower = _OwnTower()
 @check(
     "weights are unused only of towers that did not train, and whose own directories hold the same bits",
     source="MGM #103, #45: 'Some weights were not used' is harmless, or says that the trained towers are lost",
-    needs=[OwnTower, Base, Parameters, Reload],
+    needs=[OwnTower, Base, Parameters, ReloadIfSaved],
 )
 def unused_weights_expected(intent: Intent, trace: Trace) -> Iterator[Finding]:
     """Before training the base's weights are unused, after it those that were saved."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -38,9 +38,4 @@ def _flops(bare: Bare, batch: dict[str, Any]) -> int:
 
 def _shape(batch: dict[str, Any]) -> tuple[Any, ...]:
     """What decides how much is computed: names and shapes of everything in it."""
-    return tuple((name, *_shapes(batch[name])) for name in sorted(batch))
-
-
-def _shapes(value: Any) -> Iterator[tuple[int, ...]]:
-    for tensor in tensors_in(value):
-        yield tuple(tensor.shape)
+    return tuple((name, *(tuple(tensor.shape) for tensor in tensors_in(batch[name]))) for name in sorted(batch))

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from harness.measuring.bare import Bare
+from harness.trace.nested import tensors_in
 
 ELSEWHERE = "elsewhere"
 
@@ -19,7 +20,7 @@ def kept_for_backward(bare: Bare, batch: dict[str, Any], component_of: Callable[
     """
     model = bare.model
     own = {one.untyped_storage().data_ptr() for one in (*model.parameters(), *model.buffers())}
-    own |= {one.untyped_storage().data_ptr() for one in _tensors(batch)}
+    own |= {one.untyped_storage().data_ptr() for one in tensors_in(batch)}
     seen: dict[int, torch.Tensor] = {}
     kept: dict[str, int] = {}
     within = [ELSEWHERE]
@@ -31,12 +32,14 @@ def kept_for_backward(bare: Bare, batch: dict[str, Any], component_of: Callable[
             kept[within[-1]] = kept.get(within[-1], 0) + storage.nbytes()
         return tensor
 
+    def leave(*_: object) -> None:
+        within.pop()
+
     hooks = []
     for path, module in model.named_modules():
-        if any(True for _ in module.parameters(recurse=False)) or len(list(module.children())) > 0:
-            name = _name(path, module, component_of)
-            hooks.append(module.register_forward_pre_hook(lambda *_, name=name: within.append(name or within[-1])))
-            hooks.append(module.register_forward_hook(lambda *_: (within.pop(), None)[1]))
+        name = _name(path, module, component_of)
+        hooks.append(module.register_forward_pre_hook(lambda *_, name=name: within.append(name or within[-1])))
+        hooks.append(module.register_forward_hook(leave))
     try:
         with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
             loss = bare.loss(batch)
@@ -51,9 +54,3 @@ def _name(path: str, module: Any, component_of: Callable[[str], str]) -> str:
     """The component that all parameters of a module belong to; nothing where there are several or none."""
     names = {component_of(f"{path}.{name}") for name, _ in module.named_parameters()}
     return names.pop() if len(names) == 1 else ""
-
-
-def _tensors(batch: dict[str, Any]) -> list[torch.Tensor]:
-    from harness.trace.nested import tensors_in
-
-    return [tensor for value in batch.values() for tensor in tensors_in(value)]

@@ -14,6 +14,8 @@ import torch
 from torch.autograd.profiler import profile, record_function
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
+from harness.measuring.pace import trains
+
 FORWARD, BACKWARD, OPTIMIZER, BETWEEN = "forward", "backward", "optimizer", "between"
 _MARK = "harness: "
 
@@ -113,7 +115,7 @@ class Ledger:
     def start(self) -> None:
         self._hooks = [
             self.model.register_forward_pre_hook(self._forward_begins),
-            self.model.register_forward_hook(lambda module, *_: self._mark(BACKWARD) if _trains(module) else None),
+            self.model.register_forward_hook(lambda module, *_: self._mark(BACKWARD) if trains(module) else None),
             register_optimizer_step_pre_hook(lambda optimizer, *_: self._optimizer_begins(optimizer)),
             register_optimizer_step_post_hook(lambda optimizer, *_: self._mark(BETWEEN)),
         ]
@@ -130,10 +132,10 @@ class Ledger:
         return (self._forwards - 1) // self.accumulation
 
     def _forward_begins(self, module: Any, _: Any) -> None:
-        if not _trains(module):
+        if not trains(module):
             return
         self._forwards += 1
-        if self._meter is None and self.step == 0 and self._forwards == 1:
+        if self._forwards == 1:
             device = next(self.model.parameters()).device
             self._meter = AllocatorMeter(device) if device.type == "cuda" else ProfilerMeter()
         self._mark(FORWARD)
@@ -168,10 +170,6 @@ def _begins(phases: list[Phase]) -> Iterator[int]:
         if phase.step not in known:
             known.add(phase.step)
             yield phase.began
-
-
-def _trains(module: Any) -> bool:
-    return bool(module.training) and torch.is_grad_enabled()
 
 
 def _bytes(value: Any) -> int:

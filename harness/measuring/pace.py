@@ -69,7 +69,7 @@ class Pace:
         self._hook.remove()
 
     def _forward(self, module: Any, _: Any) -> None:
-        if not (module.training and torch.is_grad_enabled()):
+        if not trains(module):
             return
         step, micro = divmod(self._forwards, self._accumulation)
         self._forwards += 1
@@ -79,3 +79,8 @@ class Pace:
         if self.stopwatch is None:
             self.stopwatch = self._begin()
         self.stopwatch.edge()
+
+
+def trains(module: Any) -> bool:
+    """Whether a forward of the model that is about to be made is one of training, and no evaluation."""
+    return bool(module.training) and torch.is_grad_enabled()

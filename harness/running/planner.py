@@ -51,7 +51,7 @@ def plan(recipe_id: str, recipe: Recipe, checks: Iterable[Check]) -> Plan:
     main = planned.runs[MAIN]
     for check in wanted:
         main.probes.extend(name for name in check.probes if name not in main.probes)
-        main.reload = main.reload or check.reload
+        main.reload = main.reload or (check.reload and intent.save.what != "nothing")
         main.verify = main.verify or check.base
         for partner in check.partners:
             _add_partner(planned, partner, with_changes(recipe, partner.changes_of(recipe)))

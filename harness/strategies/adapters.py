@@ -67,7 +67,7 @@ def _places(draw: DrawFn, facts: FamilyFacts) -> Settings:
     """Where it sits: as published; on single names, all else excluded by its path; on the tower, with its biases."""
     targets = draw(st.sampled_from(facts.targets))
     ways: list[Settings] = [{"targets": _plain(targets)}]
-    if names := facts.listed(targets):
+    if names := named_by(targets):
         listed: Settings = {"targets": names, "exclude": facts.all_but_language}
         ways.append(listed)
         if facts.layers_by_number:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -10,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.faults import FAULTS
-from harness.running.session import Sockets, WarmParents
+from harness.running.session import Sockets
 from harness.strategies.crew import Crew
 from harness.strategies.drawing import Drawing
 from harness.strategies.properties import Caught, Drawn
-from harness.strategies.search import BASES, in_order
+from harness.strategies.search import BASES, in_order, own_folder, workplace
 from harness.strategies.searching import Batch, batch_of
 
 if TYPE_CHECKING:
@@ -119,11 +118,9 @@ def try_each(
     asked: Asked, out: Path, more: Callable[[int], bool], seen: Callable[[str, str, str, Batch], None]
 ) -> Table:
     """Try cell after cell for as long as `more` says so of the next one's number; `seen` is told of each in order."""
-    out.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(out / BASES, ignore_errors=True)
-    parents, table, cells = WarmParents(asked.drawing.families, asked.drawing.engines), Table(), asked.cells
-    try:
-        tasks = _tasks(asked, cells, parents.sockets, out.resolve(), more)
+    table, cells = Table(), asked.cells
+    with workplace(out, asked.drawing) as sockets:
+        tasks = _tasks(asked, cells, sockets, out.resolve(), more)
         for worked in in_order(Crew(asked.workers, tried).results(tasks)):
             batch = worked.done
             fault, family = cells[batch.number]
@@ -131,9 +128,6 @@ def try_each(
             table.rows.setdefault(fault, {})[family] = verdict
             table.missed += [batch] if batch.found else []
             seen(fault, family, verdict, batch)
-    finally:
-        parents.stop()
-        shutil.rmtree(out / BASES, ignore_errors=True)
     return table
 
 
@@ -148,13 +142,9 @@ def _tasks(
 
 def tried(cell: Cell) -> Batch:
     """Try one fault in one family, in a folder of its own; `tried` of the batch is 0 where it applies to nothing."""
-    place = cell.out / f"each-{cell.number}"
-    place.mkdir(parents=True, exist_ok=True)
-    searched = OneFault(cell.sockets, place, cell.out / BASES, fault=cell.fault)
-    try:
+    with own_folder(cell.out / f"each-{cell.number}") as place:
+        searched = OneFault(cell.sockets, place, cell.out / BASES, fault=cell.fault)
         return one_cell(searched, cell.asked.drawing.of(cell.family), cell.asked.seed, cell.number)
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
 
 
 def one_cell(searched: OneFault, drawing: Drawing, seed: int, number: int) -> Batch:

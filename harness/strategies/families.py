@@ -118,10 +118,6 @@ class FamilyFacts:
         """Whether peft finds the number of a language layer in its path: it wants a name before the list's own."""
         return "." in self.handles.layers["language"]
 
-    def listed(self, targets: Any) -> list[str]:
-        """The same targets as names alone."""
-        return named_by(targets)
-
     @property
     def norms(self) -> str:
         """An expression for the norms of the language layers."""

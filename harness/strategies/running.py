@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
 
-from harness.strategies.tuning import components_of
-
 if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn, SearchStrategy
 
@@ -73,10 +71,6 @@ def interruptions(setup: Setup) -> SearchStrategy[int | None]:
     if not setup.alone or setup.method == "adalora":
         return st.none()
     return st.sampled_from([*[None] * SELDOM, *range(1, setup.steps)])
-
-
-def tunes_all_of(setup: Setup) -> set[str]:
-    return set(components_of(setup.tune))
 
 
 @st.composite

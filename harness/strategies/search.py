@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import shutil
 import time
@@ -64,12 +65,8 @@ class Done:
 
 def search(asked: Asked, out: Path, more: Callable[[int], bool], seen: Callable[[str, Batch], None]) -> Done:
     """Begin batches for as long as `more` says so of the next one's number; `seen` is told of each in their order."""
-    out.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(out / BASES, ignore_errors=True)
-    trains = set(asked.turns) != {"refused"}
-    parents = WarmParents(asked.drawing.families, asked.drawing.engines) if trains else None
-    sockets, done = parents.sockets if parents else Sockets(), Done()
-    try:
+    done = Done()
+    with workplace(out, asked.drawing, trains=set(asked.turns) != {"refused"}) as sockets:
         numbers = itertools.takewhile(more, itertools.count())
         tasks = (Task(asked.turns[n % len(asked.turns)], n, asked, sockets, out.resolve()) for n in numbers)
         for worked in in_order(Crew(asked.workers, tried).results(tasks)):
@@ -77,11 +74,31 @@ def search(asked: Asked, out: Path, more: Callable[[int], bool], seen: Callable[
             done.batches.append((which, worked.done))
             done.peaks_mib.append(worked.peak_mib)
             seen(which, worked.done)
+    return done
+
+
+@contextlib.contextmanager
+def workplace(out: Path, drawing: Drawing, *, trains: bool = True) -> Iterator[Sockets]:
+    """Inside, there is what trains the recipes of a search, and no base that an earlier one has left."""
+    out.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(out / BASES, ignore_errors=True)
+    parents = WarmParents(drawing.families, drawing.engines) if trains else None
+    try:
+        yield parents.sockets if parents else Sockets()
     finally:
         if parents:
             parents.stop()
         shutil.rmtree(out / BASES, ignore_errors=True)
-    return done
+
+
+@contextlib.contextmanager
+def own_folder(place: Path) -> Iterator[Path]:
+    """A folder that is there inside alone."""
+    place.mkdir(parents=True, exist_ok=True)
+    try:
+        yield place
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def in_order(worked: Iterable[Worked[Batch]]) -> Iterator[Worked[Batch]]:
@@ -98,13 +115,9 @@ def in_order(worked: Iterable[Worked[Batch]]) -> Iterator[Worked[Batch]]:
 
 def tried(task: Task) -> Batch:
     """Try one batch, in a folder of its own; bases are shared by all."""
-    place = task.out / f"{task.which}-{task.number}"
-    place.mkdir(parents=True, exist_ok=True)
-    try:
+    with own_folder(task.out / f"{task.which}-{task.number}") as place:
         searched = property_of(task, place)
         return batch_of(searched, task.asked.drawing, task.asked.seed, task.number, task.asked.examples)
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
 
 
 def property_of(task: Task, place: Path) -> Property:

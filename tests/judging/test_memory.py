@@ -8,7 +8,7 @@ import pytest
 
 from harness.checks.memory import needed
 from harness.result import Status
-from tests.judging.memory_specimens import KEPT, sizes, times, watched
+from tests.judging.memory_specimens import sizes, times, watched
 from tests.judging.pace_specimens import both
 
 Evidence = Any
@@ -35,11 +35,13 @@ def test_the_budget_says_by_how_much(evidence: Evidence, of_estimate: float, sta
     assert evidence.judged(CHECK).status is status
 
 
-def test_a_trained_tower_may_keep(evidence: Evidence) -> None:
-    """What it keeps, its backward pass needs."""
-    watched(lambda m: m["kept"].update(connector=KEPT))(evidence)
+@pytest.mark.parametrize(("trains", "status"), [(True, Status.PASSED), (False, Status.FAILED)])
+def test_a_tower_may_keep_what_its_own_backward_pass_needs(evidence: Evidence, trains: bool, status: Status) -> None:
+    watched(lambda m: m["kept"].update(vision=4))(evidence)
+    if trains:
+        evidence.intent["trains"].append(r"vision\.")
 
-    assert evidence.judged(CHECK).status is Status.PASSED
+    assert evidence.judged(CHECK).status is status
 
 
 def test_states_may_not_be_larger_than_two_moments(evidence: Evidence) -> None:

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from harness.checks import CHECKS, Check, check
-from harness.checks.needs import Images, Need, Partner, Probe, Reload, Steps
+from harness.checks.needs import Images, Need, Partner, Probe, Reload, ReloadIfSaved, Steps
 from harness.recipe import Recipe
 from harness.refusal import Refused
 from harness.running.planner import MAIN, Plan, plan, with_changes
@@ -58,6 +58,12 @@ def test_what_was_saved_is_loaded_only_if_a_check_needs_it(made: Made) -> None:
 
     assert planned(without).runs[MAIN].reload is False
     assert planned(without, needing).runs[MAIN].reload is True
+
+
+def test_where_nothing_is_saved_nothing_is_loaded_for_a_check_that_applies_all_the_same(made: Made) -> None:
+    found = planned(made(Probe(probe="a"), ReloadIfSaved), save={"what": "nothing"}).runs[MAIN]
+
+    assert (found.probes, found.reload) == (["a"], False)
 
 
 @pytest.mark.parametrize(

@@ -28,12 +28,20 @@ def anew(*alterations: Alteration, unused: str = VISION) -> Alteration:
     return alter
 
 
+def unsaved(e: Evidence) -> None:
+    """Nothing is saved, and nothing loaded again."""
+    e.intent["save"]["what"] = "nothing"
+    e.stream.clear()
+
+
 SETTINGS: dict[str, Alteration] = {"unused_weights_expected": anew()}
 
 SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
     "unused_weights_expected": [
         ("TrainedTowerLost", "one that trained", anew(lambda e: e.intent.update(trains=["vision", "connector"]))),
         ("TowerDiffers", "from the base", anew(lambda e: e.header["base"][VISION].update(float32="?"))),
+        ("TowerDiffers", "from the base, with nothing saved", anew(
+            lambda e: e.header["base"][VISION].update(float32="?"), unsaved)),
         ("TowerDiffers", "from the save", anew(lambda e: e.saved["tensors"][VISION].update(fingerprint="?"))),
         ("TowerDiffers", "as it comes back", anew(lambda e: e.reloaded["fingerprints"].update({BACK: "?"}))),
         ("TowerDiffers", "where nobody said so", anew(
@@ -45,6 +53,7 @@ SILENT: dict[str, list[tuple[str, Alteration]]] = {
     "unused_weights_expected": [
         ("kept, and trained", anew(
             lambda e: (e.intent.update(trains=["vision", "connector"]), e.reloaded["towers"][0].update(unused=[])))),
+        ("nothing saved", anew(unsaved)),
         ("not in the save", anew(lambda e: e.saved["tensors"].pop(VISION))),
         ("nobody said so, and none was", lambda e: e.intent.update(own_towers=None)),
     ],

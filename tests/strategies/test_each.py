@@ -14,7 +14,7 @@ from harness.faults.steps_taken import comes_to_a_tail_of_one, groups, overflow,
 from harness.recipe import Recipe
 from harness.running.session import Sockets
 from harness.strategies import __main__ as command
-from harness.strategies import as_yaml, each
+from harness.strategies import as_yaml, each, search
 from harness.strategies.drawing import Drawing
 from harness.strategies.each import Asked, Cell, OneFault, Table, one_cell
 from harness.strategies.properties import Drawn
@@ -99,7 +99,7 @@ def test_the_command_writes_the_table_and_ends_with_what_it_found(
     def tried(one: Cell) -> Batch:
         return Batch(one.number, one.number, FOUND if one.number == 1 else None)
 
-    monkeypatch.setattr(each, "WarmParents", NoParents)
+    monkeypatch.setattr(search, "WarmParents", NoParents)
     monkeypatch.setattr(each, "tried", tried)
     faults = ["thaw_one_parameter", "one_loss_nan", "rate_of_zero"]
     with pytest.raises(SystemExit) as ended:
