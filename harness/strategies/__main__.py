@@ -14,6 +14,7 @@ from harness.faults import FAULTS
 from harness.recipe import read_suite
 from harness.refusal import Refused
 from harness.strategies import found as finding
+from harness.strategies import record
 from harness.strategies.crew import WorkerLost
 from harness.strategies.drawing import Drawing
 from harness.strategies.each import Asked as Each
@@ -45,6 +46,9 @@ def main(
         bool, typer.Option("--faults-each", help="try each fault in the first recipe of each family that it applies to")
     ] = False,
     fault: Annotated[list[str] | None, typer.Option(help="only these faults; implies --faults-each")] = None,
+    go_on: Annotated[
+        bool, typer.Option("--go-on", help="go on with the faults where an earlier search into --out has ended")
+    ] = False,
     keep: Annotated[
         Path | None, typer.Option(help="add what was found to suites/found.yaml, and search nothing")
     ] = None,
@@ -58,7 +62,7 @@ def main(
             tuple(family or FAMILIES), tuple(engine or ("torch",)), tuple(processes or (1,)), tuple(launch or ALONE)
         )
         if faults_each or fault:
-            sys.exit(_each(Each(drawing, seed, workers, tuple(fault or ())), out, minutes, recipes))
+            sys.exit(_each(Each(drawing, seed, workers, tuple(fault or ())), out, minutes, recipes, go_on=go_on))
         turns = tuple(one for one in TURNS if one in (only or TURNS))
         if not turns:
             raise Refused(f"--only {' '.join(only or ())} is no property", do="use silent, caught or refused")
@@ -81,6 +85,7 @@ def _searched(asked: Asked, out: Path, minutes: float, recipes: int) -> int:
     screen = Screen(None if recipes else minutes)
     done = search(asked, out, so_many(recipes) if recipes else until(minutes), screen.batch)
     screen.end()
+    record.keep_counts(asked, done, out)
     found = _shown((batch.found for _, batch in done.batches if batch.found), out)
     print(f"\n{summary(done, len(found), time.monotonic() - screen.started)}")
     return int(bool(found))
@@ -99,14 +104,16 @@ def _shown(all_found: Iterable[Found], out: Path) -> dict[str, Found]:
     return found
 
 
-def _each(asked: Each, out: Path, minutes: float, cells: int) -> int:
+def _each(asked: Each, out: Path, minutes: float, cells: int, *, go_on: bool) -> int:
     """Try fault by fault, and write the table of what became of them; the exit status. What there is not is refused."""
     for name in asked.drawing.families:
         facts_of(name)
     for name in asked.faults:
         FAULTS[name]
     started = time.monotonic()
-    table = try_each(asked, out, so_many(cells, 1) if cells else until(minutes), cell_told)
+    known = record.table_of(asked, out) if go_on else None
+    table = try_each(asked, out, so_many(cells, 1) if cells else until(minutes), cell_told, known)
+    record.keep_table(asked, table, out)
     found = _shown((batch.found for batch in table.missed if batch.found), out)
     file = out / TABLE
     file.write_text("\n".join([*table.lines(asked.drawing.families), ""]), encoding="utf-8")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.families import family
 from harness.faults import FAULTS
 from harness.running.session import Sockets
 from harness.strategies.crew import Crew
@@ -68,14 +70,23 @@ class Asked:
 
     @property
     def cells(self) -> list[tuple[str, str]]:
-        """Fault and family: each fault in one family, then each in another, so that little time goes round them all."""
+        """Fault and family: each fault in one family, then each in another, so that little time goes round them all.
+        Of each kind of family comes one before any second."""
         names, families = self.faults or tuple(fault.name for fault in FAULTS.values()), self.drawing.families
-        turns = range(len(families))
-        return [
-            (name, families[(turn + place + self.seed) % len(families)])
-            for turn in turns
-            for place, name in enumerate(names)
-        ]
+        first = [(place + self.seed) % len(families) for place in range(len(names))]
+        orders = [kinds_first([*families[at:], *families[:at]]) for at in first]
+        return [(name, order[turn]) for turn in range(len(families)) for name, order in zip(names, orders, strict=True)]
+
+
+def kinds_first(families: Sequence[str]) -> list[str]:
+    """The families in their order, but for those of a kind that has come already: each kind is a class of its own."""
+    met: Counter[type] = Counter()
+    turns: list[tuple[int, str]] = []
+    for name in families:
+        kind = type(family(name))
+        turns.append((met[kind], name))
+        met[kind] += 1
+    return [name for _, name in sorted(turns, key=lambda turn: turn[0])]
 
 
 @dataclass(frozen=True)
@@ -83,9 +94,8 @@ class Cell:
     """One fault, one family, for a worker process."""
 
     number: int
-    fault: str
+    which: tuple[str, str]
     asked: Asked
-    family: str
     sockets: Sockets
     out: Path
 
@@ -96,6 +106,9 @@ class Table:
 
     rows: dict[str, dict[str, str]] = field(default_factory=dict)
     missed: list[Batch] = field(default_factory=list)
+
+    def of(self, fault: str, family: str) -> str:
+        return self.rows.get(fault, {}).get(family, "")
 
     @property
     def counts(self) -> Counter[str]:
@@ -115,13 +128,20 @@ class Table:
 
 
 def try_each(
-    asked: Asked, out: Path, more: Callable[[int], bool], seen: Callable[[str, str, str, Batch], None]
+    asked: Asked,
+    out: Path,
+    more: Callable[[int], bool],
+    seen: Callable[[str, str, str, Batch], None],
+    table: Table | None = None,
 ) -> Table:
-    """Try cell after cell for as long as `more` says so of the next one's number; `seen` is told of each in order."""
-    table, cells = Table(), asked.cells
+    """Try cell after cell for as long as `more` says so of how many there were; `seen` is told of each in order. Those
+    that a table has already are left out, but for what was missed, and the others put into it."""
+    table, cells = table or Table(), asked.cells
+    numbers = [at for at, (fault, family) in enumerate(cells) if table.of(fault, family) not in (CAUGHT, NOWHERE)]
     with workplace(out, asked.drawing) as sockets:
-        tasks = _tasks(asked, cells, sockets, out.resolve(), more)
-        for worked in in_order(Crew(asked.workers, tried).results(tasks)):
+        begun = itertools.takewhile(lambda one: more(one[0]), enumerate(numbers))
+        tasks = (Cell(number, cells[number], asked, sockets, out.resolve()) for _, number in begun)
+        for worked in in_order(Crew(asked.workers, tried).results(tasks), numbers):
             batch = worked.done
             fault, family = cells[batch.number]
             verdict = NOWHERE if not batch.tried else MISSED if batch.found else CAUGHT
@@ -131,20 +151,12 @@ def try_each(
     return table
 
 
-def _tasks(
-    asked: Asked, cells: Iterable[tuple[str, str]], sockets: Sockets, out: Path, more: Callable[[int], bool]
-) -> Iterator[Cell]:
-    for number, (fault, family) in enumerate(cells):
-        if not more(number):
-            return
-        yield Cell(number, fault, asked, family, sockets, out)
-
-
 def tried(cell: Cell) -> Batch:
     """Try one fault in one family, in a folder of its own; `tried` of the batch is 0 where it applies to nothing."""
+    fault, family = cell.which
     with own_folder(cell.out / f"each-{cell.number}") as place:
-        searched = OneFault(cell.sockets, place, cell.out / BASES, fault=cell.fault)
-        return one_cell(searched, cell.asked.drawing.of(cell.family), cell.asked.seed, cell.number)
+        searched = OneFault(cell.sockets, place, cell.out / BASES, fault=fault)
+        return one_cell(searched, cell.asked.drawing.of(family), cell.asked.seed, cell.number)
 
 
 def one_cell(searched: OneFault, drawing: Drawing, seed: int, number: int) -> Batch:

@@ -69,7 +69,7 @@ def search(asked: Asked, out: Path, more: Callable[[int], bool], seen: Callable[
     with workplace(out, asked.drawing, trains=set(asked.turns) != {"refused"}) as sockets:
         numbers = itertools.takewhile(more, itertools.count())
         tasks = (Task(asked.turns[n % len(asked.turns)], n, asked, sockets, out.resolve()) for n in numbers)
-        for worked in in_order(Crew(asked.workers, tried).results(tasks)):
+        for worked in in_order(Crew(asked.workers, tried).results(tasks), itertools.count()):
             which = asked.turns[worked.done.number % len(asked.turns)]
             done.batches.append((which, worked.done))
             done.peaks_mib.append(worked.peak_mib)
@@ -101,16 +101,16 @@ def own_folder(place: Path) -> Iterator[Path]:
         shutil.rmtree(place, ignore_errors=True)
 
 
-def in_order(worked: Iterable[Worked[Batch]]) -> Iterator[Worked[Batch]]:
-    """The same by their numbers, which several workers do not keep to."""
+def in_order(worked: Iterable[Worked[Batch]], numbers: Iterable[int]) -> Iterator[Worked[Batch]]:
+    """The same by their numbers in this order, which several workers do not keep to."""
     waiting: dict[int, Worked[Batch]] = {}
-    following = itertools.count()
-    number = next(following)
+    following = iter(numbers)
+    number = next(following, None)
     for one in worked:
         waiting[one.done.number] = one
         while number in waiting:
             yield waiting.pop(number)
-            number = next(following)
+            number = next(following, None)
 
 
 def tried(task: Task) -> Batch:

@@ -21,7 +21,8 @@ from harness.strategies.properties import Drawn
 from harness.strategies.screen import table_summary
 from harness.strategies.searching import Batch, Found
 
-LLAVA = Drawing(("llava-1.5-7b",))
+LLAVA_15, MINIMIND, OMNILMM = "llava-1.5-7b", "minimind-v3", "omnilmm-12b"
+LLAVA = Drawing((LLAVA_15,))
 needs_fork = pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="no fork here")
 
 
@@ -63,10 +64,17 @@ def test_a_fault_that_applies_to_nothing_drawn_is_not_judged() -> None:
 
 
 def test_each_fault_is_tried_in_one_family_before_any_is_in_another() -> None:
-    asked = Asked(Drawing(("a", "b", "c")), faults=("x", "y"))
-    assert asked.cells[:4] == [("x", "a"), ("y", "b"), ("x", "b"), ("y", "c")]
+    three = Drawing((LLAVA_15, MINIMIND, OMNILMM))
+    asked = Asked(three, faults=("x", "y"))
+    assert asked.cells[:4] == [("x", LLAVA_15), ("y", MINIMIND), ("x", MINIMIND), ("y", OMNILMM)]
     assert len(set(asked.cells)) == len(asked.cells) == 6
-    assert Asked(Drawing(("a", "b", "c")), seed=1, faults=("x",)).cells[0] == ("x", "b")
+    assert Asked(three, seed=1, faults=("x",)).cells[0] == ("x", MINIMIND)
+
+
+def test_every_kind_of_family_comes_before_a_second_of_its_kind() -> None:
+    asked = Asked(Drawing(("minimind-v1", MINIMIND, LLAVA_15, OMNILMM)), faults=("x", "y"))
+    assert [family for fault, family in asked.cells if fault == "x"] == ["minimind-v1", LLAVA_15, OMNILMM, MINIMIND]
+    assert [family for fault, family in asked.cells if fault == "y"] == [MINIMIND, LLAVA_15, OMNILMM, "minimind-v1"]
 
 
 FOUND = Found("a fault is caught", Drawn(Recipe(family="llava-1.5-7b", tune=["connector"]), "x"), "no check saw it")
