@@ -21,9 +21,10 @@ GROWTH_MIB = (
 
 def drawn_recipes() -> Iterator[Figure]:
     """300 tiny recipes of seed 0 in two workers: the seconds without imports, and what the processes grow by."""
+    from harness.strategies.drawing import Drawing
     from harness.strategies.search import Asked, search, so_many
 
-    asked = Asked(turns=("silent",), workers=WORKERS, alone=True)
+    asked = Asked(Drawing(interrupted=False), turns=("silent",), workers=WORKERS, alone=True)
     own: list[float] = []
     begun: list[float] = []
 

@@ -161,8 +161,10 @@ def one_character_more_in_the_chat_template(directory: Path, moment: Moment) -> 
     file.write_text(file.read_text(encoding="utf-8") + " ", encoding="utf-8")
 
 
-def _adds_tokens_and_saves(recipe: Recipe) -> bool:
-    return bool(recipe.add_tokens) and saves_processor(recipe)
+def _adds_tokens_and_saves_whole(recipe: Recipe) -> bool:
+    """Whether tokens are added, and the weights saved whole. Over a base there are as many rows as the tokenizer has
+    tokens: what was trained of more does not fit, and nothing loads to be looked at."""
+    return bool(recipe.add_tokens) and _saves_whole_with_processor(recipe)
 
 
 @fault(
@@ -170,7 +172,7 @@ def _adds_tokens_and_saves(recipe: Recipe) -> bool:
     caught_by="embeddings_resized",
     finding="EmbeddingsNotGrown",
     size="one token",
-    applies=_adds_tokens_and_saves,
+    applies=_adds_tokens_and_saves_whole,
 )
 def one_added_token_lost(directory: Path, moment: Moment) -> None:
     """The saved tokenizer does not have the last of the added tokens."""

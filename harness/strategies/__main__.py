@@ -41,7 +41,9 @@ def main(
     processes: Annotated[list[int] | None, typer.Option(help="in so many processes; 1, unless named")] = None,
     launch: Annotated[list[str] | None, typer.Option(help="several are started so; fork, unless named")] = None,
     only: Annotated[list[str] | None, typer.Option(help="only silent, caught or refused")] = None,
-    alone: Annotated[bool, typer.Option("--alone", help="only checks of one run, no partner runs")] = False,
+    alone: Annotated[
+        bool, typer.Option("--alone", help="only checks of one run: no partner runs, no interruption")
+    ] = False,
     faults_each: Annotated[
         bool, typer.Option("--faults-each", help="try each fault in the first recipe of each family that it applies to")
     ] = False,
@@ -58,9 +60,8 @@ def main(
     try:
         if keep:
             sys.exit(_kept(keep))
-        drawing = Drawing(
-            tuple(family or FAMILIES), tuple(engine or ("torch",)), tuple(processes or (1,)), tuple(launch or ALONE)
-        )
+        asked = tuple(family or FAMILIES), tuple(engine or ("torch",)), tuple(processes or (1,)), tuple(launch or ALONE)
+        drawing = Drawing(*asked, interrupted=not alone)
         if faults_each or fault:
             sys.exit(_each(Each(drawing, seed, workers, tuple(fault or ())), out, minutes, recipes, go_on=go_on))
         turns = tuple(one for one in TURNS if one in (only or TURNS))

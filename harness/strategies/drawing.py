@@ -21,9 +21,10 @@ class Drawing:
     engines: tuple[str, ...] = ("torch",)
     processes: tuple[int, ...] = (1,)
     launchers: tuple[str, ...] = ALONE
+    interrupted: bool = True
 
     def recipes(self) -> SearchStrategy[Recipe]:
-        return recipes(self.families, self.engines, self.processes, self.launchers)
+        return recipes(self.families, self.engines, self.processes, self.launchers, interrupted=self.interrupted)
 
     def of(self, family: str) -> Drawing:
         """The same of one family alone."""

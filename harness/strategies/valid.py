@@ -41,13 +41,14 @@ def recipes(
     processes: Sequence[int] = (1,),
     launchers: Sequence[str] = ALONE,
     components: Sequence[str] | None = None,
+    interrupted: bool = True,
 ) -> SearchStrategy[Recipe]:
     """Tiny recipes that can be trained here, of these families, by these engines, in so many processes started so.
 
-    `components` are all that may train or carry an adapter. The simplest of a family, which a failing example shrinks
-    to, trains its connector in fp32 and says nothing else.
+    `components` are all that may train or carry an adapter; some are `interrupted`, and made in two runs. The simplest
+    of a family, which a failing example shrinks to, trains its connector in fp32 and says nothing else.
     """
-    return settings_of(families, engines, processes, launchers, components).map(Recipe.model_validate)
+    return settings_of(families, engines, processes, launchers, components, interrupted).map(Recipe.model_validate)
 
 
 @st.composite
@@ -58,6 +59,7 @@ def settings_of(
     processes: Sequence[int] = (1,),
     launchers: Sequence[str] = ALONE,
     components: Sequence[str] | None = None,
+    interrupted: bool = True,
 ) -> Settings:
     """The same as plain settings, as a suite has them."""
     facts = facts_of(draw(st.sampled_from(list(families)))).only(components)
@@ -79,7 +81,7 @@ def settings_of(
         "engine": engine,
         "deepspeed": draw(deepspeeds(setup)),
         "processes": world,
-        **draw(_with(setup)),
+        **draw(_with(setup, interrupted)),
         "steps": steps,
         "seed": draw(st.integers(0, 3)),
     }
@@ -89,7 +91,7 @@ def settings_of(
 
 
 @st.composite
-def _with(draw: DrawFn, setup: Setup) -> Settings:
+def _with(draw: DrawFn, setup: Setup, interrupted: bool) -> Settings:
     """What of a recipe depends on what trains and on who trains it."""
     facts, precision, engine = setup.facts, setup.precision, setup.engine
     carrying = setup.adapter.get("components", ["language"]) if setup.adapter else []
@@ -100,7 +102,7 @@ def _with(draw: DrawFn, setup: Setup) -> Settings:
         "data": seen_by({*components_of(setup.tune), *carrying}, draw(data(facts, setup.processes, engine))),
         "save": draw(saves(facts, setup.tune, setup.adapter, precision, engine)),
         "logging": draw(loggings(setup)),
-        "interrupted_after": draw(interruptions(setup)),
+        "interrupted_after": draw(interruptions(setup)) if interrupted else None,
     }
     return {**chosen, **draw(starts(setup, chosen["save"])), "agrees_with": draw(agreements(setup, chosen))}
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import re
 import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+from harness.faults import FAULTS
 from harness.strategies import __main__ as command
 from harness.strategies.fields import NOT_DRAWN
 from tests.docs.conftest import ROOT, blocks, commands
@@ -46,3 +50,36 @@ def test_its_options_are_the_command_s() -> None:
 def test_its_table_is_there() -> None:
     assert all(reason for reason in NOT_DRAWN.values())
     assert "harness.strategies.fields.NOT_DRAWN" in TEXT
+
+
+def searched() -> Any:
+    spec = importlib.util.spec_from_file_location("docs_searched", ROOT / "docs" / "searched.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_what_it_says_was_searched_is_what_was() -> None:
+    writes = searched()
+    kept = json.loads(writes.DATA.read_text(encoding="utf-8"))
+    assert writes.page(TEXT, kept) == TEXT, "run `python docs/searched.py`"
+    known = {fault.name for fault in FAULTS.values()}
+    assert {name for one in kept.values() for name in one["faults"]} <= known, "of faults that there are no more"
+
+
+def test_a_later_search_takes_an_earlier_one_s_place_pair_by_pair() -> None:
+    of = {"engines": ["trainer"], "processes": [1, 2], "launchers": ["fork"], "seed": 3}
+    first = {**of, "date": "2026-01-02", "faults": {"x": {"a": "missed", "b": "-"}}}
+    second = {**of, "date": "2026-01-03", "faults": {"x": {"a": "caught"}, "y": {"b": "missed"}}}
+    drawn = {**of, "date": "2026-01-01", "recipes": {"silent": {"tried": 10, "found": 1}}}
+    kept: Any = {}
+    for record in (first, second, drawn):
+        kept = searched().with_record(kept, record)
+    said = searched().section(kept).splitlines()
+    assert said[2:] == [
+        "| trainer, 1 or 2 processes by fork | 2026-01-03 | 3 of 2 faults | 1 | 1 | 1 | 10 | 1 |",
+        "",
+        "Missed are: `y` in b by trainer, 1 or 2 processes by fork.",
+    ]
