@@ -26,7 +26,7 @@ from harness.seams import Moment, Seam, Seams
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 IGNORED = -100  # the label of what is not learned, torch's own
 SCALE_THAT_OVERFLOWS = 2.0**40  # a tiny model's gradients exceed fp16 here, so that skipping a step is exercised
-BACKOFF_AFTER_OVERFLOW = 2.0**-24
+BACKOFF_AFTER_OVERFLOW = 2.0**-30  # to 1024, which no tiny family's overflow: one of them does at 16384
 SCALE_THAT_FITS = SCALE_THAT_OVERFLOWS * BACKOFF_AFTER_OVERFLOW
 
 

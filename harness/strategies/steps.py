@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 Settings = dict[str, Any]
 SHOWN_IN_16_BITS = {"pure-bf16": 2e-2, "pure-fp16": 5e-3}  # rates that are not lost to rounding
 LOW_NORMS: dict[str, tuple[float, ...]] = {"pure-fp16": ()}  # beside an eps of 1e-4, gradients so small move nothing
-LOW = {"init_scale": 65536}  # a scale that no step overflows from
+LOW = {"init_scale": 1024}  # a scale that no step overflows from
 
 
 def precisions(experts: bool = False) -> SearchStrategy[str]:
@@ -29,7 +29,7 @@ def scalers(precision: str, engine: str, steps: int) -> SearchStrategy[Settings]
         return st.just(LOW if precision.endswith("fp16") else {})
     ways: list[Settings] = [{}]
     if precision == "fp16":
-        ways = [LOW, {}, {"init_scale": 1024, "backoff_factor": 0.25}, {"rule": "fp16", **LOW}]
+        ways = [LOW, {}, {"init_scale": 512, "backoff_factor": 0.25}, {"rule": "fp16", **LOW}]
         ways += [{"growth_interval": 100}, {"enabled": "on", **LOW}]  # off, small gradients are lost, which is found
         ways += [{"overflow_at": at} for at in range(steps - 1) if at == 0 or steps <= 2 * at + 1]
     elif precision == "bf16" and engine == "torch":

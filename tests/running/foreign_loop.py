@@ -31,7 +31,7 @@ optimizer = torch.optim.AdamW(
     [{"params": matrices, "weight_decay": 0.1}, {"params": vectors, "weight_decay": 0.0}], lr=2e-3
 )
 schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)
-scaler = torch.amp.GradScaler("cpu", init_scale=2.0**40, backoff_factor=2.0**-24) if precision == "fp16" else None
+scaler = torch.amp.GradScaler("cpu", init_scale=2.0**40, backoff_factor=2.0**-30) if precision == "fp16" else None
 
 model.train()
 for (_, micro), batch in sorted(batches.items()):
