@@ -68,6 +68,14 @@ def refuse_older(name: str, needs: tuple[Since, ...]) -> None:
             raise Refused(what, do=f"pip install '{one.library}>={first}'")
 
 
+def refuse_without_image_processors(name: str) -> None:
+    """transformers 5.4 to 5.17 take the file of AutoImageProcessor for one of a processor on torchvision."""
+    if (5, 4) <= release("transformers") < (5, 18) and not has("torchvision"):
+        what = f"{name} has pictures, and transformers {versions()['transformers']} loads no image processor"
+        do = "pip install --no-deps torchvision, whose transforms are enough, or 'transformers>=5.18'"
+        raise Refused(f"{what} where there is no torchvision", do=do)
+
+
 def dtype_argument(dtype: Any) -> dict[str, Any]:
     """The keyword under which from_pretrained takes a dtype: renamed in transformers 4.56."""
     return {"dtype" if release("transformers") >= (4, 56) else "torch_dtype": dtype}

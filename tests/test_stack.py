@@ -60,6 +60,31 @@ def test_what_is_too_old_is_refused_by_name_with_the_release_that_is_needed(inst
     assert refused.value.do == "pip install 'transformers>=4.49'"
 
 
+@pytest.mark.parametrize(
+    ("version", "torchvision", "refused"),
+    [
+        ("5.3.0", False, False),
+        ("5.4.0", False, True),
+        ("5.17.0", False, True),
+        ("5.17.0", True, False),
+        ("5.18.0", False, False),
+    ],
+)
+def test_pictures_need_torchvision_where_the_library_takes_all_image_processors_for_its(
+    installed, monkeypatch: pytest.MonkeyPatch, version: str, torchvision: bool, refused: bool
+):
+    installed(transformers=version)
+    monkeypatch.setattr(stack, "has", lambda library: torchvision)
+    recipe = Recipe(family="llava-1.5-7b", tune="connector")
+    if not refused:
+        check_possible(recipe)
+        return
+    with pytest.raises(Refused, match=f"transformers {version} loads no image processor") as found:
+        check_possible(recipe)
+    assert "pip install --no-deps torchvision" in found.value.do
+    check_possible(Recipe.model_construct(**{**dict(recipe), "size": "full"}))  # a plan loads none
+
+
 @pytest.mark.parametrize("version", ["4.49.0", "4.57.6", "5.0.0"])
 def test_what_is_new_enough_is_not_refused(installed, version: str):
     installed(transformers=version)

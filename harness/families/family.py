@@ -250,6 +250,8 @@ def check_possible(recipe: Recipe) -> None:
         stack.refuse_older(chosen.name, chosen.needs)
     handles = chosen.handles
     known = f"{chosen.name} has {', '.join(handles.components)}"
+    if "vision" in handles.components and recipe.size != "full":
+        stack.refuse_without_image_processors(chosen.name)
     if chosen.remote_code and not recipe.trust_remote_code:
         raise Refused(
             f"trust_remote_code: {chosen.name} comes as code files in its directory, and they would run",
