@@ -21,7 +21,6 @@ from harness.intent import Intent
 from harness.own_code import named
 from harness.recipe import Adapter, Component, Recipe
 from harness.recipe.fields import Save
-from harness.recipe.starting import own_towers
 from harness.refusal import Refused
 from harness.trace.naming import Naming
 
@@ -241,52 +240,6 @@ def family_of(recipe: Recipe) -> Family:
         raise Refused(what, do="leave data.template out")
     found: Family = speaking(recipe)
     return found
-
-
-def check_possible(recipe: Recipe) -> None:
-    """Refuse, before anything is built, what the recipe asks of a family that the family does not have."""
-    chosen = family_of(recipe)
-    if isinstance(chosen, NeedsReleases):
-        stack.refuse_older(chosen.name, chosen.needs)
-    handles = chosen.handles
-    known = f"{chosen.name} has {', '.join(handles.components)}"
-    if "vision" in handles.components and recipe.size != "full":
-        stack.refuse_without_image_processors(chosen.name)
-    if chosen.remote_code and not recipe.trust_remote_code:
-        raise Refused(
-            f"trust_remote_code: {chosen.name} comes as code files in its directory, and they would run",
-            do="look at the code, then set trust_remote_code: true",
-        )
-    if recipe.size not in chosen.sizes:
-        raise Refused(f"size: {chosen.name} has no size {recipe.size}", do=f"use {' or '.join(chosen.sizes)}")
-    for part in recipe.tune:
-        if part.component not in handles.components:
-            if part.if_present:
-                continue
-            raise Refused(f"tune: {chosen.name} has no component {part.component}", do=known)
-        if part.last and part.component not in handles.layers:
-            raise Refused(f"tune: {part.component} of {chosen.name} has no list of layers", do="use named, not last")
-        if recipe.peft and not recipe.save.beside_adapter and part.component not in handles.saved_with_adapter:
-            raise Refused(
-                f"tune: {part.component} cannot be tuned beside an adapter: peft keeps no copy of it",
-                do="put the adapter on it instead, or save it beside the adapter: save.beside_adapter",
-            )
-        if recipe.saves == "projector" and part.component not in handles.in_projector_file:
-            held = ", ".join(handles.in_projector_file) or "nothing"
-            raise Refused(
-                f"save.what projector and tune {part.component}: a projector's file of {chosen.name} holds {held}",
-                do="set save.what: full, or tune the connector alone",
-            )
-    known_towers = {tower.setting for tower in handles.towers}
-    for setting in own_towers(recipe).keys() - known_towers:
-        raise Refused(
-            f"start_from.{setting.removeprefix('mm_')}: no tower of {chosen.name} has a directory of its own named so",
-            do=f"it has {', '.join(sorted(known_towers)) or 'none'}",
-        )
-    for name in recipe.peft.components if recipe.peft else ():
-        if name not in handles.components:
-            raise Refused(f"lora.components: {chosen.name} has no component {name}", do=known)
-    chosen.intent(recipe)
 
 
 def components_of(family: Family, path: str) -> Component:
