@@ -102,7 +102,10 @@ def test_what_is_new_enough_is_not_refused(installed, version: str):
         ("minicpm-v-4.7", "5.17.0", "5.18.0"),
     ],
 )
-def test_a_family_is_refused_under_releases_that_cannot_have_it(installed, family: str, lacking: str, having: str):
+def test_a_family_is_refused_under_releases_that_cannot_have_it(
+    installed, monkeypatch: pytest.MonkeyPatch, family: str, lacking: str, having: str
+):
+    monkeypatch.setattr(stack, "has", lambda library: True)
     settings = {"family": family, "size": "tiny", "tune": ["connector"], "steps": 1}
     settings |= {"trust_remote_code": True} if family.startswith("mini-gemini") else {}
     recipe = Recipe.model_validate(settings)

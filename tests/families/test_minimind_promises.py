@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from harness.data import SHIPPED, read_samples, select
-from harness.families import family
-from harness.families.family import check_possible, has_processor, reads_pictures
+from harness.families import check_possible, family
+from harness.families.family import has_processor, reads_pictures
 from harness.families.supervision import IGNORED_LABEL
 from harness.recipe import Recipe
 from harness.refusal import Refused
