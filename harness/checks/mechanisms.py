@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from harness.checks.adapter_needs import PROMPTS
-from harness.checks.needs import Closed, Steps
+from harness.checks.needs import Closed, ListedIfSaved, Steps
 from harness.checks.registry import check
 from harness.checks.zero_mechanism import zero_idle
 from harness.result import Finding
@@ -23,7 +23,7 @@ class MechanismIdle(Finding):
 @check(
     "every mechanism asked for took effect",
     source="DeepSpeed: at the default persistence threshold a small ZeRO-3 model is not partitioned at all",
-    needs=[Steps(1), Closed],
+    needs=[Steps(1), Closed, ListedIfSaved],
     name="run.mechanism_active",
 )
 def mechanism_active(intent: Intent, trace: Trace) -> Iterator[Finding]:

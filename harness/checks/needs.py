@@ -262,6 +262,8 @@ AnAdapter = _Adapter()
 Images = _Images()
 Reload = _Reload()
 ReloadIfSaved = _ReloadIfSaved()
+# Made for the check and not missed by it: what else it sees says something without them.
+ListedIfSaved, BaseIfThere = Need(reload=True), Need(base=True)
 Loaded = _Loaded()
 SavedProcessor = _Processor()
 SavedTokenizer = _Tokenizer()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.checks.expected import should_train
 from harness.checks.half_saved import in_file
-from harness.checks.needs import Closed, Loaded, Parameters, SavesWeights
+from harness.checks.needs import BaseIfThere, Closed, Loaded, Parameters, SavesWeights
 from harness.checks.registry import check
 from harness.result import Finding
 from harness.wording import by_component, count, listed
@@ -48,7 +48,7 @@ class StoredTwice(Finding):
 @check(
     "trained parameters are saved with their final bits under their published names, frozen ones as in the base",
     source="MiniCPM-V #272, #243: modules were trained and not saved",
-    needs=[Closed, Parameters, SavesWeights],
+    needs=[Closed, Parameters, SavesWeights, BaseIfThere],
 )
 def saved_tensors_as_trained(intent: Intent, trace: Trace) -> Iterator[Finding]:
     saved = saved_by_key(trace)
