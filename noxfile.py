@@ -27,6 +27,7 @@ OLD_GOLDENS = {
     "lora-kept-modules": ("4.45", "4.57"),
     "native-lora": ("4.45", "4.52", "4.57", "5.0"),
 }
+OLD_SCRIPTS = ("torch==2.0.1", "transformers==4.36.2", "numpy<2", "tokenizers==0.15.2")
 OLD_GOLDENS_SUITES = [f"suites/{name}.yaml" for name in ("llava", "llava-options", "minicpm_v", "minimind")]
 CONSTRAINTS = str(HERE / "constraints.txt")
 QUIET = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
@@ -177,6 +178,21 @@ def trainers(session: nox.Session) -> None:
     session.run("python", "-m", "trainers", *session.posargs)
     if not session.posargs:
         session.run("python", "docs/trainers.py", "harness-out/trainers.json")
+
+
+@nox.session
+def old_scripts(session: nox.Session) -> None:
+    """Trace scripts under Python 3.9, torch 2.0 and transformers 4.36, in an environment of their own, and judge them.
+
+    Takes two gigabytes from the network: the registry has that torch for CUDA alone.
+    """
+    _install(session, "train,dev")
+    place = Path(session.create_tmp()) / "old"
+    if not (place / "bin" / "python").exists():
+        session.run("python3.9", "-m", "venv", str(place), external=True)
+        session.run(str(place / "bin" / "pip"), "install", *OLD_SCRIPTS, external=True)
+    environment = {"HARNESS_OLD_PYTHON": str(place / "bin" / "python")}
+    session.run("pytest", "tests/tracing/test_old.py", *session.posargs, env=environment)
 
 
 @nox.session

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from benchmarks.beside.measuring import traincheck_beside
 from benchmarks.collecting import collect_many
 from benchmarks.covering import every_pair
 from benchmarks.cycle import recipe_against_bare_cycle
@@ -22,6 +23,7 @@ from benchmarks.properties import drawn_recipes
 from benchmarks.recording import recording_overhead
 from benchmarks.repeating import repeated_gates
 from benchmarks.start import list_checks
+from benchmarks.tracing import tracing_overhead
 
 RESULTS = Path(__file__).parent / "results.json"
 BENCHMARKS = {
@@ -29,12 +31,14 @@ BENCHMARKS = {
     "inspecting": inspect_large,
     "collecting": collect_many,
     "recording": recording_overhead,
+    "tracing": tracing_overhead,
     "cycle": recipe_against_bare_cycle,
     "repeating": repeated_gates,
     "processes": two_processes,
     "equivalences": equivalences,
     "properties": drawn_recipes,
     "covering": every_pair,
+    "beside": traincheck_beside,
 }
 # What needs more than every machine has: DeepSpeed, which `nox -s bench -- zero` installs, and a browser.
 BY_NAME_ALONE = {"zero": two_processes_under_zero, "opening": open_report}

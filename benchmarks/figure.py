@@ -10,12 +10,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Figure:
-    """The median of repeated measurements, with their spread; `bound` is the most it may be."""
+    """The median of repeated measurements, with their spread; `bound` is the most it may be, or none where it is only
+    to be known."""
 
     name: str
     values: Sequence[float]
     unit: str
-    bound: float
+    bound: float | None
 
     @property
     def median(self) -> float:
@@ -23,12 +24,13 @@ class Figure:
 
     @property
     def holds(self) -> bool:
-        return self.median <= self.bound
+        return self.bound is None or self.median <= self.bound
 
     def line(self) -> str:
         spread = f"{min(self.values):.3g} to {max(self.values):.3g}"
-        verdict = "ok" if self.holds else "MISSED"
-        return f"{verdict:6}  {self.name}: {self.median:.3g} {self.unit} (at most {self.bound:g}; {spread})"
+        verdict = ("ok" if self.holds else "MISSED") if self.bound is not None else ""
+        most = f"at most {self.bound:g}; " if self.bound is not None else ""
+        return f"{verdict:6}  {self.name}: {self.median:.3g} {self.unit} ({most}{spread})"
 
     def to_json(self) -> dict[str, Any]:
         return {

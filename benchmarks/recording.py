@@ -21,46 +21,45 @@ ROUNDS, BLOCKS, STEPS, QUICKEST = 9, 6, 7, 6
 
 def recording_overhead() -> Iterator[Figure]:
     """A step of a tiny LLaVA at batch 4, sequence 128, recorded over unrecorded, everything trained."""
+    yield Figure("a recorded step over a bare one", numbers_of("benchmarks.recording"), "times", 1.10)
+
+
+def numbers_of(module: str, *arguments: str) -> list[float]:
+    """The numbers that a module prints, run by itself on one thread."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error"}
-    command = [sys.executable, "-m", "benchmarks.recording"]
+    command = [sys.executable, "-m", module, *arguments]
     output = subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
-    yield Figure("a recorded step over a bare one", [float(line) for line in output.split()], "times", 1.10)
+    return [float(word) for word in output.split()]
 
 
 def ratios() -> Iterator[float]:
     """One ratio of step times per round of alternating blocks in one process."""
     import torch
 
-    from harness.families import family
+    from harness.recording import Recorder
 
     torch.set_num_threads(1)
-    chosen = family("llava-1.5-7b")
     with tempfile.TemporaryDirectory() as folder:
-        base = Path(folder) / "base"
-        base.mkdir()
-        chosen.write_base(base)
-        model = chosen.load(base, torch.float32).model.train()
+        model = tiny_llava(Path(folder) / "base")
         for _ in range(ROUNDS):
             recorded, bare = [], []
             for _ in range(BLOCKS):
-                recorded += _steps(model, Path(folder) / "trace")
-                bare += _steps(model, None)
-            yield _quickest(recorded) / _quickest(bare)
+                recorded += steps(model, Recorder(Path(folder) / "trace"))
+                bare += steps(model, contextlib.nullcontext())
+            yield quickest(recorded) / quickest(bare)
 
 
-def _quickest(seconds: list[float]) -> float:
+def quickest(seconds: list[float]) -> float:
     """The mean of the quickest steps, for whatever else the machine does only ever adds to a step."""
     return statistics.fmean(sorted(seconds)[:QUICKEST])
 
 
-def _steps(model: Any, trace: Path | None) -> list[float]:
+def steps(model: Any, recording: Any) -> list[float]:
     """The processor times of a block's steps, but the first two: those set up the optimizer and look at dtypes."""
     import torch
 
-    from harness.recording import Recorder
-
     batch = _batch(model)
-    with Recorder(trace) if trace else contextlib.nullcontext() as recorder:
+    with recording as recorder:
         if recorder is not None:
             recorder.live.add_tree([model])
         optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
@@ -73,6 +72,18 @@ def _steps(model: Any, trace: Path | None) -> list[float]:
             optimizer.zero_grad()
             seconds.append(time.process_time() - started)
     return seconds[2:]
+
+
+def tiny_llava(base: Path) -> Any:
+    """The model that is stepped, whose base is written into a new directory."""
+    import torch
+
+    from harness.families import family
+
+    base.mkdir()
+    chosen = family("llava-1.5-7b")
+    chosen.write_base(base)
+    return chosen.load(base, torch.float32).model.train()
 
 
 def _batch(model: Any) -> dict[str, object]:

@@ -10,8 +10,12 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parent.parent
+MEASURED = (
+    "start", "collecting", "recording", "tracing", "beside", "cycle", "repeating", "processes", "zero", "equivalences",
+)  # fmt: skip
 DOCUMENTS = (ROOT / "README.md", ROOT / "docs" / "checks.md")
 
 
@@ -51,12 +55,16 @@ def suites() -> str:
     return _table(("suite", "what", "families", "recipes"), rows)
 
 
+def _bound(one: dict[str, Any]) -> str:
+    return "" if one["bound"] is None else f"{one['bound']:g} {one['unit']}"
+
+
 def figures() -> str:
     """The table of measured figures, from the benchmarks' last results."""
     results = json.loads((ROOT / "benchmarks" / "results.json").read_text(encoding="utf-8"))
     rows = [
-        (one["name"], f"{one['median']:.3g} {one['unit']}", f"{one['bound']:g} {one['unit']}")
-        for benchmark in ("start", "collecting", "recording", "cycle", "repeating", "processes", "zero", "equivalences")
+        (one["name"], f"{one['median']:.3g} {one['unit']}", _bound(one))
+        for benchmark in MEASURED
         for one in results.get(benchmark, ())
     ]
     return _table(("measured", "median", "at most"), rows)

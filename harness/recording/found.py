@@ -26,11 +26,16 @@ class LiveModules:
 
     def __init__(self) -> None:
         self._modules: weakref.WeakSet[nn.Module] = weakref.WeakSet()
-        self.made = 0
+        self._new: weakref.WeakSet[nn.Module] = weakref.WeakSet()
 
     def add(self, module: nn.Module) -> None:
         self._modules.add(module)
-        self.made += 1
+        self._new.add(module)
+
+    def any_new(self) -> bool:
+        """Whether modules were made since this was last asked, and are there: a loss may make one at each pass."""
+        new, self._new = len(self._new) > 0, weakref.WeakSet()
+        return new
 
     def add_tree(self, roots: Iterable[nn.Module]) -> None:
         """Take in models that were built before recording began, with all their parts."""

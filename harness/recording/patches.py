@@ -69,6 +69,12 @@ def scheduler_classes() -> list[Any]:
     return [getattr(module, name) for name in names if hasattr(module, name)]
 
 
+def compiling() -> bool:
+    """Whether what runs is being compiled rather than run: there the recorder has no business. torch 2.0 cannot say."""
+    told = getattr(getattr(torch, "compiler", None), "is_compiling", None)
+    return bool(told()) if told is not None else False
+
+
 def loaded(module: str, name: str) -> Any:
     """A class of a library that the process has already imported, or None: recording imports nothing itself."""
     return getattr(sys.modules.get(module), name, None)

@@ -250,12 +250,16 @@ class Recorder:
             skipped=skipped,
             lr=facts.rates(),
             **before,
-            state=facts.state_digest(),
+            state=self.state_of(facts),
             rng=rng_digest(),
             values={model.ident: model.observed() for model in self.models},
         )
         self.stream.flush()
         self.clock.stepped()
+
+    def state_of(self, facts: OptimizerFacts) -> str | None:
+        """A digest of an optimizer's state after its step, where somebody will ask for it."""
+        return facts.state_digest()
 
     def _facts(self, optimizer: torch.optim.Optimizer) -> OptimizerFacts:
         if id(optimizer) not in self._optimizers:

@@ -15,7 +15,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 from harness.recording.closures import with_closure
 from harness.recording.deepspeed import DeepSpeedWatch
 from harness.recording.found import inside_wrapper
-from harness.recording.patches import grad_scaler_classes, loaded, scheduler_classes
+from harness.recording.patches import compiling, grad_scaler_classes, loaded, scheduler_classes
 
 if TYPE_CHECKING:
     from harness.recording.recorder import Recorder
@@ -143,7 +143,7 @@ class Watch:
     def _cross_entropy(self, original: Any, *args: Any, **kwargs: Any) -> Any:
         loss = original(*args, **kwargs)
         targets = kwargs["target"] if "target" in kwargs else args[1]
-        if not torch.compiler.is_compiling() and not targets.is_floating_point():
+        if not compiling() and not targets.is_floating_point():
             ignored = kwargs.get("ignore_index", args[4] if len(args) > 4 else -100)
             scores = kwargs["input"] if "input" in kwargs else args[0]
             self.recorder.targets_seen(targets, ignored, loss, scores.shape[min(1, scores.dim() - 1)])

@@ -10,6 +10,7 @@ from tests.tracing.conftest import HERE, Ran, run_many
 WAYS: dict[str, dict[str, int]] = {
     "meta": {},
     "lazy": {},
+    "sharded": {},
     "unpicklable": {},
     "copied": {},
     "fork": {},
@@ -55,7 +56,7 @@ def test_a_script_ends_and_prints_as_without(ran: dict[tuple[str, bool], Ran], w
     assert _without_lines(traced.printed) == _without_lines(plain.printed)
 
 
-@pytest.mark.parametrize("way", [way for way in SAME if way not in ("meta", "lazy", "raises", "exits")])
+@pytest.mark.parametrize("way", [way for way in SAME if way not in ("meta", "lazy", "sharded", "raises", "exits")])
 def test_what_can_be_followed_is_judged(ran: dict[tuple[str, bool], Ran], way: str) -> None:
     results = ran[way, True].results()
 
@@ -67,6 +68,7 @@ def test_what_can_be_followed_is_judged(ran: dict[tuple[str, bool], Ran], way: s
     [
         ("meta", "2 parameters are on the meta device, such as unused.weight"),
         ("lazy", "parameters are not initialised yet, such as unused.weight"),
+        ("sharded", "2 parameters are a distributed tensor, such as body.weight"),
     ],
 )
 def test_what_cannot_be_followed_is_said_and_blocked(ran: dict[tuple[str, bool], Ran], way: str, said: str) -> None:

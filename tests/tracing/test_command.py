@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.cli.main import status_of
+from tests.tracing.conftest import HERE
 
 TRAINING = """
 import os, sys
@@ -77,6 +78,20 @@ def test_a_script_that_fails_keeps_its_status_and_is_judged_up_to_there(
     assert "killed by SIGKILL" in printed
     assert "3 optimizer steps; ended early: judged up to there" in printed
     assert "::error title=run.completed (train.py)::" in printed
+
+
+def test_what_takes_a_script_s_place_is_followed_and_its_spawned_workers_are_let_be(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    status = traced(sys.executable, str(HERE / "ways" / "replaced.py"), out=tmp_path / "out")
+
+    printed = capfd.readouterr()
+    assert status == 0, printed
+    assert sorted(path.name for path in (tmp_path / "out").glob("trace*")) == ["trace", "trace-2"]
+    assert "WARNED  run.completed" in printed.out
+    assert "os._exit, an exec" in printed.out
+    assert printed.out.count("Linear (2 parameters); 3 optimizer steps") == 2
+    assert not printed.err
 
 
 @pytest.mark.parametrize(

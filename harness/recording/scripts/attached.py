@@ -7,10 +7,12 @@ import os
 import sys
 from typing import Any
 
+from harness.recording.scripts.copies import CopyWatch
 from harness.recording.scripts.files import FileWatch
 from harness.recording.scripts.loaders import LoaderWatch
 from harness.recording.scripts.options import Options
 from harness.recording.scripts.recorder import ScriptRecorder
+from harness.recording.scripts.watcher import Watcher
 
 
 def attach(options: Options) -> ScriptRecorder:
@@ -23,9 +25,9 @@ def attach(options: Options) -> ScriptRecorder:
     return recorder
 
 
-def watchers_of(recorder: ScriptRecorder) -> list[Any]:
-    """What looks at files and at data loaders."""
-    return [FileWatch(recorder), LoaderWatch(recorder)]
+def watchers_of(recorder: ScriptRecorder) -> list[Watcher]:
+    """What looks at files, at data loaders and at copies of models."""
+    return [FileWatch(recorder), LoaderWatch(recorder), CopyWatch(recorder)]
 
 
 class _Ends:

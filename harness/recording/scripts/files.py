@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from harness.recording.scripts.imports import after
+from harness.recording.scripts.watcher import Watcher
 from harness.trace.fingerprint import as_hex, fingerprint
 from harness.trace.naming import unwrapped
 
@@ -28,12 +29,11 @@ FEWEST = 0.5  # of a state dict's tensors, that are parameters of the model it i
 LISTS = ("missing", "unexpected", "mismatched")
 
 
-class FileWatch:
+class FileWatch(Watcher):
     """Wrappers on torch.save, safetensors and from_pretrained."""
 
     def __init__(self, recorder: ScriptRecorder) -> None:
-        self.recorder = recorder
-        self._patches = recorder.patches()
+        super().__init__(recorder)
         self._finders: list[Any] = []
         self._patches.wrap(torch, "save", self._torch_save)
         self.libraries()
@@ -61,13 +61,10 @@ class FileWatch:
             _wrap_class_method(self._patches, kind, self._from_pretrained)
 
     def stop(self) -> None:
-        self._patches.undo()
+        super().stop()
         for finder in self._finders:
             if finder in sys.meta_path:
                 sys.meta_path.remove(finder)
-
-    def closing(self) -> None:
-        """Nothing is left to say."""
 
     def _torch_save(self, original: Any, *args: Any, **kwargs: Any) -> Any:
         result = original(*args, **kwargs)

@@ -7,7 +7,7 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import torch
+from harness.recording.patches import compiling
 
 Lost = Callable[[str, Exception], None]
 AREAS = {
@@ -24,12 +24,6 @@ AREAS = {
     "zero_grad": "gradients",
 }
 """What is no longer known of a run, by the operation at which sight was lost; `steps` for any other."""
-
-
-def compiling() -> bool:
-    """Whether what runs is being compiled rather than run: there the recorder has no business."""
-    told = getattr(getattr(torch, "compiler", None), "is_compiling", None)
-    return bool(told()) if told is not None else False
 
 
 class Guard:

@@ -19,18 +19,10 @@ class LateParts:
 
     def __init__(self, live: LiveModules) -> None:
         self._live = live
-        self._looked_at: dict[str, int] = {}
-
-    def found(self, ident: str) -> None:
-        """A model was found as it is now."""
-        self._looked_at[ident] = self._live.made
 
     def of(self, models: list[FoundModel]) -> Iterator[tuple[FoundModel, nn.Module, list[str]]]:
         """Each model that is another now, its outermost module, and the names of the parameters that came."""
-        for model in list(models):
-            if self._looked_at.get(model.ident) == self._live.made:
-                continue
-            self.found(model.ident)
+        for model in list(models) if self._live.any_new() else ():
             known, root = set(map(id, model.parameters)), self._outermost(model)
             late = [(name, p) for name, p in root.named_parameters() if id(p) not in known and not unreadable(p)]
             if late or (root is not model.root and any(map(is_adapted, root.modules()))):

@@ -8,6 +8,7 @@ import torch.utils.data
 from torch.utils.data import dataloader as torch_loader
 
 from harness.recording.digests import Digest
+from harness.recording.scripts.watcher import Watcher
 from harness.trace.nested import tensors_in
 
 if TYPE_CHECKING:
@@ -17,23 +18,16 @@ BATCHES = 256  # of one pass, that are kept in mind
 ELEMENTS = 1 << 14  # of each tensor
 
 
-class LoaderWatch:
+class LoaderWatch(Watcher):
     """Looks at the batches of iterable datasets, which each worker has to share out by itself."""
 
     def __init__(self, recorder: ScriptRecorder) -> None:
-        self.recorder = recorder
-        self._patches = recorder.patches()
+        super().__init__(recorder)
         self._passes: dict[int, _Pass] = {}
         several = getattr(torch_loader, "_MultiProcessingDataLoaderIter", None)
         if several is not None:
             self._patches.wrap(several, "__init__", self._begun)
             self._patches.wrap(several, "_next_data", self._next)
-
-    def libraries(self) -> None:
-        """Nothing of other libraries is looked at."""
-
-    def stop(self) -> None:
-        self._patches.undo()
 
     def _begun(self, original: Any, iterator: Any, loader: Any, *args: Any, **kwargs: Any) -> None:
         original(iterator, loader, *args, **kwargs)

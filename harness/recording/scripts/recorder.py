@@ -5,22 +5,19 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
-
-import torch
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from harness.recording.deepspeed import ENGINE
 from harness.recording.found import FoundModel
-from harness.recording.patches import Patches
+from harness.recording.optimizers import OptimizerFacts
+from harness.recording.patches import Patches, compiling
 from harness.recording.recorder import Recorder
-from harness.recording.scripts.copies import state_without_hooks
 from harness.recording.scripts.ending import EnoughSteps, end_of
 from harness.recording.scripts.freshness import Freshness
 from harness.recording.scripts.frozen import FrozenWatch
-from harness.recording.scripts.guard import Guard, compiling
+from harness.recording.scripts.guard import Guard
 from harness.recording.scripts.imports import after
-from harness.recording.scripts.inputs import input_digest
+from harness.recording.scripts.inputs import input_digest, of_several
 from harness.recording.scripts.last_look import LastLook
 from harness.recording.scripts.late import LateParts
 from harness.recording.scripts.options import Options
@@ -28,7 +25,12 @@ from harness.recording.scripts.pace import Pace
 from harness.recording.scripts.readable import unreadable
 from harness.recording.scripts.saves import Saves
 from harness.recording.scripts.streams import ScriptStream
+from harness.recording.scripts.watcher import Watcher
 from harness.trace.writer import STORED
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
 
 COPIED_ELEMENTS = 100_000_000  # up to here a model's values are held twice to count what changed
 SAID = 20  # of one kind of lost sight
@@ -43,7 +45,7 @@ class ScriptRecorder(Recorder):
         self.options = options
         self.guard = Guard(self.lost)
         super().__init__(Path(options.out), stream=ScriptStream(Path(options.out), options.name))
-        self.watchers: list[Any] = []
+        self.watchers: list[Watcher] = []
         self.claimed: Callable[[], None] = lambda: None
         self._lost: dict[tuple[str, str], int] = {}
         self._paused = options.attach_after > 0
@@ -56,7 +58,7 @@ class ScriptRecorder(Recorder):
         self.last, self.saves = LastLook(self), Saves(self)
         self._fresh: dict[int, Freshness] = {}
         self._frozen, self._pace = FrozenWatch(), Pace(self.options.every)
-        self._used, self._inside = True, False
+        self._used, self._inside, self._may_skip = True, False, False
         self._merged: dict[str, dict[str, Any]] = {}
         self._late = LateParts(self.live)
         self._model_hooks: dict[str, list[Any]] = {}
@@ -67,12 +69,9 @@ class ScriptRecorder(Recorder):
     def __enter__(self) -> ScriptRecorder:
         super().__enter__()
         self._finder = after(ENGINE, self._engine_there)  # a script imports it long after torch
-        self._copies = self.patches()
-        self._copies.put(nn.Module, "__getstate__", state_without_hooks)
         return self
 
     def __exit__(self, *of: object) -> None:
-        self._copies.undo()
         if self._finder in sys.meta_path:
             sys.meta_path.remove(self._finder)
         for watch in self.watchers:
@@ -92,6 +91,11 @@ class ScriptRecorder(Recorder):
     def looking(self) -> bool:
         """Whether values and gradients are looked at in this step."""
         return not self._paused and self._pace.due(self.made)
+
+    @property
+    def every(self) -> int:
+        """At each how many steps values are looked at."""
+        return max(self._pace.every, 1)
 
     def lost(self, area: str, error: Exception) -> None:
         """The recorder could not follow: which part of the run is known no longer, and why."""
@@ -117,7 +121,8 @@ class ScriptRecorder(Recorder):
                 self.stream.claim()  # the process trains, and that nothing more is known of it is said
                 raise
             self._fresh[id(optimizer)] = Freshness(optimizer)
-            for watch in (self.watch, *self.watchers):
+            self.watch.libraries()
+            for watch in self.watchers:
                 watch.libraries()
 
     def _model_found(self, root: nn.Module) -> None:
@@ -128,7 +133,6 @@ class ScriptRecorder(Recorder):
             self.stream.emit("lost_sight", area="parameters", error="Unreadable", message=why, model=ident)
         model = FoundModel(ident, root, lambda tensor: not unreadable(tensor), COPIED_ELEMENTS)
         self.models.append(model)
-        self._late.found(ident)
         if not self.stream.claimed:
             self.stream.claim()
             self.claimed()
@@ -175,7 +179,7 @@ class ScriptRecorder(Recorder):
         if compiling() or self.ended or self._paused:
             return
         with self.guard("forwards"):
-            digest = input_digest(args, kwargs) if root.training else None
+            digest = input_digest(args, kwargs) if root.training and of_several() else None
             self._merged["forward"] = {"model": self._ident(root), **({} if digest is None else {"inputs": digest})}
             super()._forward_ends(root, args, kwargs, output)
 
@@ -241,6 +245,14 @@ class ScriptRecorder(Recorder):
             self.ended = True
             raise EnoughSteps(self.options.steps)
 
+    def scaler_step_begins(self, optimizer: torch.optim.Optimizer) -> None:
+        self._may_skip = True
+        super().scaler_step_begins(optimizer)
+
+    def state_of(self, facts: OptimizerFacts) -> str | None:
+        """Only where a scaler may skip a step: that it leaves the state alone is the one thing asked about it."""
+        return super().state_of(facts) if self._may_skip else None
+
     def _step_made(self, optimizer: torch.optim.Optimizer, skipped: bool) -> None:
         facts = self._facts(optimizer)
         self._merged.pop("gradients", None)
@@ -279,7 +291,7 @@ class ScriptRecorder(Recorder):
             with self.guard("evaluation"):
                 self.last.take()
         self.saves.leave()
-        self.stream.emit("ended", by=by, every=max(self._pace.every, 1))
+        self.stream.emit("ended", by=by, every=self.every)
         with self.guard("parameters"):
             super().finish()
             return

@@ -19,7 +19,7 @@ for _ in range(4):
     optimizer.step()
     if DEFECT != "never averaged":
         with torch.no_grad():
-            for kept, now in zip(average.parameters(), model.parameters(), strict=True):
-                kept.lerp_(now, 0.1)
+            for name, now in model.named_parameters():
+                average.get_parameter(name).lerp_(now, 0.1)
     print(loss.item())
 torch.save(average.state_dict(), "average.pt")

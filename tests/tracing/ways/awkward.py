@@ -40,6 +40,13 @@ if WAY == "meta":
 elif WAY == "lazy":
     model.unused = nn.LazyLinear(2)
     train(model, optimizer=torch.optim.SGD(model.body.parameters(), lr=0.1))
+elif WAY == "sharded":
+    from torch.distributed.fsdp import fully_shard
+
+    torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+    fully_shard(model, mesh=torch.distributed.device_mesh.init_device_mesh("cpu", (1,)))
+    train(model)
+    torch.distributed.destroy_process_group()
 elif WAY == "unpicklable":
     model.body.weight.owner = lambda: None
     model.stream = sys.stdout

@@ -10,6 +10,7 @@ from torch import nn
 
 DEFECT = sys.argv[1] if len(sys.argv) > 1 else ""
 PROCESSES = 2
+KEPT = []  # to the process's end: freeing DistributedDataParallel after its group waits for ever once in ten times
 
 
 def train(rank, meeting):
@@ -31,6 +32,7 @@ def train(rank, meeting):
         optimizer.step()
     if DEFECT != "never met":
         torch.distributed.destroy_process_group()
+        KEPT.append(whole)
 
 
 if __name__ == "__main__":

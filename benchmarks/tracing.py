@@ -1,0 +1,98 @@
+"""What `harness trace` adds to a step of a script that knows nothing of it."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from benchmarks.figure import Figure
+from benchmarks.recording import BLOCKS, ROUNDS, numbers_of, quickest, steps, tiny_llava
+
+BATCH, LENGTH, WORDS = 2, 128, 24_000
+LARGE_ROUNDS, LARGE_STEPS = 3, 5
+
+
+def tracing_overhead() -> Iterator[Figure]:
+    """A tiny LLaVA as in `recording`, and a GPT of 104 M parameters on 256 tokens, each at the tracer's defaults.
+
+    Of the large one, the step that is looked at and those that are not are told apart, and put together as k, which the
+    tracer chooses, has them: one in k.
+    """
+    yield Figure("a traced step over a bare one", numbers_of(__name__, "small"), "times", 1.10)
+    numbers = numbers_of(__name__, "large")
+    yield Figure("the same at 104 M parameters, looked at every k steps", numbers[::2], "times", 1.02)
+    yield Figure("k, as it is chosen", numbers[1::2], "steps", 1000)
+
+
+@contextlib.contextmanager
+def traced(place: Path) -> Iterator[Any]:
+    """What a script is recorded by, with all that it looks at."""
+    from harness.recording.scripts import Options, ScriptRecorder
+    from harness.recording.scripts.attached import watchers_of
+
+    recorder = ScriptRecorder(Options(str(place), last_look=True))
+    recorder.watchers = watchers_of(recorder)
+    with recorder:
+        yield recorder
+
+
+def small() -> Iterator[float]:
+    """One ratio per round of alternating blocks in one process."""
+    import torch
+
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        model = tiny_llava(Path(folder) / "base")
+        for _ in range(ROUNDS):
+            with_it, without = [], []
+            for _ in range(BLOCKS):
+                with_it += steps(model, traced(Path(folder) / "out"))
+                without += steps(model, contextlib.nullcontext())
+            yield quickest(with_it) / quickest(without)
+
+
+def large() -> Iterator[float]:
+    """A ratio and k per round: each a block of bare steps and one of traced ones."""
+    import torch
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    torch.set_num_threads(1)
+    model = GPT2LMHeadModel(GPT2Config(vocab_size=WORDS, n_positions=LENGTH)).train()
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(LARGE_ROUNDS):
+            bare, _ = _large_steps(model, contextlib.nullcontext())
+            times, every = _large_steps(model, traced(Path(folder) / str(number)))
+            looked, usual = times[0], min(times[1:])  # the quickest: whatever else the machine does only adds
+            yield (looked + (every - 1) * usual) / every / min(bare)
+            yield every
+
+
+def _large_steps(model: Any, recording: Any) -> tuple[list[float], int]:
+    """The processor times of the steps after the first, which sets up the optimizer; the tracer looks at it and at the
+    next, and then knows how often to look."""
+    import torch
+
+    ids = torch.randint(WORDS, (BATCH, LENGTH), generator=torch.Generator().manual_seed(0))
+    with recording as recorder:
+        if recorder is not None:
+            recorder.live.add_tree([model])
+        optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5)
+        seconds = []
+        for _ in range(2 + LARGE_STEPS):
+            started = time.process_time()
+            model(input_ids=ids, labels=ids).loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            seconds.append(time.process_time() - started)
+        chosen = 0 if recorder is None else recorder.every
+    return seconds[1:], chosen
+
+
+if __name__ == "__main__":
+    for number in {"small": small, "large": large}[sys.argv[1]]():
+        print(number, flush=True)
