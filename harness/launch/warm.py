@@ -4,7 +4,10 @@ A child starts in milliseconds. The parent must never compute: one that has comp
 hang. It has one thread, and checks that before each fork. It serves several clients over a Unix socket, and ends when
 the process that started it ends.
 
-    python -m harness.launch.warm SOCKET MODULE...
+    python -m harness.launch.warm SOCKET MODULE... [--beside SOCKET MODULE...]
+
+Two parents that import much alike are one process until they have imported what both want: the second is then forked
+off, before either has any of the other's own modules.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.launch.job import Job, perform
+from harness.launch.parents import BESIDE
 
 LONGEST_WAIT_S = 60.0
 LIFELINE = 0  # standard input: closed when whoever started this process is gone
@@ -159,11 +163,27 @@ def _tell(client: socket.socket, message: Mapping[str, float]) -> None:
         client.sendall(json.dumps(message).encode() + b"\n")
 
 
-def main(path: str, modules: list[str]) -> None:
+def main(arguments: list[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever started this
-    for name in modules:
-        with contextlib.suppress(ImportError):
-            importlib.import_module(name)
+    at = arguments.index(BESIDE) if BESIDE in arguments else len(arguments)
+    (path, *modules), second = arguments[:at], arguments[at + 1 :]
+    if not second:
+        return _serve(path, modules)
+    _import([name for name in modules if name in second[1:]])
+    assert_single_threaded()
+    gc.freeze()
+    if (pid := os.fork()) == 0:
+        _serve(second[0], second[1:])
+        os._exit(0)
+    _serve(path, modules)
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, 0)  # it has the same lifeline
+    return None
+
+
+def _serve(path: str, modules: list[str]) -> None:
+    _import(modules)
+    _keep_modules_beside(path)
     gc.collect()
     gc.freeze()
     partial = f"{path}.binding"
@@ -172,5 +192,19 @@ def main(path: str, modules: list[str]) -> None:
     parent.serve()
 
 
+def _import(modules: list[str]) -> None:
+    for name in modules:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+
+
+def _keep_modules_beside(path: str) -> None:
+    """A cache of its own for remote code, so that no parent's child can load what only another's has fetched."""
+    cache = str(Path(path).parent / "modules")
+    os.environ["HF_MODULES_CACHE"] = cache
+    if transformers := sys.modules.get("transformers.dynamic_module_utils"):
+        transformers.HF_MODULES_CACHE = cache  # type: ignore[attr-defined]
+
+
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2:])
+    main(sys.argv[1:])

@@ -52,16 +52,16 @@ class WarmParents:
     """The two parents of a session: one whose children make runs, one whose children load what was saved."""
 
     def __init__(self, families: Sequence[str], engines: Iterable[str] = ()) -> None:
-        self._parents: list[WarmParent] = []
+        self._parent: WarmParent | None = None
         self.sockets = Sockets()
         if can_fork():
             makers, reloaders = worker_modules(families, engines)
-            self._parents = [WarmParent("make", makers), WarmParent("reload", reloaders)]
-            self.sockets = Sockets(*(parent.socket for parent in self._parents))
+            self._parent = WarmParent("make", makers, beside=reloaders)
+            self.sockets = Sockets(self._parent.socket, self._parent.socket_beside)
 
     def stop(self) -> None:
-        for parent in self._parents:
-            parent.stop()
+        if self._parent is not None:
+            self._parent.stop()
 
 
 def needed_of(recipes: Iterable[Recipe]) -> tuple[list[str], set[str]]:

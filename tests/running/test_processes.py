@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness.launch import Job, Launcher, last_lines
-from harness.launch.parents import FRESH
+from harness.launch.parents import FRESH, WarmParent
 from harness.launch.warm import assert_single_threaded
 from harness.recipe import Recipe
 from harness.running.session import Session, Sockets, WarmParents
@@ -33,17 +33,48 @@ def test_a_parent_with_a_second_thread_refuses_to_fork() -> None:
         thread.join()
 
 
+def modules_of(socket: str, output: Path) -> set[str]:
+    """What is imported in a child of the parent at this socket."""
+    code = "import json, sys; print(json.dumps(sorted(sys.modules)))"
+    assert Launcher(socket).run(Job("builtins:exec", code, str(output))).code == 0  # type: ignore[arg-type]
+    return set(json.loads(output.read_text()))
+
+
 def test_the_reloader_has_imported_nothing_of_the_families(warm, tmp_path: Path) -> None:
-    listing = "import json,sys; json.dump(sorted(sys.modules), open(sys.argv[1], 'w'))"
-    _, reloaders = worker_modules(["llava-1.5-7b"])
-    code = f"import importlib\nfor name in {reloaders!r}: importlib.import_module(name)\n{listing}"
+    """Though it was forked off the makers' parent."""
+    makers, reloaders = (modules_of(one, tmp_path / "modules") for one in (warm.makers, warm.reloaders))
+    ours = {name for name in reloaders if name.startswith("harness.")}
 
-    subprocess.run([sys.executable, "-c", code, str(tmp_path / "modules.json")], check=True)
-
-    modules = json.loads((tmp_path / "modules.json").read_text())
-    ours = {name for name in modules if name.startswith("harness.")}
+    assert {"harness.making.run", "harness.families"} <= makers
     assert "harness.reloading" in ours
     assert not {name for name in ours if name.split(".")[1] in ("families", "tuning", "saving", "engines", "making")}
+
+
+def test_each_of_two_parents_has_a_cache_of_its_own_for_code(warm, tmp_path: Path) -> None:
+    code = (
+        "import os, transformers.dynamic_module_utils as used\n"
+        "assert used.HF_MODULES_CACHE == os.environ['HF_MODULES_CACHE']\n"
+        "print(used.HF_MODULES_CACHE)"
+    )
+    for socket_ in (warm.makers, warm.reloaders):
+        output = tmp_path / "cache"
+        assert Launcher(socket_).run(Job("builtins:exec", code, str(output))).code == 0, output.read_text()  # type: ignore[arg-type]
+        assert Path(output.read_text().strip()) == Path(socket_).parent / "modules"
+
+
+def test_two_parents_end_together(tmp_path: Path) -> None:
+    parent = WarmParent("two", ["json"], beside=["json", "csv"])
+    code = "import os; print(os.getppid())"
+    pids = []
+    for number, path in enumerate((parent.socket, parent.socket_beside)):
+        output = tmp_path / str(number)
+        assert Launcher(path).run(Job("builtins:exec", code, str(output))).code == 0  # type: ignore[arg-type]
+        pids.append(int(output.read_text()))
+    assert len(set(pids)) == 2
+
+    parent.stop()
+
+    assert [pid for pid in pids if Path(f"/proc/{pid}").exists()] == []
 
 
 def test_importing_everything_a_parent_imports_starts_no_thread() -> None:
