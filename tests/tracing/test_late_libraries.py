@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest  # noqa: TC002
 
+from harness.recording.scripts.attached import watchers_of
 from harness.recording.scripts.options import Options
 from harness.recording.scripts.recorder import ScriptRecorder
 
@@ -25,7 +26,8 @@ def test_the_engine_of_deepspeed_is_watched_from_its_import_on(tmp_path: Path, m
     monkeypatch.syspath_prepend(str(tmp_path))
     before = list(sys.meta_path)
 
-    with ScriptRecorder(Options(str(tmp_path / "out"))):
+    with ScriptRecorder(Options(str(tmp_path / "out"))) as recorder:
+        recorder.watchers = watchers_of(recorder)
         engine = importlib.import_module("deepspeed.runtime.engine").DeepSpeedEngine
         assert hasattr(engine.__init__, "__wrapped__")
 

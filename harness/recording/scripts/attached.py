@@ -7,6 +7,7 @@ import os
 import sys
 from typing import Any
 
+from harness.recording.deepspeed import ENGINE
 from harness.recording.scripts.copies import CopyWatch
 from harness.recording.scripts.files import FileWatch
 from harness.recording.scripts.loaders import LoaderWatch
@@ -26,8 +27,20 @@ def attach(options: Options) -> ScriptRecorder:
 
 
 def watchers_of(recorder: ScriptRecorder) -> list[Watcher]:
-    """What looks at files, at data loaders and at copies of models."""
-    return [FileWatch(recorder), LoaderWatch(recorder), CopyWatch(recorder)]
+    """What looks at files, at data loaders, at copies of models, and for DeepSpeed."""
+    return [FileWatch(recorder), LoaderWatch(recorder), CopyWatch(recorder), EngineWatch(recorder)]
+
+
+class EngineWatch(Watcher):
+    """Tells the recorder that DeepSpeed is there."""
+
+    def __init__(self, recorder: ScriptRecorder) -> None:
+        super().__init__(recorder)
+        self.after(ENGINE, self._there)
+
+    def _there(self) -> None:
+        with self.recorder.guard("steps"):
+            self.recorder.watch.libraries()
 
 
 class _Ends:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from harness.recording.scripts.imports import after
 from harness.recording.scripts.watcher import Watcher
 from harness.trace.fingerprint import as_hex, fingerprint
 from harness.trace.naming import unwrapped
@@ -34,17 +33,9 @@ class FileWatch(Watcher):
 
     def __init__(self, recorder: ScriptRecorder) -> None:
         super().__init__(recorder)
-        self._finders: list[Any] = []
         self._patches.wrap(torch, "save", self._torch_save)
-        self.libraries()
-
-    def libraries(self) -> None:
-        """Look at the libraries that the process has imported by now, each once."""
-        if not self._finders:
-            self._finders = [
-                after("safetensors.torch", self._safetensors_there),
-                after("transformers.modeling_utils", self._transformers_there),
-            ]
+        self.after("safetensors.torch", self._safetensors_there)
+        self.after("transformers.modeling_utils", self._transformers_there)
 
     def _safetensors_there(self) -> None:
         with self.recorder.guard("saves"):
@@ -59,12 +50,6 @@ class FileWatch(Watcher):
         with self.recorder.guard("loads"):
             kind = sys.modules["transformers.modeling_utils"].PreTrainedModel
             _wrap_class_method(self._patches, kind, self._from_pretrained)
-
-    def stop(self) -> None:
-        super().stop()
-        for finder in self._finders:
-            if finder in sys.meta_path:
-                sys.meta_path.remove(finder)
 
     def _torch_save(self, original: Any, *args: Any, **kwargs: Any) -> Any:
         result = original(*args, **kwargs)

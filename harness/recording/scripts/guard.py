@@ -26,6 +26,23 @@ AREAS = {
 """What is no longer known of a run, by the operation at which sight was lost; `steps` for any other."""
 
 
+SAID = 20  # times, of one kind of error in one area
+
+
+class LostSight:
+    """The recorder could not follow: which part of the run is known no longer, and why."""
+
+    def __init__(self, say: Callable[..., None]) -> None:
+        self._say = say
+        self._times: dict[tuple[str, str], int] = {}
+
+    def __call__(self, area: str, error: Exception) -> None:
+        kind = (area, type(error).__name__)
+        self._times[kind] = self._times.get(kind, 0) + 1
+        if self._times[kind] <= SAID:
+            self._say(area=area, error=kind[1], message=" ".join(str(error).split())[:300])
+
+
 class Guard:
     """Catches what goes wrong in the recorder, and tells it on."""
 

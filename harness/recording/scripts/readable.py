@@ -6,6 +6,14 @@ import torch
 from torch.nn.parameter import is_lazy
 
 
+def unreadable_in(root: torch.nn.Module) -> str:
+    """How many of a model's parameters cannot be read, and why the first; nothing where all can."""
+    reasons = {name: why for name, p in root.named_parameters() if (why := unreadable(p))}
+    if not reasons:
+        return ""
+    return f"{len(reasons)} parameters are {next(iter(reasons.values()))}, such as {next(iter(reasons))}"
+
+
 def unreadable(tensor: torch.Tensor) -> str:
     """Why a tensor's values cannot be read as they lie in memory; nothing where they can."""
     if is_lazy(tensor):

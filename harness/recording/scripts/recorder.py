@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.recording.deepspeed import ENGINE
 from harness.recording.found import FoundModel
 from harness.recording.optimizers import OptimizerFacts
 from harness.recording.patches import Patches, compiling
@@ -15,14 +13,13 @@ from harness.recording.recorder import Recorder
 from harness.recording.scripts.ending import EnoughSteps, end_of
 from harness.recording.scripts.freshness import Freshness
 from harness.recording.scripts.frozen import FrozenWatch
-from harness.recording.scripts.guard import Guard
-from harness.recording.scripts.imports import after
+from harness.recording.scripts.guard import Guard, LostSight
 from harness.recording.scripts.inputs import input_digest, of_several
 from harness.recording.scripts.last_look import LastLook
 from harness.recording.scripts.late import LateParts
 from harness.recording.scripts.options import Options
 from harness.recording.scripts.pace import Pace
-from harness.recording.scripts.readable import unreadable
+from harness.recording.scripts.readable import unreadable, unreadable_in
 from harness.recording.scripts.saves import Saves
 from harness.recording.scripts.streams import ScriptStream
 from harness.recording.scripts.watcher import Watcher
@@ -33,7 +30,6 @@ if TYPE_CHECKING:
     from torch import nn
 
 COPIED_ELEMENTS = 100_000_000  # up to here a model's values are held twice to count what changed
-SAID = 20  # of one kind of lost sight
 
 
 class ScriptRecorder(Recorder):
@@ -43,11 +39,10 @@ class ScriptRecorder(Recorder):
 
     def __init__(self, options: Options) -> None:
         self.options = options
-        self.guard = Guard(self.lost)
+        self.guard = Guard(LostSight(lambda **facts: self.stream.emit("lost_sight", **facts)))
         super().__init__(Path(options.out), stream=ScriptStream(Path(options.out), options.name))
         self.watchers: list[Watcher] = []
         self.claimed: Callable[[], None] = lambda: None
-        self._lost: dict[tuple[str, str], int] = {}
         self._paused = options.attach_after > 0
         self._begin()
 
@@ -68,19 +63,12 @@ class ScriptRecorder(Recorder):
 
     def __enter__(self) -> ScriptRecorder:
         super().__enter__()
-        self._finder = after(ENGINE, self._engine_there)  # a script imports it long after torch
         return self
 
     def __exit__(self, *of: object) -> None:
-        if self._finder in sys.meta_path:
-            sys.meta_path.remove(self._finder)
         for watch in self.watchers:
             watch.stop()
         super().__exit__(*of)
-
-    def _engine_there(self) -> None:
-        with self.guard("steps"):
-            self.watch.libraries()
 
     @property
     def recording(self) -> bool:
@@ -96,14 +84,6 @@ class ScriptRecorder(Recorder):
     def every(self) -> int:
         """At each how many steps values are looked at."""
         return max(self._pace.every, 1)
-
-    def lost(self, area: str, error: Exception) -> None:
-        """The recorder could not follow: which part of the run is known no longer, and why."""
-        kind = (area, type(error).__name__)
-        self._lost[kind] = self._lost.get(kind, 0) + 1
-        if self._lost[kind] <= SAID:
-            message = " ".join(str(error).split())[:300]
-            self.stream.emit("lost_sight", area=area, error=type(error).__name__, message=message)
 
     def event(self, kind: str, **facts: Any) -> None:
         facts.update(self._merged.get(kind, {}))
@@ -122,14 +102,10 @@ class ScriptRecorder(Recorder):
                 raise
             self._fresh[id(optimizer)] = Freshness(optimizer)
             self.watch.libraries()
-            for watch in self.watchers:
-                watch.libraries()
 
     def _model_found(self, root: nn.Module) -> None:
         ident = f"model{self._next_model()}"
-        reasons = {name: why for name, p in root.named_parameters() if (why := unreadable(p))}
-        if reasons:
-            why = f"{len(reasons)} parameters are {next(iter(reasons.values()))}, such as {next(iter(reasons))}"
+        if why := unreadable_in(root):
             self.stream.emit("lost_sight", area="parameters", error="Unreadable", message=why, model=ident)
         model = FoundModel(ident, root, lambda tensor: not unreadable(tensor), COPIED_ELEMENTS)
         self.models.append(model)
