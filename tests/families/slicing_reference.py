@@ -41,7 +41,7 @@ class Sliced:
     image_bounds: list[Size]  # positions in `tokens`, the end exclusive
 
 
-def test_image(width: int, height: int) -> Image.Image:
+def ruled_image(width: int, height: int) -> Image.Image:
     """Red runs eleven times from 0 to 255 along the width, green along the height; blue falls once along the width.
 
     Eleven is prime to every grid, so all tiles differ, and the edges tell filters of resizing apart. Each channel
@@ -50,9 +50,6 @@ def test_image(width: int, height: int) -> Image.Image:
     x, y = np.arange(width)[None, :], np.arange(height)[:, None]
     red, green, blue = x * 11 * 256 // width % 256, y * 11 * 256 // height % 256, 255 - x * 256 // width
     return Image.fromarray(np.stack(np.broadcast_arrays(red, green, blue), axis=-1).astype(np.uint8))
-
-
-test_image.__test__ = False  # type: ignore[attr-defined]  # pytest would take it for a test
 
 
 def ensure_divide(length: float, divisor: int) -> int:
@@ -146,7 +143,7 @@ def digest(array: NDArray[Any]) -> str:
 
 def record(size: Size) -> dict[str, Any]:
     """What is recorded of the test image of one size, as JSON holds it."""
-    given = sliced(test_image(*size), SCALE, PATCH, MAX_SLICES, QUERIES)
+    given = sliced(ruled_image(*size), SCALE, PATCH, MAX_SLICES, QUERIES)
     sizes = [[picture.shape[1], picture.shape[0]] for picture in given.pictures]
     names = ("<image>", "</image>", "<slice>", "</slice>", "\n")
     return {

@@ -14,7 +14,7 @@ from harness.families.minicpm import processing, tokens
 from harness.families.minicpm.code_files.processing_minicpmv import MARK, MiniCPMVProcessor
 from harness.families.minicpm.dimensions import PUBLISHED, TINY
 from harness.trace.nested import digest_of
-from tests.families.slicing_reference import RECORDED, SIZES, Size, digest, test_image
+from tests.families.slicing_reference import RECORDED, SIZES, Size, digest, ruled_image
 
 RECORDS: dict[str, Any] = json.loads(RECORDED.read_text())
 KINDS = ("image", "text", "blank", "several")
@@ -40,7 +40,7 @@ def again(minicpm_loaded: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 @pytest.mark.parametrize("size", SIZES, ids="{0[0]}x{0[1]}".format)
 def test_a_picture_of_any_size_is_cut_as_published(published: Any, size: Size) -> None:
-    recorded, image = RECORDS[f"{size[0]}x{size[1]}"], test_image(*size)
+    recorded, image = RECORDS[f"{size[0]}x{size[1]}"], ruled_image(*size)
     cutter = published.image_processor
 
     pictures = cutter.slices(image)
@@ -62,7 +62,7 @@ def cutter_array(picture: Image.Image) -> Any:
 @pytest.mark.parametrize("size", SIZES, ids="{0[0]}x{0[1]}".format)
 def test_the_prompt_holds_the_published_tokens_for_it(published: Any, size: Size) -> None:
     recorded = RECORDS[f"{size[0]}x{size[1]}"]
-    inputs = published(text=[f"{MARK}\nWhat?"], images=[test_image(*size)], return_tensors="pt")
+    inputs = published(text=[f"{MARK}\nWhat?"], images=[ruled_image(*size)], return_tensors="pt")
     ids = inputs["input_ids"][0].tolist()
 
     place = ids[: recorded["placeholder_tokens"]]
@@ -80,7 +80,7 @@ def test_the_prompt_holds_the_published_tokens_for_it(published: Any, size: Size
 def test_several_pictures_follow_one_another(published: Any) -> None:
     sizes = [(449, 448), (64, 64)]
     text = f"First: {MARK}\nSecond: {MARK}\nWhich?"
-    inputs = published(text=[text], images=[test_image(*size) for size in sizes])
+    inputs = published(text=[text], images=[ruled_image(*size) for size in sizes])
 
     assert [len(one) for one in inputs["image_bound"]] == [4]
     assert (inputs["image_bound"][0][:, 1] - inputs["image_bound"][0][:, 0]).tolist() == [96] * 4
@@ -93,7 +93,7 @@ def test_several_pictures_follow_one_another(published: Any) -> None:
 @pytest.mark.parametrize("count", [0, 2])
 def test_marks_and_pictures_must_be_as_many(published: Any, count: int) -> None:
     with pytest.raises(ValueError, match=f"1 marks .* and {count} images"):
-        published(text=[f"{MARK}\nWhat?"], images=[test_image(64, 64)] * count)
+        published(text=[f"{MARK}\nWhat?"], images=[ruled_image(64, 64)] * count)
 
 
 def test_the_shipped_samples_show_pictures_that_are_cut_and_some_that_are_not(minicpm_loaded: Any) -> None:

@@ -112,7 +112,7 @@ def test_pixels_run_from_minus_one_to_one_with_channels_first() -> None:
 
 def test_tokens_and_bounds_of_a_grid() -> None:
     one = ["<image>", "<unk>", "<unk>", "</image>"]
-    image = reference.test_image(12, 12)
+    image = reference.ruled_image(12, 12)
 
     seen = reference.sliced(image, 4, 1, 4, 2)
 
