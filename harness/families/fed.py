@@ -55,3 +55,17 @@ class FedConversations:
 
     def padded(self, batch: dict[str, Any], side: str, count: int, processor: Any) -> dict[str, Any]:
         return padded(batch, side, count, processor.tokenizer.pad_token_id)
+
+
+class TakesBatchesAsTheyAre:
+    """The part of a family whose model is one of the library's own: a batch is what its forward takes."""
+
+    def arguments(self, batch: dict[str, Any]) -> dict[str, Any]:
+        return batch
+
+    def loss(self, model: Any, batch: dict[str, Any]) -> torch.Tensor:
+        loss: torch.Tensor = model(**batch, use_cache=False).loss
+        return loss
+
+    def generation(self, batch: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in batch.items() if name != "labels"}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,6 +26,17 @@ class Block:
         """The file that a block says it is, in its first line."""
         found = re.match(r"# (\S+\.(?:yaml|py))\n", self.text)
         return found[1] if found else None
+
+
+def written_by(script: str) -> Any:
+    """The module of a script under docs/, which writes a part of a page."""
+    path = ROOT / "docs" / script
+    spec = importlib.util.spec_from_file_location(f"docs_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # dataclasses look there
+    spec.loader.exec_module(module)
+    return module
 
 
 def blocks(document: str) -> list[Block]:

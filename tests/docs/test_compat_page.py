@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import shlex
 from pathlib import Path
@@ -16,7 +15,7 @@ from harness.recipe import read_suite
 from harness.result import Status
 from harness.stacks import read_stacks
 from harness.verdict import read_known_failures
-from tests.docs.conftest import ROOT
+from tests.docs.conftest import ROOT, written_by
 
 PAGE = (ROOT / "docs" / "compat.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^    harness (compat .*)$", PAGE, re.MULTILINE)
@@ -29,11 +28,7 @@ def measured() -> CompatTable:
 
 
 def test_the_table_on_the_page_is_the_one_that_was_measured(measured: CompatTable) -> None:
-    spec = importlib.util.spec_from_file_location("docs_compat", ROOT / "docs" / "compat.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module: Any = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = written_by("compat.py")
 
     assert module.page(PAGE, measured) == PAGE
     assert "K 55 keys lost" in PAGE

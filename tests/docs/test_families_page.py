@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harness.families.library import tried_types
 from harness.families.library.listing import reason_refused
+from tests.docs.conftest import ROOT, written_by
 
-ROOT = Path(__file__).parents[2]
 FEWEST = 25  # checks that apply to a type, over its recipes
 
 
 @pytest.fixture(scope="module")
 def written() -> Any:
-    spec = importlib.util.spec_from_file_location("families_page", ROOT / "docs" / "families.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return written_by("families.py")
 
 
 def test_the_table_is_what_was_measured(written: Any) -> None:

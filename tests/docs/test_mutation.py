@@ -6,24 +6,17 @@ The page tells of the code as it was when the session was run: measuring again i
 from __future__ import annotations
 
 import ast
-import importlib.util
 import re
-import sys
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
 import pytest
 
-from tests.docs.conftest import ROOT
+from tests.docs.conftest import ROOT, written_by
 
 
-def loaded() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("docs_mutation", ROOT / "docs" / "mutation.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # dataclasses look there
-    spec.loader.exec_module(module)
-    return module
+def loaded() -> Any:
+    return written_by("mutation.py")
 
 
 MUTATION = loaded()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import shlex
@@ -14,7 +13,7 @@ from typing import Any
 from harness.faults import FAULTS
 from harness.strategies import __main__ as command
 from harness.strategies.fields import NOT_DRAWN
-from tests.docs.conftest import ROOT, blocks, commands
+from tests.docs.conftest import ROOT, blocks, commands, written_by
 
 PAGE = "docs/properties.md"
 TEXT = (ROOT / PAGE).read_text(encoding="utf-8")
@@ -53,12 +52,7 @@ def test_its_table_is_there() -> None:
 
 
 def searched() -> Any:
-    spec = importlib.util.spec_from_file_location("docs_searched", ROOT / "docs" / "searched.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return written_by("searched.py")
 
 
 def test_what_it_says_was_searched_is_what_was() -> None:

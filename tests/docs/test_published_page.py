@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harness.families.library.published import checkpoints
 from harness.stack import release
+from tests.docs.conftest import written_by
 
-ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.skipif(release("transformers") < (5, 20), reason="the newest of them came with 5.20")
 
 
 @pytest.fixture(scope="module")
 def written() -> Any:
-    spec = importlib.util.spec_from_file_location("published_page", ROOT / "docs" / "published.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return written_by("published.py")
 
 
 def test_the_tables_are_of_the_checkpoints_that_are_recorded(written: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import shlex
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.conftest import ROOT, commands
+from tests.docs.conftest import ROOT, commands, written_by
 
 RUN = ("harness", "cp", "rm")
 HARNESS = [(command, shown) for command, shown in commands("README.md") if command.split()[0] in RUN]
@@ -79,11 +78,7 @@ def test_every_command_is_described() -> None:
 
 
 def test_the_generated_parts_are_current() -> None:
-    spec = importlib.util.spec_from_file_location("tables", ROOT / "docs" / "tables.py")
-    assert spec is not None
-    assert spec.loader is not None
-    tables = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tables)
+    tables = written_by("tables.py")
 
     for document in tables.DOCUMENTS:
         text = document.read_text(encoding="utf-8")

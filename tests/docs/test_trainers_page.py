@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import shlex
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 
 from harness.cli.main import status_of
 from harness.data.written import FORMATS
-from tests.docs.conftest import ROOT, commands
+from tests.docs.conftest import ROOT, commands, written_by
 from trainers.asked import HEALTHY, read_asked
 from trainers.table import read_table
 
@@ -21,11 +20,7 @@ ROWS = read_table(ROOT / "docs" / "trainers.json")["trainers"]
 
 
 def test_the_table_on_the_page_is_what_was_seen() -> None:
-    spec = importlib.util.spec_from_file_location("docs_trainers", ROOT / "docs" / "trainers.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module: Any = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = written_by("trainers.py")
 
     assert module.page(PAGE) == PAGE, "run `python docs/trainers.py`"
 

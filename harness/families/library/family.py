@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness import stack
 from harness.families.family import Handles, Loaded
-from harness.families.fed import Batches, FedConversations
+from harness.families.fed import Batches, FedConversations, TakesBatchesAsTheyAre
 from harness.families.library import batches, processors
 from harness.families.library.components import Parts, parts_of, widest
 from harness.families.library.keys import Renames, renamed, renames_of
@@ -47,7 +47,7 @@ class Sized:
 
 
 @dataclass(eq=False)
-class LibraryFamily(FedConversations):
+class LibraryFamily(TakesBatchesAsTheyAre, FedConversations):
     """A type of model, or the model of one configuration."""
 
     name: str
@@ -203,16 +203,6 @@ class LibraryFamily(FedConversations):
 
     def padded(self, batch: dict[str, Any], side: str, count: int, processor: Any) -> dict[str, Any]:
         return batches.padded(batch, side, count, processor.tokenizer.pad_token_id)
-
-    def arguments(self, batch: dict[str, Any]) -> dict[str, Any]:
-        return batch
-
-    def loss(self, model: Any, batch: dict[str, Any]) -> torch.Tensor:
-        loss: torch.Tensor = model(**batch, use_cache=False).loss
-        return loss
-
-    def generation(self, batch: dict[str, Any]) -> dict[str, Any]:
-        return {name: value for name, value in batch.items() if name != "labels"}
 
     def intent(self, recipe: Recipe) -> Intent:
         return intent_from(recipe, self.tables(recipe.size))

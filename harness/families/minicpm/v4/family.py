@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from harness import stack
 from harness.families.family import Handles, Loaded
-from harness.families.fed import Batches, FedConversations
+from harness.families.fed import Batches, FedConversations, TakesBatchesAsTheyAre
 from harness.families.minicpm.v4 import batches, names, processing
 from harness.families.minicpm.v4.dimensions import PUBLISHED, TINY, Dimensions, configuration
 from harness.families.promises import intent_from
@@ -28,7 +28,7 @@ NEWLINE = 10  # of the published vocabulary; the tiny tokenizer is asked for its
 
 
 @dataclass(frozen=True)
-class MiniCPMV4(FedConversations):
+class MiniCPMV4(TakesBatchesAsTheyAre, FedConversations):
     """A MiniCPM-V that the library knows. `kind` is how its classes are called there: 4_6 or 4_7."""
 
     name: str
@@ -91,16 +91,6 @@ class MiniCPMV4(FedConversations):
         options = {**stack.dtype_argument(dtype), **stack.attention_argument(attention)}
         model = self._class.from_pretrained(directory, **options)
         return Loaded(model, stack.pictures_alone(directory), directory)
-
-    def arguments(self, batch: dict[str, Any]) -> dict[str, Any]:
-        return batch
-
-    def loss(self, model: Any, batch: dict[str, Any]) -> torch.Tensor:
-        loss: torch.Tensor = model(**batch, use_cache=False).loss
-        return loss
-
-    def generation(self, batch: dict[str, Any]) -> dict[str, Any]:
-        return {name: value for name, value in batch.items() if name != "labels"}
 
     def intent(self, recipe: Recipe) -> Intent:
         return intent_from(recipe, names.tables(self.kind, self.dimensions(recipe.size)))
