@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.checks.adapter_needs import Merging
 from harness.checks.adapter_ranks import ranks_kept
-from harness.checks.adapter_rounding import allowed_in_logits, allowed_in_weights
+from harness.checks.adapter_rounding import allowed_in_weights, beyond_rounding
 from harness.checks.expected import gets_gradient
 from harness.checks.needs import AnAdapter, Closed, Parameters, Probe, Steps
 from harness.checks.registry import check
@@ -87,16 +87,13 @@ def adapter_merges(intent: Intent, trace: Trace) -> Iterator[Finding]:
 
 
 def _logits(intent: Intent, probe: dict[str, Any]) -> Iterator[Finding]:
-    for batch, apart in probe["largest_difference"].items():
-        largest = float(probe["largest_logit"][batch])
-        allowed = allowed_in_logits(intent.weights, largest)
-        if not float(apart) <= allowed:
-            yield MergeDiffers(
-                expected=f"the logits of the unmerged model, within {allowed:.3g}",
-                seen=f"logits off by {float(apart):.3g} (the largest is {largest:.3g})",
-                where=f"the {batch} batch",
-                cause="a scaling left out, a module merged into another's weights, or weights that modules share",
-            )
+    for batch, apart, largest, allowed in beyond_rounding(intent.weights, probe):
+        yield MergeDiffers(
+            expected=f"the logits of the unmerged model, within {allowed:.3g}",
+            seen=f"logits off by {apart:.3g} (the largest is {largest:.3g})",
+            where=f"the {batch} batch",
+            cause="a scaling left out, a module merged into another's weights, or weights that modules share",
+        )
 
 
 def _unmerged(method: str, modules: list[Merged]) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.checks.accumulation import ROUNDINGS, auxiliary_losses, close, place, shares_of
+from harness.checks.accumulation import ROUNDINGS, auxiliary_losses, close, place, share_of, shares_of
 from harness.checks.movement import HALF_ULP
 from harness.checks.needs import Need, Steps
 from harness.checks.registry import check
@@ -45,7 +45,7 @@ def auxiliary_loss_added(intent: Intent, trace: Trace) -> Iterator[Finding]:
     auxiliary = auxiliary_losses(trace)
     left_out = []
     for event, loss, value in shares_of(trace):
-        share = 1 / intent.mechanisms.micro_batches(event["step"])
+        share = share_of(intent, trace, event)
         whole = loss + auxiliary.get(place(event), 0.0)
         if math.isfinite(value) and not close(value, whole * share, allowed):
             left_out.append((event, whole * share, value))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from harness.faults.registry import fault
-from harness.faults.where import has_adapter, is_adalora
+from harness.faults.where import by_expression, has_adapter, has_tower, is_adalora
 from harness.recipe import Recipe
 from harness.seams import Moment, Seam
 
@@ -15,9 +15,10 @@ def adapted_layers(model: Any) -> list[tuple[str, Any]]:
     return [(path, module) for path, module in model.named_modules() if hasattr(module, "base_layer")]
 
 
-def _by_regex(recipe: Recipe) -> bool:
-    targets = recipe.peft.targets if recipe.peft else ()
-    return isinstance(targets, str) and targets != "all-linear"
+def _by_expression_past_the_tower(recipe: Recipe) -> bool:
+    """Whether targets are an expression, and the tower takes an adapter: of what is kept as a copy peft adapts
+    nothing."""
+    return by_expression(recipe) and has_tower(recipe) and "vision" not in {part.component for part in recipe.tune}
 
 
 @fault(
@@ -39,7 +40,7 @@ def one_adapter_taken_off(model: Any, moment: Moment) -> None:
     caught_by="adapters_where_intended",
     finding="AdapterUnasked",
     size="one module",
-    applies=_by_regex,
+    applies=_by_expression_past_the_tower,
 )
 def one_adapter_elsewhere(options: dict[str, Any], moment: Moment) -> None:
     """The targets handed to peft name one module more, in the vision tower."""

@@ -21,8 +21,11 @@ def _accumulates(recipe: Recipe) -> bool:
     return _logs(recipe) and at_second > 1
 
 
-def _has_rates(recipe: Recipe) -> bool:
-    return _logs(recipe) and bool(recipe.optimizer.component_rates)
+def _has_two_rates(recipe: Recipe) -> bool:
+    """Whether something trains at another rate than something else; an adapter has the rate of all."""
+    asked = recipe.optimizer
+    rates = {asked.component_rates.get(part.component, asked.learning_rate) for part in recipe.tune}
+    return _logs(recipe) and len(rates | ({asked.learning_rate} if recipe.peft else set())) > 1
 
 
 @fault(
@@ -44,8 +47,9 @@ def logged_steps_counted_from_nought(values: dict[str, Any], moment: Moment) -> 
     values["step"] -= 1
 
 
-@fault(Seam.LOGGED, caught_by=CHECK, finding="OtherRateLogged", size="one group at one step", applies=_has_rates)
+@fault(Seam.LOGGED, caught_by=CHECK, finding="OtherRateLogged", size="one group at one step", applies=_has_two_rates)
 def logged_rate_of_another_group(values: dict[str, Any], moment: Moment) -> None:
-    """At one step the logged rate is the last group's."""
+    """At one step the logged rate is that of a group with another."""
     if moment.at_second:
-        values["learning_rate"] = float(moment.optimizer.param_groups[-1]["lr"])
+        rates = (float(group["lr"]) for group in moment.optimizer.param_groups)
+        values["learning_rate"] = next((rate for rate in rates if rate != values["learning_rate"]), 0.0)

@@ -36,8 +36,11 @@ def _freezes_language(recipe: Recipe) -> bool:
     return _sees(recipe) and {tune.component for tune in recipe.tune} == {"connector"}
 
 
-def _accumulates(recipe: Recipe) -> bool:
-    return _is_minimind(recipe) and recipe.optimizer.accumulation > 1 and not recipe.data.samples
+def _divides_by_number(recipe: Recipe) -> bool:
+    """Whether each loss counts by how many micro-batches there should be: by its tokens it counts among those there
+    are."""
+    by_number = recipe.optimizer.loss_average == "micro-batch" and recipe.optimizer.accumulation > 1
+    return _is_minimind(recipe) and by_number and not recipe.data.samples
 
 
 def _in_fp16(model: Any) -> None:
@@ -112,7 +115,7 @@ def rate_begins_a_tenth_too_high(step: Any, moment: Moment) -> None:
     caught_by="accumulation_divides",
     finding="LossNotDivided",
     size="one micro-batch",
-    applies=_accumulates,
+    applies=_divides_by_number,
 )
 def steps_counted_from_one(steps: Any, moment: Moment) -> Any:
     """The step is counted from one and compared as if from zero: the first group is one micro-batch short."""

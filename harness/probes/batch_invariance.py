@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from harness.probes.exactly import twice
 from harness.probes.passes import Arrays, Feeding, Probed, logits_of, probe, trained_logits
 from harness.trace.naming import unwrapped
 from harness.trace.nested import tensors_in
@@ -36,6 +37,10 @@ def together(probed: Probed) -> tuple[dict[str, Any], Arrays]:
     Of pictures it counts image tokens, features made for them, and features that stand in their token's place. It looks
     where the connector hands features out, and where the language model is given its embeddings.
     """
+    return twice(probed, _together), {}
+
+
+def _together(probed: Probed) -> dict[str, Any]:
     fed = _feeding(probed)
     with overheard(probed.model, fed) as (made, given):
         logits = logits_of(probed, fed.together)
@@ -48,7 +53,7 @@ def together(probed: Probed) -> tuple[dict[str, Any], Arrays]:
     sizes = {name: float(single[name].abs().amax()) for name in apart}
     none = {"tokens": 0, "features": 0, "in_place": 0}
     pictures = _in_place(given[0], fed.places(fed.together), made) if given else none
-    return {"names": fed.names, "largest_difference": apart, "largest_logit": sizes, "pictures": pictures}, {}
+    return {"names": fed.names, "largest_difference": apart, "largest_logit": sizes, "pictures": pictures}
 
 
 def _in_place(embeddings: torch.Tensor, places: torch.Tensor, made: list[torch.Tensor]) -> dict[str, int]:
@@ -62,6 +67,10 @@ def _in_place(embeddings: torch.Tensor, places: torch.Tensor, made: list[torch.T
 
 
 def _padded(probed: Probed, name: str, side: str) -> dict[str, Any]:
+    return twice(probed, lambda exact: _beside_padding(exact, name, side))
+
+
+def _beside_padding(probed: Probed, name: str, side: str) -> dict[str, Any]:
     wider = _feeding(probed).padded(probed.batches[name], side)
     single = trained_logits(probed)[name]
     mine = _of_tokens(logits_of(probed, wider)[0], wider["attention_mask"][0])

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from harness.probes.exactly import twice
 from harness.probes.guard import parameters_kept
 from harness.probes.passes import Arrays, Probed, all_logits, largest, probe, trained_logits
 
@@ -19,35 +20,37 @@ Weights = dict[str, list[torch.Tensor]]
 @probe
 def adapter_merged(probed: Probed) -> tuple[dict[str, Any], Arrays]:
     """Logits once the adapter is merged, and what merging, merging again and unmerging do to each module's weights."""
-    trained = trained_logits(probed)
     layers = {path: module for path, module in probed.model.named_modules() if hasattr(module, "get_base_layer")}
     try:
-        with warnings.catch_warnings(), parameters_kept(probed.model), _merged_lists_kept(layers):
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            merged, modules = _merge_and_back(probed, layers)
+            return twice(probed, lambda exact: _merge_and_back(exact, layers)), {}
     except Exception as error:
         return {"raised": f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"}, {}
-    return {"modules": modules, "largest_difference": largest(trained, merged), "largest_logit": largest(trained)}, {}
 
 
-def _merge_and_back(probed: Probed, layers: Layers) -> tuple[Arrays, dict[str, list[Any]]]:
-    """The merged logits, and per module: the largest weight, and the largest change by merging, by merging again, and
-    by merging and unmerging."""
-    model, before = probed.model, _weights(layers)
-    model.merge_adapter()
-    merged, logits = _weights(layers), all_logits(probed)
+def _merge_and_back(probed: Probed, layers: Layers) -> dict[str, Any]:
+    """How far the merged logits are from the trained ones, and per module: the largest weight, and the largest change
+    by merging, by merging again, and by merging and unmerging."""
+    model, trained = probed.model, trained_logits(probed)
     with parameters_kept(model), _merged_lists_kept(layers):
+        before = _weights(layers)
         model.merge_adapter()
-        again = _differences(_weights(layers), merged)
-    model.unmerge_adapter()
-    return logits, {
+        merged, logits = _weights(layers), all_logits(probed)
+        with parameters_kept(model), _merged_lists_kept(layers):
+            model.merge_adapter()
+            again = _differences(_weights(layers), merged)
+        model.unmerge_adapter()
+        back = _differences(_weights(layers), before)
+    modules = {
         "path": list(layers),
         "dtype": [str(weights[0].dtype).split(".")[-1] for weights in before.values()],
         "largest": [max(_peak(before[path]), _peak(merged[path])) for path in layers],
         "changed": _differences(merged, before),
         "again": again,
-        "back": _differences(_weights(layers), before),
+        "back": back,
     }
+    return {"modules": modules, "largest_difference": largest(trained, logits), "largest_logit": largest(trained)}
 
 
 def _weights(layers: Layers) -> Weights:

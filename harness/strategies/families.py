@@ -46,6 +46,8 @@ SAVED: dict[str, dict[str, Any]] = {
 ADAPTED_AS = {"minimind-3v": "minimind-v3"}
 # What towers call the projections of their attention: one for all three where the code is timm's.
 TOWER_PROJECTIONS = "(q_proj|v_proj|qkv)"
+# EVA reads the weights of qkv by itself, and passes over an adapter around them: nothing would train.
+OTHER_PROJECTIONS = {"omnilmm-12b": "proj"}
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,8 @@ class FamilyFacts:
         """An expression for projections of the tower's attention; nothing where it does not train."""
         if "vision" not in self.trainable or "vision" not in self.handles.layers:
             return ""
-        return rf"{_within(self.handles.layers['vision'])}\.\d+\..*\.{TOWER_PROJECTIONS}"
+        projections = OTHER_PROJECTIONS.get(self.name, TOWER_PROJECTIONS)
+        return rf"{_within(self.handles.layers['vision'])}\.\d+\..*\.{projections}"
 
     @property
     def adalora_options(self) -> dict[str, Any]:

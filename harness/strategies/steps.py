@@ -17,10 +17,8 @@ LOW_NORMS: dict[str, tuple[float, ...]] = {"pure-fp16": ()}  # beside an eps of 
 LOW = {"init_scale": 1024}  # a scale that no step overflows from
 
 
-def precisions(experts: bool = False) -> SearchStrategy[str]:
-    """Where experts are chosen by weights in 16 bits, a unit of rounding chooses others: nothing computed in two ways
-    is near the same."""
-    return st.sampled_from(["fp32", "bf16", "fp16", *([] if experts else ["pure-bf16", "pure-fp16"])])
+def precisions() -> SearchStrategy[str]:
+    return st.sampled_from(["fp32", "bf16", "fp16", "pure-bf16", "pure-fp16"])
 
 
 def scalers(precision: str, engine: str, steps: int) -> SearchStrategy[Settings]:

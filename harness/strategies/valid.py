@@ -65,7 +65,7 @@ def settings_of(
     facts = facts_of(draw(st.sampled_from(list(families)))).only(components)
     engine, world = draw(st.sampled_from(list(engines))), draw(st.sampled_from(list(processes)))
     steps = LONGEST if facts.experts else draw(st.integers(SHORTEST, LONGEST))
-    precision = draw(precisions(facts.experts))
+    precision = draw(precisions())
     adapter = draw(adapters(facts, steps, engine))
     tune = draw(tunes(facts, adapter))
     scaler = draw(scalers(precision, engine, steps))

@@ -44,6 +44,14 @@ def a_group_of_one(e: Evidence) -> None:
     e.one("backward", 2)["value"] *= 2
 
 
+def by_tokens(e: Evidence) -> None:
+    """Of the last step the second micro-batch learns three tokens for each one of the first, and counts three times."""
+    e.intent["mechanisms"]["loss_average"] = "token"
+    e.one("forward", LAST)["learned"] = {"stretches": [[[1, 25]]]}
+    for at, share in ((-2, 0.5), (LAST, 1.5)):
+        e.one("backward", at)["value"] *= share
+
+
 def none_given(e: Evidence) -> None:
     """Of the last micro-batch the model gave its loss alone."""
     e.one("forward", LAST).pop("auxiliary")
@@ -57,6 +65,8 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
         ("AuxiliaryLossLeftOut", "two", with_experts(without, lambda e: e.one("backward", 3).update(value=4.0))),
         ("AuxiliaryLossLeftOut", "twice what rounding allows", with_experts(off(2 * ALLOWED))),
         ("AuxiliaryLossLeftOut", "less, by twice that", with_experts(off(-2 * ALLOWED))),
+        ("AuxiliaryLossLeftOut", "one that counts by its tokens", with_experts(
+            by_tokens, lambda e: e.one("backward", LAST).update(value=6.0))),
     ],
     "accumulation_divides": [
         ("LossNotDivided", "twice the auxiliary loss", with_experts(
@@ -72,6 +82,7 @@ SILENT: dict[str, list[tuple[str, Alteration]]] = {
         ("what rounding allows", with_experts(off(0.99 * ALLOWED))),
         ("a group of one where the data end", with_experts(a_group_of_one)),
         ("a micro-batch of which none was given", with_experts(none_given)),
+        ("one micro-batch with more tokens, by which it counts", with_experts(by_tokens)),
         ("not finite", with_experts(lambda e: e.one("backward", LAST).update(value="nan"))),
     ],
     "accumulation_divides": [("an auxiliary loss", with_experts()), ("one left out", with_experts(without))],

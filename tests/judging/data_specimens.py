@@ -41,6 +41,18 @@ def off(e: Evidence, probe: str, name: str, difference: Any) -> None:
     e.probe(probe)["largest_difference"][name] = difference
 
 
+def in_both(in_16_bits: float, in_float32: float) -> Alteration:
+    """A picture's logits so far off in company, in bf16 and in float32."""
+
+    def alter(e: Evidence) -> None:
+        e.intent.update(weights="bfloat16")
+        off(e, "together", "image", in_16_bits)
+        exact = {"image": in_float32, "text": 0.0}
+        e.probe("together")["in_float32"] = {"largest_difference": exact, "largest_logit": {"image": 1.0, "text": 1.0}}
+
+    return alter
+
+
 def pictures(e: Evidence, **counts: int) -> None:
     e.probe("together")["pictures"].update(counts)
 
@@ -122,6 +134,8 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
         ("CompanyMatters", "nan", lambda e: off(e, "together", "image", NAN)),
         ("CompanyMatters", "in 16 bits", lambda e: (
             e.intent.update(weights="bfloat16"), off(e, "together", "image", 32 * 2.0**-8))),
+        ("CompanyMatters", "in 16 bits, and in float32", in_both(32 * 2.0**-8, 128 * UNIT)),
+        ("CompanyMatters", "not finite in 16 bits alone", in_both(NAN, 0.0)),
     ],
 }  # fmt: skip
 
@@ -173,5 +187,6 @@ SILENT: dict[str, list[tuple[str, Alteration]]] = {
         ("rounding", lambda e: off(e, "together", "text", 64 * UNIT)),
         ("rounding in 16 bits", lambda e: (
             e.intent.update(weights="bfloat16"), off(e, "together", "image", 16 * 2.0**-8))),
+        ("another expert in 16 bits, and not in float32", in_both(0.5, 64 * UNIT)),
     ],
 }  # fmt: skip
