@@ -113,19 +113,22 @@ def _carrier(path: str) -> str:
     return path.removesuffix(".weight").rsplit(".", 2)[0]
 
 
-def _at_optimizer(parameter: Parameter, trace: Trace, column: str) -> list[float]:
-    """A column of the gradients that the optimizer saw, without the steps where there was none; 'nan' counts as one."""
-    values = (event[column][parameter.index] for event in trace.gradients("optimizer"))
+def _norms_at_optimizer(parameter: Parameter, trace: Trace) -> list[float]:
+    """Of the gradients that the optimizer saw, without the steps where there was none; 'nan' counts as one."""
+    values = (event["norm"][parameter.index] for event in trace.gradients("optimizer"))
     return [float(value) for value in values if value is not None]
 
 
 def _has_gradient(parameter: Parameter, trace: Trace) -> bool:
     """Whether some gradient was other than zero; one that is not a number is another check's word."""
-    return any(value != 0 for value in _at_optimizer(parameter, trace, "norm"))
+    return any(value != 0 for value in _norms_at_optimizer(parameter, trace))
 
 
 def _elements_with_gradient(parameter: Parameter, trace: Trace) -> int:
-    return int(max(_at_optimizer(parameter, trace, "nonzero"), default=0))
+    """The most at a step that took effect: what overflows, and is skipped, leaves no element zero."""
+    taken = {step["step"] for step in trace.effective_steps}
+    counts = [(event["step"], event["nonzero"][parameter.index]) for event in trace.gradients("optimizer")]
+    return max((int(count) for step, count in counts if step in taken and count is not None), default=0)
 
 
 def _rounded_away(parameter: Parameter, trace: Trace) -> bool:
@@ -134,7 +137,7 @@ def _rounded_away(parameter: Parameter, trace: Trace) -> bool:
 
 def _typical_gradient(parameter: Parameter, trace: Trace) -> float:
     """Of an element that has a gradient, at the step with the largest."""
-    norms = [value for value in _at_optimizer(parameter, trace, "norm") if math.isfinite(value)]
+    norms = [value for value in _norms_at_optimizer(parameter, trace) if math.isfinite(value)]
     return max(norms, default=0.0) / math.sqrt(max(_elements_with_gradient(parameter, trace), 1))
 
 

@@ -44,10 +44,10 @@ SAVED: dict[str, dict[str, Any]] = {
 }
 # MiniMind-V publishes no adapter. Its language layers are MiniMind's, whose published lists name them as well.
 ADAPTED_AS = {"minimind-3v": "minimind-v3"}
-# What towers call the projections of their attention: one for all three where the code is timm's.
-TOWER_PROJECTIONS = "(q_proj|v_proj|qkv)"
-# EVA reads the weights of qkv by itself, and passes over an adapter around them: nothing would train.
-OTHER_PROJECTIONS = {"omnilmm-12b": "proj"}
+# What towers call projections of their attention: one for all three where the code is timm's. EVA reads the weights of
+# that one by itself, and passes over an adapter around them: nothing would train.
+TOWER_PROJECTIONS = "(q_proj|v_proj)"
+OTHER_PROJECTIONS = {"minicpm-v-2": "qkv", "omnilmm-12b": "proj"}
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,12 @@ def rounds_away(e: Evidence, elements: int) -> None:
         step["values"]["m"]["changed"][e.index(CONNECTOR)] = elements
 
 
+def seen_by_a_fused_optimizer(e: Evidence) -> None:
+    """One that is given the gradients of the step that it then skips: all of them infinite, or no numbers."""
+    last = e.all("gradients")[LAST]
+    e.events.insert(0, {**last, "step": 0, "norm": ["nan"] * len(last["norm"]), "nonzero": [4] * len(last["nonzero"])})
+
+
 def trained_bias(e: Evidence, path: str) -> None:
     """Let a weight be a bias that trains."""
     e.put("parameters", "requires_grad", path, True)
@@ -213,6 +219,9 @@ SILENT: dict[str, list[tuple[str, Alteration]]] = {
         ("a gradient that may be what rounding left of zero", lambda e: (e.stays(B0), only_residue(e, 2.0**-9))),
         ("few elements with a gradient", lambda e: (
             rounds_away(e, 1), e.put("gradients", "nonzero", CONNECTOR, 2, moment="optimizer"))),
+        ("few elements with a gradient but at the skipped step", lambda e: (
+            rounds_away(e, 1), e.put("gradients", "nonzero", CONNECTOR, 2, moment="optimizer"),
+            seen_by_a_fused_optimizer(e))),
         ("a rate of zero", lambda e: (e.stays(CONNECTOR), rates(e, 0.0))),
         ("a second optimizer of fewer groups", lambda e: (
             own_group(e, CONNECTOR), rates(e, 0.0, 0.0),
