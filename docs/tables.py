@@ -15,6 +15,7 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 MEASURED = (
     "start", "collecting", "recording", "tracing", "beside", "cycle", "repeating", "processes", "zero", "equivalences",
+    "covering", "properties",
 )  # fmt: skip
 DOCUMENTS = (ROOT / "README.md", ROOT / "docs" / "checks.md")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import json
 import warnings
 from pathlib import Path
@@ -81,7 +82,9 @@ def _from_pretrained(directory: Path, request: Request, record: dict[str, Any]) 
     from harness import stack
 
     if request.loader:
-        model = _by_own_loader(directory, request, record).to(getattr(torch, request.dtype))
+        model, dtype = _by_own_loader(directory, request, record), getattr(torch, request.dtype)
+        if any(one.dtype != dtype for one in model.parameters() if one.is_floating_point()):
+            model = model.to(dtype)  # buffers with it, which from_pretrained leaves as the model makes them
         _make_towers_anew(model, request, record)
         return model
     options = {**stack.dtype_argument(getattr(torch, request.dtype)), "output_loading_info": True}
@@ -106,10 +109,17 @@ def _make_towers_anew(model: Any, request: Request, record: dict[str, Any]) -> N
 
 def _by_own_loader(directory: Path, request: Request, record: dict[str, Any]) -> Any:
     """What the user's own function gives: a model, or, as from_pretrained does with output_loading_info, a model and
-    the keys that it missed and did not know. Of a model alone nobody lists them."""
+    the keys that it missed and did not know. Of a model alone nobody lists them.
+
+    One that takes `dtype` or `attention` is told in which dtype the weights were, and how attention was computed.
+    """
+    import torch
+
     assert request.loader is not None
     record["loader"] = request.loader
-    made = named(request.loader, "loader")(directory)
+    load: Any = named(request.loader, "loader")
+    known = {"dtype": getattr(torch, request.dtype), "attention": request.attention}
+    made = load(directory, **{name: known[name] for name in known if name in inspect.signature(load).parameters})
     model, info = made if isinstance(made, tuple) else (made, {})
     for name in ("missing", "unexpected", "mismatched"):
         record[name] = sorted(map(str, info.get(f"{name}_keys", ())))

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
 
+from harness.strategies.adapters import carriers
+
 if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn, SearchStrategy
 
@@ -49,13 +51,21 @@ def deepspeeds(setup: Setup) -> SearchStrategy[Settings]:
 
 
 def checkpointing(setup: Setup) -> SearchStrategy[Any]:
-    """Prefixes have no cache to lie in where layers are computed again; reentrant is for one process."""
+    """Prefixes have no cache to lie in where layers are computed again. Reentrant is for one process, and for layers
+    whose input wants a gradient: a tower's does where its first layer trains."""
     if setup.method == "prefix_tuning":
         return st.just(False)
     facts = setup.facts
     with_embeddings = setup.tune.get("embeddings") == "all" or bool({"llm", "all"} & set(setup.tune))
     possible = facts.recomputes_with_embeddings if with_embeddings else facts.recomputes
-    return st.sampled_from([False, *(one for one in possible if one is True or setup.alone)])
+    reentrant = setup.alone and not _within_the_tower(setup)
+    return st.sampled_from([False, *(one for one in possible if one is True or reentrant)])
+
+
+def _within_the_tower(setup: Setup) -> bool:
+    """Whether something trains behind layers of the tower that do not."""
+    adapted = setup.adapter is not None and "vision" in carriers(setup.adapter)
+    return adapted or any("last" in setup.tune.get(one, ()) for one in ("vision", "vision_aux"))
 
 
 def attentions(setup: Setup) -> SearchStrategy[str | None]:

@@ -43,8 +43,9 @@ def _of_a_model(facts: FamilyFacts, tune: Settings, precision: str, engine: str)
 
 
 def _of_an_adapter(facts: FamilyFacts, tune: Settings, adapter: Settings) -> list[Settings]:
-    """What trains in place beside an adapter lies in a file of its own, or peft keeps copies."""
+    """What trains in place beside an adapter lies in a file of its own, or peft keeps copies. Biases that train with
+    the adapter would lie in both."""
     ways: list[Settings] = [{}]
-    if tune and "modules_to_save" not in adapter:
+    if tune and not {"modules_to_save", "bias"} & set(adapter):
         ways += [{"beside_adapter": "non_lora_trainables.bin"}, {"beside_adapter": "vpm_resampler_embedtokens.pt"}]
     return ways

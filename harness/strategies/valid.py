@@ -66,7 +66,7 @@ def settings_of(
     engine, world = draw(st.sampled_from(list(engines))), draw(st.sampled_from(list(processes)))
     steps = LONGEST if facts.experts else draw(st.integers(SHORTEST, LONGEST))
     precision = draw(precisions())
-    adapter = draw(adapters(facts, steps, engine))
+    adapter = draw(adapters(facts, steps, engine, precision))
     tune = draw(tunes(facts, adapter))
     scaler = draw(scalers(precision, engine, steps))
     setup = Setup(facts, engine, world, steps, precision, adapter, tune, scaler)
