@@ -24,6 +24,9 @@ class TwiceInOptimizer(Finding):
     """Parameters that are in more than one group: each would be stepped twice."""
 
 
+LATE = "the engine was made first, and an adapter, a new head or a wrapper came later"
+
+
 class FrozenInOptimizer(Finding):
     """Frozen parameters in an optimizer: weight decay moves those that have a gradient left."""
 
@@ -44,6 +47,13 @@ def optimizer_holds_trainables_once(intent: Intent, trace: Trace) -> Iterator[Fi
             seen=f"{count(len(absent), 'parameter')} in none",
             where=listed(absent),
             cause="made or thawed after the optimizer, or filtered out by name",
+        )
+    for event in trace.of("late"):
+        yield NotInOptimizer(
+            expected="every trainable parameter in the optimizer",
+            seen=f"{count(len(event['parameters']), 'parameter')} in none: they came after it",
+            where=listed(map(trace.naming.canonical, event["parameters"])),
+            cause=LATE,
         )
     if twice:
         yield TwiceInOptimizer(

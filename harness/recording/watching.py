@@ -86,6 +86,10 @@ class Watch:
         """Whether something is inside its save_pretrained."""
         return self._depth > 0
 
+    def engine_steps(self, optimizer: Any) -> bool:
+        """Whether an engine of DeepSpeed's steps in an optimizer's place."""
+        return self._deepspeed.manages(optimizer)
+
     def stop(self) -> None:
         self._patches.undo()
         for handle in self._handles:

@@ -14,8 +14,8 @@ was made from). While it trains, in the order it happened: `forward`, `backward`
 `optimizer_step`, `scaler`, `scaler_update`, `zero_grad`, `scheduler_step`, `save`. Around it: `stage`, `data`,
 `encoded`, `final`, `probe`, `failure`, `closing`. In the streams `base` and `reload`, of the processes that loaded the
 directory training started from and the saved one: `inventory`, `reloaded`. A script's trace has besides: `pretrained`
-and `load`, `weights_saved` and `saved_directory`, `thawed`, `replaced`, `workers`, `looks`, `lost_sight`; when it is
-over `evaluated`, `outputs_at_end`, `ended`; and in `reload`, `loaded_directory` or `not_reloaded`.
+and `load`, `weights_saved` and `saved_directory`, `thawed`, `replaced`, `late`, `workers`, `looks`, `lost_sight`; when
+it is over `evaluated`, `outputs_at_end`, `ended`; and in `reload`, `loaded_directory` or `not_reloaded`.
 """
 
 from __future__ import annotations

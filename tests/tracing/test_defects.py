@@ -61,6 +61,23 @@ def test_a_defect_is_found(ran: dict[str, Ran], name: str) -> None:
     assert all(one.expected and one.seen and one.where for result in results.values() for one in result.findings)
 
 
+def test_what_comes_after_an_engine_was_made_is_held_by_nobody(ran: dict[str, Ran]) -> None:
+    """DeepSpeed's engine steps its own copies: an adapter that comes late gets no columns, but is said to be there."""
+    from harness.checks import CHECKS
+    from harness.checks.universal import judge_script
+    from harness.intent import Intent
+
+    trace = ran[""].trace
+    holds = next(one for one in CHECKS if one.name == "optimizer_holds_trainables_once")
+    assert not any(one.kind == "NotInOptimizer" for one in holds.judge(Intent(), trace))
+    trace.events.append({"kind": "late", "model": "model0", "parameters": ["body.lora_A.weight"]})
+
+    results = {one.check: one for one in judge_script("late", trace)}
+
+    assert [one.kind for one in results["optimizer_holds_trained_once"].findings] == ["MadeAfterOptimizer"]
+    assert any(one.where == "body.lora_A.weight" for one in holds.judge(Intent(), trace))
+
+
 def test_every_kind_of_finding_is_found_somewhere() -> None:
     modules = [importlib.import_module(f"harness.checks.universal.{name}") for name in MODULES]
     kinds = {

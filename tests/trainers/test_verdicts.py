@@ -65,5 +65,5 @@ def test_rows_take_the_place_of_their_own_cases_and_of_no_others(tmp_path: Path)
     assert [one["verdict"] for one in rows[1]["cases"]] == ["silent", "caught: frozen_parameters_unchanged"]
     assert json.loads(path.read_text())["machine"] == {}
     text = list(as_markdown(rows))
-    assert text[2] == "| TRL (trl 1) | silent; 1 checks, 1 s | not run | not run | not run | not run |"
+    assert text[2] == "| TRL (trl 1) | silent; 1 checks | not run | not run | not run | not run |"
     assert text[-1] == "- TRL: a remark."

@@ -26,6 +26,9 @@ def main() -> None:
     engine, *_ = deepspeed.initialize(model=model, optimizer=optimizer, config=settings)
     if args.lora and args.early_optimizer:
         model = adapted(model)
+        connector = [p for name, p in model.named_parameters() if "multi_modal_projector" in name]
+        for parameter in connector:  # trains beside it: where nothing has a gradient, ZeRO raises by itself
+            parameter.requires_grad_(True)
     data = Conversations(args.data)
     batches = DataLoader(
         data, batch_size=args.batch_size, sampler=DistributedSampler(data, shuffle=False), collate_fn=Collate(processor)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from harness.checks.optimizer import LATE
 from harness.checks.universal.models import Model, models_of
 from harness.checks.universal.registry import universal
 from harness.result import Finding, Severity
@@ -37,6 +38,13 @@ class HeldTwice(Finding):
     covers="optimizer_holds_trainables_once",
 )
 def optimizer_holds_trained_once(trace: Trace) -> Iterator[Finding]:
+    for event in trace.of("late"):
+        yield MadeAfterOptimizer(
+            expected="every parameter that trains in an optimizer",
+            seen=f"{count(len(event['parameters']), 'parameter')} in none: they came after it",
+            where=listed(event["parameters"]),
+            cause=LATE,
+        )
     for model in models_of(trace):
         absent = [i for i in model if model.trains[i] and not model.holders(i)]
         late = [i for i in absent if model.paths[i] in model.late]

@@ -231,6 +231,10 @@ class ScriptRecorder(Recorder):
 
     def _step_made(self, optimizer: torch.optim.Optimizer, skipped: bool) -> None:
         facts = self._facts(optimizer)
+        if self.watch.engine_steps(optimizer):  # whose columns are of the model as it was given
+            for model, root, late in self._late.of(self.models):
+                if trained := [name for name, p in root.named_parameters() if name in late and p.requires_grad]:
+                    self.event("late", model=model.ident, parameters=trained)
         self._merged.pop("gradients", None)
         stepped = self._frozen.stepped(self.models)
         said = self._fresh[id(optimizer)].stepped() if id(optimizer) in self._fresh else {}
