@@ -24,7 +24,7 @@ def drawn_recipes() -> Iterator[Figure]:
     from harness.strategies.drawing import Drawing
     from harness.strategies.search import Asked, search, so_many
 
-    asked = Asked(Drawing(interrupted=False), turns=("silent",), workers=WORKERS, alone=True)
+    asked = Asked(Drawing(interrupted=False), turns=("silent",), workers=WORKERS, shrinks=0, alone=True)
     own: list[float] = []
     begun: list[float] = []
 
@@ -40,7 +40,8 @@ def drawn_recipes() -> Iterator[Figure]:
         done = search(asked, Path(folder), more, seen)
     seconds = time.perf_counter() - begun[0]
     found = [batch.found.how for _, batch in done.batches if batch.found]
-    assert not found, found
+    print(*found, sep="\n", end="\n" * bool(found))
+    yield Figure("batches of ten drawn recipes with a finding", [len(found)], "batches", 0)
     yield Figure(
         "300 drawn recipes with all checks of one run, 2 workers", [seconds * RECIPES / done.tried], "s", SECONDS
     )

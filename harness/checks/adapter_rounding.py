@@ -16,6 +16,10 @@ from harness.checks.movement import HALF_ULP
 # to begin: at most 23 units in fp32, and 6 in 16 bits, where sums are made in fp32 and rounded once. Nearly three times
 # as much is allowed.
 LOGITS = {"float32": 64, "bfloat16": 16, "float16": 16}
+# The same in float32 of models that were trained in 16 bits, at the high rates that show there. Measured over drawn
+# recipes: at most 120 units (VeRA on layers that attend linearly), where 16 bits were 22 of theirs apart. Twice as much
+# is allowed.
+EXACT = 256
 # A weight that is merged and unmerged is rounded at most four times: the delta added, DoRA's scale multiplied in, and
 # both undone. Each rounding is at most one unit of the values on the way, which are no larger than the largest weight
 # and the largest change together. Measured for LoRA: at most 1.9, for DoRA 3.4.
@@ -47,7 +51,7 @@ def beyond_rounding(dtype: str, probe: Mapping[str, Any]) -> Iterator[tuple[str,
 
 
 def _is_near(exact: Mapping[str, Any], batch: str) -> bool:
-    allowed = allowed_in_logits("float32", float(exact["largest_logit"][batch]))
+    allowed = EXACT * HALF_ULP["float32"] * float(exact["largest_logit"][batch])
     return float(exact["largest_difference"][batch]) <= allowed
 
 

@@ -27,7 +27,7 @@ def adapters(facts: FamilyFacts, steps: int, engine: str, precision: str) -> Sea
         return st.none()
     # In weights of 16 bits peft makes AdaLoRA's count of ranks anew, as something that trains (peft 0.21.2)
     allocates = steps >= STEPS_OF_ADALORA and engine == "torch" and not precision.startswith("pure-")
-    some = st.one_of(_lora(facts), _other(facts, steps if allocates else 0))
+    some = st.one_of(_lora(facts), _other(facts, steps if allocates else 0, _own(facts, precision)))
     return st.booleans().flatmap(lambda wanted: some if wanted else st.none())
 
 
@@ -84,7 +84,7 @@ def _places(draw: DrawFn, facts: FamilyFacts) -> Settings:
 
 
 @st.composite
-def _other(draw: DrawFn, facts: FamilyFacts, steps_to_allocate: int) -> Settings:
+def _other(draw: DrawFn, facts: FamilyFacts, steps_to_allocate: int, own: Sequence[str]) -> Settings:
     on_layers = {"targets": _plain(draw(st.sampled_from(facts.targets)))}
     ways: list[Settings] = [
         {"method": "loha", **on_layers, "options": {"r": 4, "alpha": 8}},
@@ -95,7 +95,7 @@ def _other(draw: DrawFn, facts: FamilyFacts, steps_to_allocate: int) -> Settings
         {"method": "ia3", **on_layers, "options": {"feedforward_modules": []}},
         {"method": "ln_tuning", "targets": facts.norms},
         *({"method": method, "options": PROMPTED} for method in (PROMPTS if facts.prompts else ())),
-        *({"method": method, "options": {"rank": 8}} for method in _own(facts)),
+        *({"method": method, "options": {"rank": 8}} for method in own),
     ]
     if steps := steps_to_allocate:
         plan = {"init_r": 6, "target_r": 3, "tinit": 1, "tfinal": steps - 3, "deltaT": 1, "total_step": steps}
@@ -104,9 +104,10 @@ def _other(draw: DrawFn, facts: FamilyFacts, steps_to_allocate: int) -> Settings
     return draw(st.sampled_from(ways))
 
 
-def _own(facts: FamilyFacts) -> Sequence[str]:
-    """The family's own adapters. MiniMind's sits on the tower as well, which runs under no_grad and learns nothing."""
-    return () if facts.sees else tuple(facts.handles.own_adapters)
+def _own(facts: FamilyFacts, precision: str) -> Sequence[str]:
+    """The family's own adapters. MiniMind's sits on the tower as well, which runs under no_grad and learns nothing; and
+    it is saved in fp16, which has no such small numbers as bf16."""
+    return () if facts.sees or precision == "pure-bf16" else tuple(facts.handles.own_adapters)
 
 
 def named_by(targets: Any) -> list[str]:

@@ -14,7 +14,7 @@ from harness.running.session import Sockets, WarmParents
 from harness.strategies.crew import Crew, Worked
 from harness.strategies.drawing import Drawing
 from harness.strategies.properties import Caught, Property, Refuses, Silent
-from harness.strategies.searching import BATCH, Batch, batch_of
+from harness.strategies.searching import BATCH, SHRINKS, Batch, batch_of
 
 BASES = "bases"
 # Which property a batch is of, by its number. What is refused trains nothing: a batch of it costs next to no time.
@@ -30,6 +30,7 @@ class Asked:
     workers: int = 2
     turns: tuple[str, ...] = TURNS
     examples: int = BATCH
+    shrinks: int = SHRINKS  # runs to find a smaller one than the first that breaks a property
     alone: bool = False  # only checks of one run, no partner runs
 
 
@@ -117,7 +118,8 @@ def tried(task: Task) -> Batch:
     """Try one batch, in a folder of its own; bases are shared by all."""
     with own_folder(task.out / f"{task.which}-{task.number}") as place:
         searched = property_of(task, place)
-        return batch_of(searched, task.asked.drawing, task.asked.seed, task.number, task.asked.examples)
+        asked = task.asked
+        return batch_of(searched, asked.drawing, asked.seed, task.number, asked.examples, asked.shrinks)
 
 
 def property_of(task: Task, place: Path) -> Property:

@@ -42,8 +42,10 @@ class Batch:
     digest: str = ""
 
 
-def batch_of(searched: Property, drawing: Drawing, seed: int, number: int, examples: int = BATCH) -> Batch:
-    """Try one batch of a seed. What breaks the property is shrunk to the smallest that does."""
+def batch_of(
+    searched: Property, drawing: Drawing, seed: int, number: int, examples: int = BATCH, shrinks: int = SHRINKS
+) -> Batch:
+    """Try one batch of a seed. What breaks the property is shrunk to the smallest that does, in so many runs."""
     known: dict[str, str] = {}  # what has been tried, and how it broke the property
     digest = hashlib.sha256()
     last: list[Found] = []
@@ -52,7 +54,7 @@ def batch_of(searched: Property, drawing: Drawing, seed: int, number: int, examp
     def how_broken(drawn: Drawn) -> str:
         """Hypothesis asks again what it knows, and shrinks without an end that we could wait for."""
         nonlocal before_shrinking
-        if drawn.text not in known and (not last or len(known) < before_shrinking + SHRINKS):
+        if drawn.text not in known and (not last or len(known) < before_shrinking + shrinks):
             known[drawn.text] = searched.broken_by(drawn)
             digest.update(drawn.text.encode())
             before_shrinking = before_shrinking if last else len(known)

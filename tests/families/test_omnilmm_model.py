@@ -11,9 +11,11 @@ import torch
 from torch import nn
 
 from harness.data import Sample
-from harness.families import family
+from harness.families import check_possible, family
 from harness.recipe import Recipe
+from harness.refusal import Refused
 from harness.seams import Seams
+from harness.trace.nested import mapped
 from harness.tuning import tune
 
 LISTED = "omnilmm-12b-no-tune-clip"
@@ -349,3 +351,23 @@ def test_what_is_generated_is_what_one_pass_after_the_other_finds_likeliest(
         assert token == int(scores.argmax())
         ids = torch.cat([batch["input_ids"], torch.tensor([[token]])], dim=1)
         batch |= {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+
+
+def test_prompts_of_peft_are_refused() -> None:
+    prompts = {"method": "prompt_tuning", "options": {"task_type": "CAUSAL_LM"}}
+    asked = Recipe.model_validate({"family": "omnilmm-12b", "trust_remote_code": True, "adapter": prompts})
+    with pytest.raises(Refused, match=r"adapter\.method prompt_tuning: .* looks at pictures where it is given ids"):
+        check_possible(asked)
+
+
+@torch.no_grad()
+def test_beside_prompts_of_peft_no_picture_is_looked_at(omnilmm: Any, loaded: Any, batch_of: Any) -> None:
+    """What the refusal says."""
+    import peft
+
+    options = peft.PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=2)
+    adapted = peft.get_peft_model(loaded.model, options).eval()
+    batch = omnilmm.arguments(batch_of("image"))
+    other = {**batch, "pixel_values": mapped(batch["pixel_values"], torch.neg)}
+
+    assert torch.equal(adapted(**batch).logits, adapted(**other).logits)

@@ -14,6 +14,7 @@ from harness.families.omnilmm.dimensions import PUBLISHED, TINY, Dimensions
 from harness.families.promises import intent_from
 from harness.intent import Intent
 from harness.recipe import Recipe
+from harness.refusal import Refused
 from harness.trace.naming import Naming
 
 if TYPE_CHECKING:
@@ -106,6 +107,12 @@ class OmniLMM(FedConversations):
         return {name: value for name, value in batch.items() if name != "labels"}
 
     def intent(self, recipe: Recipe) -> Intent:
+        if recipe.peft and recipe.peft.is_prompt:
+            raise Refused(
+                f"adapter.method {recipe.peft.method}: peft gives embeddings in place of token ids, and this model"
+                " looks at pictures where it is given ids",
+                do="use lora, or another method that sits on layers",
+            )
         return intent_from(recipe, names.tables(self.dimensions(recipe.size)))
 
     def modes(self) -> dict[str, dict[str, Any]]:
