@@ -9,8 +9,10 @@ import subprocess
 import sys
 import tempfile
 import time
+import venv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from site import getsitepackages as site_packages
 
 from benchmarks.figure import Figure
 
@@ -22,29 +24,31 @@ ROUNDS = 3
 def traincheck_beside() -> Iterator[Figure]:
     """TrainCheck learns from a good run what holds, once, and then checks runs against that; this needs no good run.
 
-    Its environment is a layer over this one: the same torch. Both are asked about the script with a defect, and say so.
+    Its environment is a layer over this one: the same torch. Both are asked about the script with its defect.
     """
-    layer = _layer()
-    verdicts: dict[str, list[float]] = {"ours": [], "theirs": [], "learning": []}
-    slower: dict[str, list[float]] = {"ours": [], "theirs": []}
-    for _ in range(ROUNDS):
-        with tempfile.TemporaryDirectory() as folder:
-            round_ = _Round(Path(folder), layer)
-            bare = round_.bare()
-            verdicts["learning"].append(round_.learns())
-            for name, verdict in (("ours", round_.ours), ("theirs", round_.theirs)):
-                seconds, step = verdict()
-                verdicts[name].append(seconds)
-                slower[name].append(step / bare)
-    pairs = list(zip(verdicts["ours"], verdicts["theirs"], strict=True))
-    yield Figure(
-        "a verdict on a script, ours over TrainCheck's", [ours / theirs for ours, theirs in pairs], "times", 1.0
-    )
-    yield Figure("a verdict on a script, harness trace", verdicts["ours"], "s", None)
-    yield Figure("a verdict on a script, TrainCheck", verdicts["theirs"], "s", None)
-    yield Figure("what TrainCheck learns from a good run before, once", verdicts["learning"], "s", None)
-    yield Figure("a step under harness trace over a bare one", slower["ours"], "times", None)
-    yield Figure("a step under TrainCheck over a bare one", slower["theirs"], "times", None)
+    ours: list[float] = []
+    theirs: list[float] = []
+    ours_slower: list[float] = []
+    theirs_slower: list[float] = []
+    with tempfile.TemporaryDirectory() as folder:
+        beside = _Beside(Path(folder), _interpreter(Path(folder) / "interpreter", _layer()))
+        learning = beside.learns()
+        for number in range(ROUNDS):
+            bare = beside.bare()
+            for seconds, slower, verdict in (
+                (ours, ours_slower, beside.ours),
+                (theirs, theirs_slower, beside.theirs),
+            ):
+                took, step = verdict(number)
+                seconds.append(took)
+                slower.append(step / bare)
+    ratios = [one / other for one, other in zip(ours, theirs, strict=True)]
+    yield Figure("a verdict on a script, ours over TrainCheck's", ratios, "times", 1.0)
+    yield Figure("a verdict on a script, harness trace", ours, "s", None)
+    yield Figure("a verdict on a script, TrainCheck", theirs, "s", None)
+    yield Figure("what TrainCheck learns from a good run before, once", [learning], "s", None)
+    yield Figure("a step under harness trace over a bare one", ours_slower, "times", None)
+    yield Figure("a step under TrainCheck over a bare one", theirs_slower, "times", None)
 
 
 def _layer() -> Path:
@@ -57,22 +61,31 @@ def _layer() -> Path:
     return layered.folder
 
 
-class _Round:
-    """One script, once by itself and once by each."""
+def _interpreter(place: Path, layer: Path) -> str:
+    """One that has the layer, and then what this one has, in its own site-packages: TrainCheck sets PYTHONPATH anew."""
+    venv.create(place, symlinks=True)
+    site = next(place.glob("lib/python*/site-packages"))
+    site.joinpath("beside.pth").write_text("\n".join([str(layer), *site_packages()]) + "\n")
+    return str(place / "bin" / "python")
 
-    def __init__(self, folder: Path, layer: Path) -> None:
-        self._folder, self._layer = folder, layer
-        self._steps = folder / "steps.json"
+
+class _Beside:
+    """One script by itself and under each. TrainCheck writes beside the script, which is therefore a copy."""
+
+    def __init__(self, folder: Path, interpreter: str) -> None:
+        self._folder, self._interpreter = folder, interpreter
+        self._script, self._steps = folder / SCRIPT.name, folder / "steps.json"
+        self._script.write_text(SCRIPT.read_text())
 
     def bare(self) -> float:
         """The seconds of a step."""
-        self._run([sys.executable, str(SCRIPT)], "")
+        self._run([sys.executable, str(self._script)], "")
         return self._step()
 
-    def ours(self) -> tuple[float, float]:
+    def ours(self, number: int) -> tuple[float, float]:
         """Seconds from the command to its verdict, and those of a step."""
-        traced = ["-m", "harness", "trace", "--out", str(self._folder / "ours"), "--", sys.executable, str(SCRIPT)]
-        seconds = self._run([sys.executable, *traced], "yes", wanted=1)
+        trace = ["-m", "harness", "trace", "--out", str(self._folder / f"ours-{number}"), "--"]
+        seconds = self._run([sys.executable, *trace, sys.executable, str(self._script)], "yes", wanted=1)
         assert "gradients_fresh" in (self._folder / "said.txt").read_text()
         return seconds, self._step()
 
@@ -82,11 +95,12 @@ class _Round:
         asked = ["-f", str(self._folder / "good"), "-o", str(self._invariants)]
         return seconds + self._run(self._tool("infer_engine", asked), "")
 
-    def theirs(self) -> tuple[float, float]:
+    def theirs(self, number: int) -> tuple[float, float]:
         """Seconds of a run that is held against what was learnt, and those of a step of it."""
-        seconds = self._collect("target", "yes", ["--invariants", str(self._invariants)])
+        target, checked = f"target-{number}", str(self._folder / f"checked-{number}")
+        seconds = self._collect(target, "yes", ["--invariants", str(self._invariants)])
         step = self._step()
-        asked = ["-f", str(self._folder / "target"), "-i", str(self._invariants), "-o", str(self._folder / "checked")]
+        asked = ["-f", str(self._folder / target), "-i", str(self._invariants), "-o", checked]
         return seconds + self._run(self._tool("checker", asked), ""), step
 
     @property
@@ -95,20 +109,18 @@ class _Round:
 
     def _collect(self, name: str, defect: str, more: Sequence[str]) -> float:
         place = str(self._folder / name)
-        asked = ["--pyscript", str(SCRIPT), "--models-to-track", "model", "--output-dir", place, *more]
+        asked = ["--pyscript", str(self._script), "--models-to-track", "model", "--output-dir", place, *more]
         return self._run(self._tool("collect_trace", asked), defect)
 
     def _tool(self, module: str, asked: Sequence[str]) -> list[str]:
-        return [sys.executable, "-c", f"from traincheck.{module} import main; main()", *asked]
+        return [self._interpreter, "-c", f"from traincheck.{module} import main; main()", *asked]
 
     def _step(self) -> float:
         seconds: list[float] = json.loads(self._steps.read_text())
         return statistics.median(seconds[2:])
 
     def _run(self, command: Sequence[str], defect: str, wanted: int = 0) -> float:
-        path = os.pathsep.join([str(self._layer), *filter(None, [os.environ.get("PYTHONPATH")])])
-        environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "STEPS_FILE": str(self._steps)}
-        environment["DEFECT"] = defect
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "STEPS_FILE": str(self._steps), "DEFECT": defect}
         said = self._folder / "said.txt"
         started = time.perf_counter()
         with said.open("wb") as output:
