@@ -39,7 +39,7 @@ class MiniCPMV4(TakesBatchesAsTheyAre, FedConversations):
     remote_code: bool = False
     labels_early: int = 0
     text_beside_images: bool = True
-    naming: ClassVar[Naming] = Naming((), names.COMPONENTS)
+    naming: ClassVar[Naming] = Naming(names.RENAMES, names.COMPONENTS)
     handles: ClassVar[Handles] = names.HANDLES
     fed_by: ClassVar[Batches] = batches
 

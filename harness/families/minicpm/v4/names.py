@@ -10,6 +10,13 @@ from harness.families.minicpm.v4.dimensions import Dimensions
 from harness.families.minicpm.v4.processing import CLOSE, OPEN
 from harness.families.promises import Tables
 
+# peft wraps a model for prompts without a layer of its own between: its prefix then takes one of the model's. And it
+# keeps the tokens' embeddings under a name of its own too.
+RENAMES = (
+    (r"^base_model\.lm_head(?=\.|$)", "lm_head"),
+    (r"^word_embeddings(?=\.|$)", "model.language_model.embed_tokens"),
+    (r"^(?=(?:vision_tower|merger|language_model)(?:\.|$))", "model."),
+)
 COMPONENTS = (
     (r"model\.vision_tower\.", "vision"),
     (r"model\.merger\.", "connector"),
@@ -52,7 +59,7 @@ def tables(kind: str, d: Dimensions) -> Tables:
     return Tables(
         blank_for_text=False,
         components=COMPONENTS,
-        renames=(),
+        renames=RENAMES,
         layers=LAYERS,
         depth={"vision": d.vision_layers, "language": d.layers},
         ties=(TIED,),
