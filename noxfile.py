@@ -137,11 +137,13 @@ def compat(session: nox.Session) -> None:
 def families(session: nox.Session) -> None:
     """Train every vision-language type of the transformers library three ways, and write docs/families.md.
 
-    Takes half an hour. Arguments name types. torchvision comes without the torch that it is built for: its transforms
-    are enough.
+    Arguments name types. Without, every entry of the table of overrides is shown to be needed first. torchvision comes
+    without the torch that it is built for: its transforms are enough.
     """
     _install(session, "train")
-    session.install("-c", CONSTRAINTS, "--no-deps", "torchvision", "scipy", "num2words", "docopt")
+    session.install("-c", CONSTRAINTS, "--no-deps", "torchvision", "timm", "scipy", "num2words", "docopt")
+    if not session.posargs:
+        session.run("pytest", "tests/families/test_overrides_needed.py")
     session.run("python", "docs/families.py", "run", "harness-out/families", *session.posargs)
 
 

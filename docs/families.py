@@ -7,6 +7,8 @@ python docs/families.py                     writes the page anew from docs/famil
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 import sys
 import time
@@ -59,7 +61,7 @@ def measured(out: Path, types: Sequence[str]) -> dict[str, Any]:
                 "run",
                 str(suite),
                 "-n",
-                "1",
+                str(min(os.cpu_count() or 1, 4)),
                 "--history",
                 "off",
                 "--out",
@@ -80,7 +82,13 @@ def _unmeasured(model_type: str) -> dict[str, Any]:
 
 
 def _facts(family: Any) -> dict[str, Any]:
-    tiny = family.tiny
+    from collections import Counter
+
+    reasons = family.tiny.unreached
+    unreached = Counter(
+        next((why for pattern, why in reasons.items() if re.match(pattern, path)), "")
+        for path, _ in family.tiny.model.named_parameters()
+    )
     started = time.perf_counter()
     try:
         full = sum(parameter.numel() for parameter in family.full.model.parameters())
@@ -88,7 +96,8 @@ def _facts(family: Any) -> dict[str, Any]:
         full = f"{type(error).__name__}: the class's defaults make no model"
     return {
         "processor": type(family.processor).__name__,
-        "tiny": sum(parameter.numel() for parameter in tiny.model.parameters()),
+        "tiny": sum(parameter.numel() for parameter in family.meta_model("tiny").parameters()),
+        "unreached": {why: count for why, count in unreached.items() if why},
         "full": full,
         "full seconds": round(time.perf_counter() - started, 2),
         "as in memory": family.saved_keys is None,
@@ -170,6 +179,12 @@ def table_of(found: Mapping[str, Any]) -> Iterator[str]:
             state_of(entry),
         ]
         yield f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
+    yield ""
+    yield "| type | tensors that no gradient reaches, and why |"
+    yield "| --- | --- |"
+    for name, entry in sorted(found.items()):
+        if unreached := entry.get("unreached"):
+            yield f"| `{name}` | {'; '.join(f'{count}: {why}' for why, count in unreached.items())} |"
     yield ""
     states = [state_of(entry) for entry in found.values()]
     yield (

@@ -15,6 +15,7 @@ from harness import stack
 from harness.adapter_sets import adapter_set, lora_plan
 from harness.families import Family, family
 from harness.families.family import components_of
+from harness.families.possible import refuse_code
 from harness.memory import NOT_INCLUDED, Counts, Machine, estimator_name, needs
 from harness.memory.counts import text_of
 from harness.recipe import COMPONENTS, Recipe
@@ -37,10 +38,11 @@ class Question:
     tokens: int = TOKENS
 
 
-def family_plan(name: str, size: str, question: Question | None = None) -> dict[str, Any]:
+def family_plan(name: str, size: str, question: Question | None = None, trusted: bool = False) -> dict[str, Any]:
     """Total, count per component, and the trainable count of each of the family's tuning modes that the size allows:
-    a small model may have fewer layers than a mode trains."""
+    a small model may have fewer layers than a mode trains. Code that comes with a directory runs if it is `trusted`."""
     chosen = family(name)
+    refuse_code(chosen, trusted)
     modes = {mode: Recipe(family=name, **settings) for mode, settings in chosen.modes().items()}
     allowed = {mode: recipe for mode, recipe in modes.items() if not _too_small(chosen, recipe, size)}
     return _plan(chosen, size, allowed, question)

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness import stack
 from harness.checkpoint.files import PROJECTOR, RESUME, TRAINABLES, TRAINED
 from harness.checkpoint.json_files import CONFIG
 from harness.checkpoint.repair import repair
@@ -55,7 +56,7 @@ def save(
     elif recipe.save.by == "trainer":
         _save_by_trainer(loaded, recipe, directory, trained)
     else:
-        options = save_options(model, recipe, weights)
+        options = save_options(model, recipe, weights, handles.saved_as_in_memory)
         model.save_pretrained(directory, **seams.alter(Seam.SAVE_OPTIONS, options, moment))
     if recipe.save.format == "bin":
         to_bin(directory)
@@ -155,16 +156,39 @@ def _save_tensors(parameters: Mapping[str, torch.Tensor], file: Path) -> None:
     torch.save({name: parameter.detach().cpu().clone() for name, parameter in parameters.items()}, file)
 
 
-def save_options(model: nn.Module, recipe: Recipe, weights: Weights | None = None) -> dict[str, Any]:
+def save_options(
+    model: nn.Module, recipe: Recipe, weights: Weights | None = None, as_in_memory: bool = False
+) -> dict[str, Any]:
     """Arguments of save_pretrained. `auto` makes shards so small that even a tiny model needs at least three."""
     given: dict[str, Any] = {} if weights is None else {"state_dict": dict(weights)}
     if recipe.saves == "adapter":
         return given
+    given |= stack.saved_as_in_memory(as_in_memory)
     if recipe.save.max_shard_size != "auto":
         return {**given, "max_shard_size": _in_bytes(recipe.save.max_shard_size)}
     whole = model.parameters() if weights is None else [weights[name] for name, _ in model.named_parameters()]
-    size = sum(tensor.numel() * tensor.element_size() for tensor in whole)
-    return {**given, "max_shard_size": max(size // (SHARDS + 1), 1)}
+    return {**given, "max_shard_size": _shard_size([tensor.numel() * tensor.element_size() for tensor in whole])}
+
+
+def _shard_size(sizes: list[int]) -> int:
+    """How large a shard may be for there to be enough, though one tensor may be most of the model."""
+    limit = max(sum(sizes) // (SHARDS + 1), 1)
+    while limit > 1 and _shards(sizes, limit) < SHARDS:
+        limit //= 2
+    return limit
+
+
+def _shards(sizes: list[int], limit: int) -> int:
+    """How many files save_pretrained makes of tensors: one that is too large has a file of its own."""
+    files, held = 0, 0
+    for size in sizes:
+        if size > limit:
+            files += 1
+        elif held and held + size <= limit:
+            held += size
+        else:
+            files, held = files + 1, size
+    return files
 
 
 def _in_bytes(size: str) -> int:

@@ -283,6 +283,11 @@ def saved_keys(model: Any) -> dict[str, str] | None:
     return found if len(found) == len(state) else None
 
 
+def keeps_frozen_on_loading() -> bool:
+    """Whether from_pretrained leaves parameters frozen that the code of a model freezes: transformers 5 thaws all."""
+    return release("transformers") < (5, 0)
+
+
 def saved_as_in_memory(asked: bool) -> dict[str, bool]:
     """What save_pretrained is told to write tensors as they lie in memory: transformers 4 knows nothing else."""
     return {"save_original_format": False} if asked and release("transformers") >= (5, 0) else {}

@@ -37,6 +37,10 @@ class DidNotMove(Finding):
     """Parameters that got gradients and stayed as they were."""
 
 
+class TunedInVain(Finding):
+    """A part of a component was chosen to train, and no gradient can reach any of it."""
+
+
 class UpdateLostToRounding(Finding):
     """Steps so small that most elements round back to what they were."""
 
@@ -69,6 +73,22 @@ def trainable_parameters_moved(intent: Intent, trace: Trace) -> Iterator[Finding
             where=listed(keys),
             cause="no optimizer holds them, or their learning rate is zero",
         )
+    yield from _in_vain(intent, trace)
+
+
+def _in_vain(intent: Intent, trace: Trace) -> Iterator[Finding]:
+    """Of whole components nothing is said: that some of a tower is beyond reach is how the model is made."""
+    for component in dict.fromkeys(p.component for p in trace.parameters):
+        ours = [p for p in trace.parameters if p.component == component and p.role in ("base", "copy")]
+        chosen = [p for p in ours if p.requires_grad and should_train(intent, p)]
+        if 0 < len(chosen) < len(ours) and not any(gets_gradient(intent, p) for p in chosen):
+            yield TunedInVain(
+                expected=f"{component}: some of what is tuned can be reached by a gradient",
+                seen=f"{count(len(chosen), 'parameter')} tuned, and all of them beyond reach",
+                where=listed([p.key for p in chosen]),
+                cause="they lie above the layer whose features are taken, or nothing of them is used",
+                do="tune layers below, or the whole component",
+            )
 
 
 @check(

@@ -86,6 +86,7 @@ def plan(
     gpus: Annotated[str | None, typer.Option(help="will it fit? so many GPUs of so many GB: 4x24")] = None,
     host: Annotated[float | None, typer.Option(help="memory of the host in GB; none: shown, not judged")] = None,
     tokens: Annotated[int, typer.Option(help="tokens at a time on each GPU, those of pictures included", min=1)] = 2048,
+    trust: Annotated[bool, typer.Option("--trust-remote-code", help="run code that comes with a directory")] = False,
     as_json: AsJson = False,
 ) -> int:
     """Counts, what each tuning mode trains, and whether it fits, on the meta device: no weights are made."""
@@ -100,7 +101,7 @@ def plan(
     question = Question(machine_from(gpus, host), tokens) if gpus else None
     path = Path(what)
     is_suite = path.suffix in (".yaml", ".yml")
-    planned = suite_plan(path, size, question) if is_suite else family_plan(what, size, question)
+    planned = suite_plan(path, size, question) if is_suite else family_plan(what, size, question, trust)
     if as_json:
         print_json(planned)
         return 0

@@ -18,11 +18,14 @@ from harness.refusal import Refused
 def tiny(
     family: Annotated[str, typer.Argument(help="a family, see harness list families", show_default=False)],
     directory: Annotated[Path, typer.Argument(help="a new or empty directory", show_default=False)],
+    trust: Annotated[bool, typer.Option("--trust-remote-code", help="run code that comes with a directory")] = False,
 ) -> int:
     """Write a complete tiny checkpoint directory that any trainer loads by path."""
     from harness.families import family as family_named
+    from harness.families.possible import refuse_code
 
     chosen = family_named(family)
+    refuse_code(chosen, trust)
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     with _written_whole(directory) as partial:
         chosen.write_base(partial)

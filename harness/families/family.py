@@ -98,6 +98,7 @@ class Handles:
     saved_with_adapter: dict[str, str | tuple[str, ...]] = field(default_factory=dict)
     in_projector_file: dict[str, tuple[str, ...]] = field(default_factory=dict)
     towers: tuple[Tower, ...] = ()
+    saved_as_in_memory: bool = False  # its published form is another, which its base does not have
     features: str | None = None  # the method that makes features of pictures, where no module does; "": in no place
 
 

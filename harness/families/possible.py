@@ -34,13 +34,13 @@ def _check_installed(recipe: Recipe, chosen: Family) -> None:
     """The libraries that are there, and whether code files may run."""
     if isinstance(chosen, NeedsReleases):
         stack.refuse_older(chosen.name, chosen.needs)
-    if "vision" in chosen.handles.components and recipe.size != "full":
-        stack.refuse_without_image_processors(chosen.name)
     if chosen.remote_code and not recipe.trust_remote_code:
         raise Refused(
             f"trust_remote_code: {chosen.name} comes as code files in its directory, and they would run",
             do="look at the code, then set trust_remote_code: true",
         )
+    if "vision" in chosen.handles.components and recipe.size != "full":
+        stack.refuse_without_image_processors(chosen.name)
 
 
 def _check_tuned(recipe: Recipe, part: Tune, chosen: Family) -> None:
@@ -66,3 +66,12 @@ def _check_tuned(recipe: Recipe, part: Tune, chosen: Family) -> None:
 
 def _known(chosen: Family) -> str:
     return f"{chosen.name} has {', '.join(chosen.handles.components)}"
+
+
+def refuse_code(family: Family, trusted: bool) -> None:
+    """Refuse a directory that brings code, which would run as soon as it is looked at, unless it is trusted."""
+    if getattr(family, "brings_code", False) and not trusted:
+        raise Refused(
+            f"{family.name} comes as code files in its directory, and they would run",
+            do="look at the code, then add --trust-remote-code",
+        )

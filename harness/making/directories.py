@@ -26,8 +26,10 @@ def make_base(argument: dict[str, Any]) -> None:
     directory = Path(argument["directory"])
     partial = directory.with_name(f".{directory.name}.{os.getpid()}")
     partial.mkdir(parents=True)
+    stack.use_modules_cache(partial / MODULES)
     try:
         family(argument["family"]).write_base(partial)
+        shutil.rmtree(partial / MODULES, ignore_errors=True)
         seams_with(argument.get("faults", ())).alter(Seam.BASE_WRITTEN, partial, Moment(base=partial))
         partial.rename(directory)
     finally:

@@ -101,11 +101,19 @@ def overheard(model: nn.Module, fed: Feeding) -> Iterator[tuple[list[torch.Tenso
         return
 
     def hear(_module: nn.Module, _args: Any, kwargs: dict[str, Any]) -> None:
-        given.append(kwargs["inputs_embeds"].clone())
+        if kwargs.get("inputs_embeds") is not None:
+            given.append(kwargs["inputs_embeds"].clone())
+
+    def hear_first(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if not given:  # the module that makes the embeddings has the layers itself
+            given.append((args[0] if args else kwargs["hidden_states"]).clone())
 
     with contextlib.ExitStack() as heard:
-        reads = model.get_submodule(_path(model, fed.layers).rpartition(".")[0])
+        layers = _path(model, fed.layers)
+        reads = model.get_submodule(layers.rpartition(".")[0])
         heard.callback(reads.register_forward_pre_hook(hear, with_kwargs=True).remove)
+        first = next(model.get_submodule(layers).children())
+        heard.callback(first.register_forward_pre_hook(hear_first, with_kwargs=True).remove)
         if fed.features is not None:
             heard.enter_context(_overheard_method(model, fed.features, made))
         elif fed.connector is not None:

@@ -84,7 +84,7 @@ def other_pixels(probed: Probed) -> tuple[dict[str, Any], Arrays]:
     if batch is None:
         return {"images": False}, {}
     seen = trained_logits(probed)["image"]
-    inputs = [name for name in batch if name.startswith("pixel_values") and name != "pixel_values"]
+    pixels, *inputs = sorted(name for name in batch if name.startswith("pixel_values"))
 
     def difference(name: str) -> float:
         other = logits_of(probed, {**batch, name: mapped(batch[name], torch.neg)})
@@ -93,7 +93,7 @@ def other_pixels(probed: Probed) -> tuple[dict[str, Any], Arrays]:
     further = {"further": {name: difference(name) for name in inputs}} if inputs else {}
     return {
         "images": True,
-        "largest_difference": difference("pixel_values"),
+        "largest_difference": difference(pixels),
         "largest_logit": float(seen.abs().amax()),
         **further,
     }, {}

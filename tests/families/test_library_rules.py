@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 
 from harness.families import family
+from harness.families.library.components import Parts, widest
 from harness.families.library.keys import renamed, renames_of
 from harness.families.library.listing import listed_types, reason_refused
-from harness.families.library.overrides import table
+from harness.families.library.overrides import Override, table
+from harness.families.library.reach import unreached
 from harness.families.library.shrinking import assign, shrink
+from harness.families.library.targets import linear_names
 from harness.families.library.types import model_types
 from harness.refusal import Refused
 
@@ -65,6 +68,38 @@ def test_rotary_sections_keep_their_proportions_and_fill_half_a_head() -> None:
 def test_the_layer_whose_features_are_taken_stays_among_the_layers() -> None:
     assert small(num_hidden_layers=24, vision_feature_layer=-2).vision_feature_layer == -2
     assert small(num_hidden_layers=24, vision_feature_layer=[-24, 12, -1]).vision_feature_layer == [-2, 2, -1]
+
+
+def test_nothing_is_dropped_by_chance() -> None:
+    config = small(attention_dropout=0.1, hidden_dropout_prob=0.1, drop_path_rate=0.1, dropout_is_used=True)
+    assert (config.attention_dropout, config.hidden_dropout_prob, config.drop_path_rate) == (0.0, 0.0, 0.0)
+    assert config.dropout_is_used is True
+
+
+def test_layers_that_share_their_weights_carry_no_adapter_nor_do_those_that_choose() -> None:
+    from torch import nn
+
+    model = nn.ModuleDict({name: nn.Linear(4, 4) for name in ("q_proj", "decoder", "gate")})
+    model["head"] = nn.Linear(4, 4)
+    model["head"].weight = model["decoder"].weight
+    assert linear_names(model, "") == ("q_proj",)
+
+
+def test_the_highest_modules_of_which_all_is_met_are_named_and_else_their_parts() -> None:
+    paths = ["a.b.x", "a.b.y", "a.c.x", "d.x"]
+    assert widest(["a.b.x", "a.b.y", "d.x"], paths) == ["a.b", "d"]
+    assert widest(["a.c.x", "a.b.x"], paths) == ["a.c", "a.b.x"]
+    assert widest(paths, paths) == ["a", "d"]
+
+
+def test_what_lies_in_a_last_layer_is_found_at_any_depth() -> None:
+    parts = Parts({"vision": ()}, {}, {"language": "text.layers"}, {"language": 28})
+    override = Override(unreached={r"layers\.{last language}\.seen\.": "nothing looks there"})
+    found = unreached(parts, SimpleNamespace(), override)
+    assert [why for pattern, why in found.items() if re.match(pattern, "text.layers.27.seen.weight")] == [
+        "nothing looks there"
+    ]
+    assert not any(re.match(pattern, "text.layers.26.seen.weight") for pattern in found)
 
 
 def test_a_value_is_set_through_configurations_and_mappings() -> None:

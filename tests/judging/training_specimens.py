@@ -136,6 +136,9 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
     "trainable_parameters_moved": [
         ("NoGradient", "none", lambda e: no_gradient(e, CONNECTOR)),
         ("NoGradient", "zero", lambda e: (e.stays(A0), e.put("gradients", "norm", A0, 0.0, moment="optimizer"))),
+        ("TunedInVain", "one norm of a tower", lambda e: (
+            e.put("parameters", "requires_grad", VISION, True), optimizer_group(e).append(["m", e.index(VISION)]),
+            e.intent.update(trains=[*e.intent["trains"], "vision\\.norm"], out_of_reach=["vision\\.norm"]))),
         ("DidNotMove", "one", lambda e: e.stays(CONNECTOR)),
         ("DidNotMove", "a rate of zero", lambda e: (e.stays(CONNECTOR), rates(e, 0.0))),
         ("DidNotMove", "a step of twice half an ulp", lambda e: (
@@ -207,6 +210,10 @@ SILENT: dict[str, list[tuple[str, Alteration]]] = {
     "frozen_buffers_unchanged": [("of a tuned component", lambda e: e.one("final").update(buffers=["v", "moved"]))],
     "trainable_parameters_moved": [
         ("out of reach", lambda e: (e.intent.update(out_of_reach=["connector"]), no_gradient(e, CONNECTOR))),
+        ("a part of a tower of which some is in reach", lambda e: (
+            e.put("parameters", "requires_grad", VISION, True), e.moves(VISION),
+            optimizer_group(e).append(["m", e.index(VISION)]),
+            e.intent.update(trains=[*e.intent["trains"], "vision\\.norm"], out_of_reach=["vision\\.layers"]))),
         ("LoRA's A at the first effective step", lambda e: (
             e.one("optimizer_step", 1).update(skipped=True), e.stays(A0), e.stays(A1),
             [e.put("parameters", "rms", a.replace("lora_A", "lora_B"), 0.0) for a in (A0, A1)])),

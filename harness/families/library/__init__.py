@@ -12,11 +12,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from harness import vision_transforms
+from harness import stack, vision_transforms
+from harness.families.library.code import Code, code_of
 from harness.families.library.family import LibraryFamily
 from harness.families.library.listing import reason_refused
 from harness.families.library.models import Blueprint
-from harness.families.library.overrides import override_of
+from harness.families.library.overrides import NOTHING, override_of
 from harness.families.library.published import checkpoints
 from harness.families.library.types import NOT_VISION_LANGUAGE, classes_of, model_types
 from harness.refusal import Refused
@@ -44,6 +45,7 @@ def _of_type(name: str, model_type: str) -> LibraryFamily:
         raise Refused(f"the installed transformers has no type {model_type!r} for pictures and text", do=do)
     if why := reason_refused(model_type):
         raise Refused(f"{name} cannot be had: {why}", do="harness list families shows those that can")
+    _refuse_missing(name, override_of(model_type).needs)
     classes = classes_of(model_type)
     blueprint = Blueprint(model_type, classes, override_of(model_type))
     return LibraryFamily(name, blueprint, f"{classes.model}, as the transformers library has it")
@@ -63,14 +65,25 @@ def _of_file(name: str, path: str) -> LibraryFamily:
     file = Path(path, CONFIG) if Path(path).is_dir() else Path(path)
     if not file.is_file():
         raise Refused(f"{name}: no file {file}", do="name a directory with a config.json, or the file")
-    return _of_values(name, entries(file))
+    return _of_values(name, entries(file), code=code_of(file.parent))
 
 
-def _of_values(name: str, said: dict[str, Any], description: str = "") -> LibraryFamily:
-    model_type = said.get("model_type")
+def _of_values(name: str, said: dict[str, Any], description: str = "", code: Code | None = None) -> LibraryFamily:
+    """The model of a config.json: of a type that the library has, by the library's code, else by that beside it."""
+    model_type = str(said.get("model_type"))
+    if code and model_type not in model_types():
+        blueprint = Blueprint(model_type, code.classes(), NOTHING, said, code)
+        return LibraryFamily(name, blueprint, f"{blueprint.classes.model}, by the code in its directory")
     if model_type not in model_types():
         raise Refused(f"{name}: {model_type!r} is no type of the installed transformers for pictures and text")
+    _refuse_missing(name, override_of(model_type).needs)
     classes = classes_of(model_type)
     return LibraryFamily(
         name, Blueprint(model_type, classes, override_of(model_type), said), description or classes.model
     )
+
+
+def _refuse_missing(name: str, needs: tuple[str, ...]) -> None:
+    for library in needs:
+        if not stack.has(library):
+            raise Refused(f"{name} needs {library}, which its code imports", do=f"pip install --no-deps {library}")

@@ -15,14 +15,17 @@ from harness.refusal import Refused
 if TYPE_CHECKING:
     import torch
 
+PACKED = "target_sizes"  # how many patches each picture has, of models that are given all patches in one row
+POSITIONS = "image_embeds_position_mask"  # where features go, of models that tell it by place and not by token
 # What of a processor's result belongs to the tokens, and what stands in its padding.
 BY_TOKEN = {
     "attention_mask": 0,
     "token_type_ids": 0,
     "mm_token_type_ids": 0,
+    "moe_mm_token_type_ids": 0,
     "cross_attention_mask": 0,
     "position_ids": 0,
-    "image_embeds_position_mask": 0,
+    POSITIONS: 0,
     "images_seq_mask": 0,
     "images_emb_mask": 0,
     "image_attention_mask": 0,
@@ -37,6 +40,9 @@ class LibraryBatches:
     places: tuple[int, ...] = ()  # the tokens in whose places features of pictures go
     name: str = ""
     pictures_only: str = ""
+    one_picture: str = ""
+    shown: int = 1  # how often each picture
+    nested: bool = False  # the processor takes a list of pictures for each sample
     typed: bool = False  # the model asks which tokens are pictures', and not every processor says it
 
     def pieces_of(self, sample: Sample) -> list[Piece]:
@@ -62,9 +68,14 @@ class LibraryBatches:
         if self.pictures_only and not sample.images:
             what = f"sample {sample.id}: {self.name} takes no text without a picture: {self.pictures_only}"
             raise Refused(what, do="take text out of data.mix")
+        if self.one_picture and len(sample.images) > 1:
+            what = f"sample {sample.id}: {self.name} takes one picture a sample: {self.one_picture}"
+            raise Refused(what, do="take several out of data.mix")
         images = decoded_images(sample)
         text = "".join(piece.text for piece in self.pieces_of(sample))
-        inputs = processor(text=[text], images=images or None, return_tensors="pt")
+        shown = [one for one in images for _ in range(self.shown)]
+        given: Any = [shown] if self.nested else shown
+        inputs = processor(text=[text], images=given if images else None, return_tensors="pt")
         ids = inputs["input_ids"][0].tolist()
         tokens = sum(ids.count(one) for one in self.places)
         refuse_too_long(sample.id, len(ids), tokens, max_length)
@@ -102,6 +113,8 @@ class LibraryBatches:
             if name in fills:
                 wide = [row[0] for row in _widened([row[None] for row in rows], 2)]
                 batch[name] = torch.nn.utils.rnn.pad_sequence(wide, batch_first=True, padding_value=fills[name])
+            elif name == "pixel_values" and PACKED in encoded[0]:
+                batch[name] = torch.cat(rows, dim=-1)
             elif torch.is_tensor(rows[0]):
                 batch[name] = _joined(rows)
             else:
@@ -112,6 +125,8 @@ class LibraryBatches:
         """Where image tokens stand, bool of shape (batch, length)."""
         import torch
 
+        if POSITIONS in batch:
+            return batch[POSITIONS].bool()  # type: ignore[no-any-return]
         return torch.isin(batch["input_ids"], torch.tensor(self.places, dtype=torch.long))
 
 

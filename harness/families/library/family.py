@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-FEATURES = "get_image_features"  # as the library calls it in every type
+FEATURES = ("get_image_features", "get_video_features")  # as the library calls it, where it has a method for it
 
 
 @dataclass(frozen=True)
@@ -54,13 +54,12 @@ class LibraryFamily(TakesBatchesAsTheyAre, FedConversations):
     blueprint: Blueprint
     description: str = ""
     sizes: tuple[str, ...] = ("full", "tiny")
-    remote_code: bool = False
     labels_early: int = 0
 
     @cached_property
     def processor(self) -> Any:
         made = self.blueprint
-        return processors.build(made.model_type, made.classes, made.override, made.small_configuration())
+        return processors.build(made.model_type, made.classes, made.override, made.small_configuration(), made.code)
 
     @cached_property
     def picture(self) -> str:
@@ -77,17 +76,27 @@ class LibraryFamily(TakesBatchesAsTheyAre, FedConversations):
     def fed_by(self) -> Batches:
         typed = "mm_token_type_ids" in inspect.signature(self.blueprint.model_class.forward).parameters
         places = () if self.place is None else (self.place,)
-        return batches.LibraryBatches(self.picture, places, self.name, self.pictures_only, typed)
+        said = self.blueprint.override
+        limits = (said.pictures_only, said.one_picture, said.shown, said.nested)
+        return batches.LibraryBatches(self.picture, places, self.name, *limits, typed)
 
     @property
     def library_modules(self) -> tuple[str, ...]:
+        auto = tuple(f"transformers.models.auto.{name}_auto" for name in ("modeling", "processing", "tokenization"))
+        if self.brings_code:
+            return auto
         chosen = processors.needed(self.blueprint.model_type, self.blueprint.classes, self.blueprint.override)
         kinds = (self.blueprint.model_class, chosen.processor, *chosen.parts.values())
-        auto = ("modeling_auto", "processing_auto", "tokenization_auto")
-        return (
-            *dict.fromkeys(kind.__module__ for kind in kinds),
-            *(f"transformers.models.auto.{name}" for name in auto),
-        )
+        return (*dict.fromkeys(kind.__module__ for kind in kinds), *auto)
+
+    @property
+    def brings_code(self) -> bool:
+        """Whether the code of somebody else runs as soon as anything of the family is asked for."""
+        return self.blueprint.code is not None
+
+    @property
+    def remote_code(self) -> bool:
+        return self.brings_code
 
     @property
     def pictures_only(self) -> str:
@@ -112,7 +121,8 @@ class LibraryFamily(TakesBatchesAsTheyAre, FedConversations):
     def _sized(self, config: Any) -> Sized:
         model = self.blueprint.on_meta(config)
         parts = parts_of(model, dict(self.blueprint.override.components))
-        fixed = tuple(path for path, parameter in model.named_parameters() if not parameter.requires_grad)
+        frozen = (path for path, parameter in model.named_parameters() if not parameter.requires_grad)
+        fixed = tuple(frozen) if stack.keeps_frozen_on_loading() else ()
         linear = linear_names(model, parts.prefixes("language"))
         return Sized(model, parts, fixed, _ties(model), linear, unreached(parts, config, self.blueprint.override))
 
@@ -158,9 +168,15 @@ class LibraryFamily(TakesBatchesAsTheyAre, FedConversations):
             saved_with_adapter={
                 name: parts.owned[name] for name in beside if parts.owned[name] and not parts.bare[name]
             },
-            features="" if self.blueprint.override.elsewhere else FEATURES,
+            saved_as_in_memory=self.saved_keys is None,
+            features="" if self.blueprint.override.elsewhere else self._features,
             in_projector_file={"connector": parts.owned["connector"]} if parts.owned.get("connector") else {},
         )
+
+    @property
+    def _features(self) -> str | None:
+        kinds = {type(module) for module in self.tiny.model.modules()}
+        return next((name for name in FEATURES if any(hasattr(kind, name) for kind in kinds)), None)
 
     def tables(self, size: str) -> Tables:
         sized = self.of_size(size)
@@ -198,8 +214,10 @@ class LibraryFamily(TakesBatchesAsTheyAre, FedConversations):
     def load(self, directory: Path, dtype: torch.dtype) -> Loaded:
         from transformers import AutoProcessor
 
-        model = self.blueprint.model_class.from_pretrained(directory, **stack.dtype_argument(dtype))
-        return Loaded(model, AutoProcessor.from_pretrained(directory), directory)
+        trusted = self.brings_code
+        kind = stack.auto_class(directory, trusted)  # the class of the type may be another type's, with its settings
+        model = kind.from_pretrained(directory, trust_remote_code=trusted, **stack.dtype_argument(dtype))
+        return Loaded(model, AutoProcessor.from_pretrained(directory, trust_remote_code=trusted), directory)
 
     def padded(self, batch: dict[str, Any], side: str, count: int, processor: Any) -> dict[str, Any]:
         return batches.padded(batch, side, count, processor.tokenizer.pad_token_id)
@@ -220,7 +238,16 @@ class LibraryFamily(TakesBatchesAsTheyAre, FedConversations):
 
     def lora_targets(self) -> str:
         inside = "|".join(re.escape(path) for path in self.tiny.parts.owned["language"])
-        return rf"(?:{inside})\.(?:.*\.)?(?:{'|'.join(self.tiny.linear)})"
+        names = [name for name in self.tiny.linear if not self._means_a_tensor(name)]
+        left_out = "".join(rf"(?!.*(?:{pattern}))" for pattern in self.blueprint.override.not_adapted)
+        return rf"{left_out}(?:{inside})\.(?:.*\.)?(?:{'|'.join(names)})"
+
+    def _means_a_tensor(self, name: str) -> bool:
+        """Whether peft takes the name of a layer for that of a tensor of experts."""
+        try:
+            return bool(stack.lora_targets(self.tiny.model, [name], 8).tensors)
+        except ValueError:  # it takes the name only together with others
+            return True
 
 
 def _ties(model: Any) -> tuple[tuple[str, ...], ...]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from harness.families.library.code import MODELS, Code
 from harness.families.library.overrides import Override
 from harness.families.library.shrinking import VOCABULARY, assign, configurations, shrink
 from harness.families.library.types import Classes
@@ -28,12 +29,13 @@ class Blueprint:
     classes: Classes
     override: Override
     said: Mapping[str, Any] | None = None
+    code: Code | None = None
 
     def configuration(self, small: bool = False) -> Any:
         """The configuration that a config.json makes, or the defaults of its class."""
         from transformers import CONFIG_MAPPING
 
-        kind = CONFIG_MAPPING[self.model_type]
+        kind = self.code.find("AutoConfig") if self.code else CONFIG_MAPPING[self.model_type]
         if self.said is not None:
             return kind.from_dict(copy.deepcopy(dict(self.said)))
         return kind(**copy.deepcopy(self.override.base if small else self.override.full))
@@ -74,7 +76,7 @@ class Blueprint:
     def model_class(self) -> Any:
         import transformers
 
-        return getattr(transformers, self.classes.model)
+        return self.code.find(*MODELS) if self.code else getattr(transformers, self.classes.model)
 
     @property
     def processor_class(self) -> str:

@@ -18,8 +18,9 @@ class Override(Frozen):
     """What one type needs.
 
     `base` are arguments of the configuration class before it is made small, `config` values set afterwards by dotted
-    name. `unreached` are parts of parameters' names that no gradient reaches, with why; `centres` numbers around which
-    vectors lie.
+    name. `unreached` are parts of parameters' names that no gradient reaches, with why, {last language} the number of
+    that component's last layer; `residue` the same of tensors most of whose gradient is zero but for rounding;
+    `centres` numbers around which vectors lie.
     """
 
     why: str = ""
@@ -41,7 +42,15 @@ class Override(Frozen):
     picture: str | None = None
     elsewhere: str = Field(default="", description="where features of pictures go, if in no token's place")
     pictures_only: str = Field(default="", description="why the type takes no text without a picture")
+    needs: tuple[str, ...] = Field(default=(), description="libraries that its code imports besides")
+    shown: int = Field(default=1, description="how often a picture is shown where the model sees films of so many")
+    nested: bool = Field(default=False, description="the processor takes pictures in a list for each sample")
+    one_picture: str = Field(default="", description="why a sample has one picture at most")
     unreached: dict[str, str] = Field(default_factory=dict)
+    residue: dict[str, str] = Field(default_factory=dict)
+    not_adapted: dict[str, str] = Field(
+        default_factory=dict, description="parts of paths that LoRA leaves out, and why"
+    )
     centres: dict[str, float] = Field(default_factory=dict)
     components: dict[str, str] = Field(default_factory=dict)
     padding: tuple[Literal["left", "right"], ...] = ("left", "right")

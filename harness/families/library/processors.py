@@ -9,6 +9,7 @@ from typing import Any
 
 from harness import stack
 from harness.families.library import tokens
+from harness.families.library.code import Code
 from harness.families.library.overrides import Override
 from harness.families.library.types import Classes
 from harness.refusal import Refused
@@ -24,14 +25,15 @@ class Needed:
     parts: dict[str, type]
 
 
-def needed(model_type: str, classes: Classes, override: Override) -> Needed:
-    """The classes of a type. Raises Refused, naming what is missing, where one cannot be had here."""
+def needed(model_type: str, classes: Classes, override: Override, code: Code | None = None) -> Needed:
+    """The classes of a type, or those that a directory brings. Raises Refused, naming what is missing, where one cannot
+    be had here."""
     import transformers
 
     name = override.processor_class or classes.processor
     if name is None:
         raise Refused(f"transformers:{model_type}: the library has no processor for this type", do="name another")
-    kind = getattr(transformers, name)
+    kind = code.find("AutoProcessor") if code and "AutoProcessor" in code.named else getattr(transformers, name)
     wanted = _parts_of(kind)
     named = {
         "image_processor": override.image_processor_class or classes.image_processor,
@@ -42,7 +44,12 @@ def needed(model_type: str, classes: Classes, override: Override) -> Needed:
     parts = {}
     for part in wanted:
         if chosen := named.get(part):
-            found = stack.image_processor_class(chosen) if part == "image_processor" else getattr(transformers, chosen)
+            if code and "AutoImageProcessor" in code.named and part == "image_processor":
+                found = code.find("AutoImageProcessor")
+            elif part == "image_processor":
+                found = stack.image_processor_class(chosen)
+            else:
+                found = getattr(transformers, chosen)
             _refuse_missing(model_type, found)
             parts[part] = found
         elif part == "video_processor":
@@ -72,9 +79,9 @@ def _refuse_torchvision(model_type: str, why: str) -> None:
     )
 
 
-def build(model_type: str, classes: Classes, override: Override, config: Any) -> Any:
+def build(model_type: str, classes: Classes, override: Override, config: Any, code: Code | None = None) -> Any:
     """The processor for models of a configuration, with its tokenizer and all that it is made of."""
-    chosen = needed(model_type, classes, override)
+    chosen = needed(model_type, classes, override, code)
     made = {part: _made(part, kind, override, config) for part, kind in chosen.parts.items()}
     accepted = inspect.signature(chosen.processor.__init__).parameters  # type: ignore[misc]
     special = (*tokens.named_in_code(chosen.processor), *override.tokens)

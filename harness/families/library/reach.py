@@ -11,6 +11,7 @@ from harness.recipe import Component
 
 ABOVE = "above the layer whose features are taken"
 AFTER = "a norm after the layer whose features are taken"
+CHOOSES = "chooses what is attended to, and no gradient goes through a choice"
 POOLED = "pools a tower's features into one, which the model does not use"
 
 UNUSED: dict[Component, str] = {
@@ -28,6 +29,8 @@ def unreached(parts: Parts, config: Any, override: Override) -> dict[str, str]:
     found: dict[str, str] = {}
     for tower in parts.owned.get("vision", ()):
         found[rf"{re.escape(tower)}\.(?:\w+\.)?{_POOLERS}"] = POOLED
+        found[rf"{re.escape(tower)}\.(?:.*\.)?video_\w+\."] = UNUSED["vision_aux"]
+    found[r".*\.indexer\."] = CHOOSES
     for component, why in UNUSED.items():
         if component in parts.components:
             found[parts.prefixes(component)] = why
@@ -39,7 +42,15 @@ def unreached(parts: Parts, config: Any, override: Override) -> dict[str, str]:
             found[rf"{re.escape(layers)}\.(?:{above})\."] = ABOVE
         beside = re.escape(layers.rpartition(".")[0].rpartition(".")[0])
         found[rf"{beside}\.(?:\w+\.)?{_NORMS_AFTER}"] = AFTER
-    return {**found, **{rf".*(?:{pattern})": why for pattern, why in override.unreached.items()}}
+    for pattern, why in (override.unreached | override.residue).items():
+        found[rf".*(?:{_with_last_layers(pattern, parts)})"] = why
+    return found
+
+
+def _with_last_layers(pattern: str, parts: Parts) -> str:
+    for component, depth in parts.depth.items():
+        pattern = pattern.replace(f"{{last {component}}}", str(depth - 1))
+    return pattern
 
 
 def _layer_taken(config: Any, depth: int) -> int | None:

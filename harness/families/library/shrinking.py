@@ -28,7 +28,8 @@ _SIZES: tuple[tuple[str, int], ...] = (
         r"hidden_size|d_model|embed_dim|n_embd|text_hidden_size|encoder_hidden_size|vision_hidden_size|out_hidden_size"
         r"|word_embed_proj_dim|projection_dim|projection_hidden_(size|dim)|projector_hidden_size"
         r"|hidden_dim|output_dim|projector_(input|output)_dim|text_embed_dim|image_text_hidden_size|decoder_hidden_size"
-        r"|moe_hidden_size|merged_hidden_size|image_token_embed_dim|adapter_(in|out)_dim|aligner_hidden_size",
+        r"|moe_hidden_size|merged_hidden_size|mm_embed_dim|output_proj_dims|image_token_embed_dim|adapter_(in|out)_dim"
+        r"|aligner_hidden_size",
         HIDDEN,
     ),
     (
@@ -57,6 +58,7 @@ _SIZES: tuple[tuple[str, int], ...] = (
     (r"vocab_size(_per_layer_input)?|unpadded_vocab_size", VOCABULARY),
     (r"hidden_size_per_layer_input", 32),
 )
+_DROPS = re.compile(r"\w*(dropout|drop_path|layerdrop)\w*")  # a frozen part in train mode must give equal outputs
 _KEY_VALUE = re.compile(r"(swa_|global_)?num_(global_)?key_value_heads|indexer_kv_heads|num_key_value_heads_\w+")
 _LISTS_OF_KINDS = re.compile(r"(\w+_)?layer_types|layers_block_type|layer_rope_theta|indexer_types|no_rope_layers")
 _LISTS_OF_LAYERS = re.compile(
@@ -98,6 +100,8 @@ def _shrink_one(config: Any) -> None:
     before = {name: value for name, value in vars(config).items() if not name.startswith("_")}
     single = _single_layers(config)
     for name, value in before.items():
+        if _DROPS.fullmatch(name) and isinstance(value, float):
+            setattr(config, name, 0.0)
         if (small := _small(name, value, before)) is not None:
             setattr(config, name, small)
     kinds = {name: value for name, value in before.items() if _LISTS_OF_KINDS.fullmatch(name) and value}

@@ -84,7 +84,8 @@ def _set_by(node: ast.AST) -> tuple[str, ast.AST | None]:
 
 def _trees(kind: type) -> list[ast.AST]:
     """The code of a class and of those of its bases that are of the library's models."""
-    modules = dict.fromkeys(one.__module__ for one in kind.__mro__ if one.__module__.startswith("transformers.models."))
+    written = ("transformers.models.", "transformers_modules.")
+    modules = dict.fromkeys(one.__module__ for one in kind.__mro__ if one.__module__.startswith(written))
     return [_parsed(name) for name in modules]
 
 

@@ -1,0 +1,81 @@
+"""What makes a type of the library work as a family: the first promise that is broken, found without training it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from harness.data import Sample
+
+MOST_NUMBERS = 6_000_000  # in the inputs of one sample: more than that takes minutes to train
+
+
+def first_broken(chosen: Any, samples: dict[str, Sample]) -> str:
+    """Empty where all is well: it is built and fed, its loss is finite, gradients arrive where they should, text goes
+    alone or is refused, padding changes nothing, and one sample is no large one."""
+    try:
+        return _first_broken(chosen, samples)
+    except Exception as error:  # whatever the library raises: a setting is missing
+        return f"{type(error).__name__}: {' '.join(str(error).split())[:150]}"
+
+
+def _first_broken(chosen: Any, samples: dict[str, Sample]) -> str:
+    from harness.families.library.writing import filled_model
+
+    config = chosen.blueprint.tiny_configuration(chosen.processor, chosen.place)
+    if type(config).from_dict(config.to_dict()).to_dict() != config.to_dict():
+        return "its configuration comes back otherwise from what is saved of it"
+    model = filled_model(chosen.blueprint.model_class, config, chosen.blueprint.override.centres)
+    batch = _batch(chosen, samples["image"])
+    numbers = sum(value.numel() for value in batch.values() if hasattr(value, "numel"))
+    if numbers > MOST_NUMBERS:
+        return f"{numbers} numbers go into it for one sample"
+    places = chosen.image_places(batch, chosen.processor)
+    if chosen.handles.features != "" and not bool(places.any()):
+        return "features of pictures have no place"
+    model.train().requires_grad_()  # as it comes from from_pretrained
+    loss = chosen.loss(model, batch)
+    if not bool(loss.isfinite()):
+        return f"the loss is {loss.item()}"
+    loss.backward()
+    return _unreached(chosen, model) or _padded(chosen, model.eval(), batch) or _text(chosen, model, samples["text"])
+
+
+def _batch(chosen: Any, sample: Sample) -> dict[str, Any]:
+    found: dict[str, Any] = chosen.collate([chosen.encode(sample, chosen.processor, 1 << 20)], chosen.processor)
+    return found
+
+
+def _unreached(chosen: Any, model: Any) -> str:
+    from harness.recipe import Recipe
+
+    intent = chosen.intent(Recipe(family=chosen.name, tune=["all"]))
+    wrong: dict[str, list[str]] = {}
+    for path, parameter in model.named_parameters():
+        reached = parameter.grad is not None and bool(parameter.grad.any())
+        if any(re.search(one, path) for one in chosen.blueprint.override.residue):
+            continue
+        if reached != intent.reaches(chosen.naming.canonical(path)):
+            wrong.setdefault("reached" if reached else "not reached", []).append(path)
+    return "; ".join(f"{how} by a gradient: {', '.join(paths)}" for how, paths in wrong.items())
+
+
+def _padded(chosen: Any, model: Any, batch: dict[str, Any]) -> str:
+    import torch
+
+    asked = chosen.arguments({name: value for name, value in batch.items() if name != "labels"})
+    for side in chosen.tables("tiny").padding:
+        with torch.no_grad():
+            plain = model(**asked, use_cache=False).logits
+            wider = model(**chosen.padded(asked, side, 3, chosen.processor), use_cache=False).logits
+        kept = wider[:, 3:] if side == "left" else wider[:, :-3]
+        if kept.shape != plain.shape or not torch.allclose(kept, plain, atol=1e-3):
+            return f"padding on the {side} changes what it computes"
+    return ""
+
+
+def _text(chosen: Any, model: Any, sample: Sample) -> str:
+    if not chosen.pictures_only:
+        loss = chosen.loss(model, _batch(chosen, sample))
+        return "" if bool(loss.isfinite()) else f"of text alone the loss is {loss.item()}"
+    return ""
