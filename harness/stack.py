@@ -6,6 +6,7 @@ import functools
 import importlib.util
 import os
 import platform
+import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -126,11 +127,14 @@ def turn_off_checkpointing(model: Any) -> None:
 
 
 def use_modules_cache(directory: Path) -> None:
-    """Where code files of model directories are copied before they run. Each process has its own place: transformers
-    copies them without a lock, and reads the setting once, when it is imported."""
-    import transformers.dynamic_module_utils
+    """Where code files of model directories are copied before they run, a place for each process: transformers copies
+    without a lock. What came from another place is forgotten: a package stays where it was first found."""
+    import transformers.dynamic_module_utils as used
 
-    transformers.dynamic_module_utils.HF_MODULES_CACHE = str(directory)
+    sys.path[:] = [place for place in sys.path if place != used.HF_MODULES_CACHE]
+    for name in [one for one in sys.modules if one.partition(".")[0] == "transformers_modules"]:
+        del sys.modules[name]
+    used.HF_MODULES_CACHE = str(directory)
 
 
 def folder_of_code(name: str) -> str:

@@ -4,6 +4,7 @@ pictures' features on their way into the language model."""
 from __future__ import annotations
 
 import contextlib
+import itertools
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -112,8 +113,8 @@ def overheard(model: nn.Module, fed: Feeding) -> Iterator[tuple[list[torch.Tenso
         layers = _path(model, fed.layers)
         reads = model.get_submodule(layers.rpartition(".")[0])
         heard.callback(reads.register_forward_pre_hook(hear, with_kwargs=True).remove)
-        first = next(model.get_submodule(layers).children())
-        heard.callback(first.register_forward_pre_hook(hear_first, with_kwargs=True).remove)
+        for first in itertools.islice(model.get_submodule(layers).children(), 1):
+            heard.callback(first.register_forward_pre_hook(hear_first, with_kwargs=True).remove)
         if fed.features is not None:
             heard.enter_context(_overheard_method(model, fed.features, made))
         elif fed.connector is not None:

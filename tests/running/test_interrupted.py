@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from harness.engines.going_on import read
+from harness.engines.torch_loop import SCALE_THAT_FITS
 from harness.faults import FAULTS
 from harness.recipe import Recipe
 from harness.refusal import Refused
@@ -25,7 +26,7 @@ def test_the_trace_is_of_the_steps_after_the_interruption(make: Any, tmp_path: P
     assert steps == [2, 3]
     assert trace.closed
     assert not any(step["skipped"] for step in trace.steps)  # the scale that overflows was the first process's
-    assert trace.of("scaler_loaded")[0]["scale"] == 2.0**16
+    assert trace.of("scaler_loaded")[0]["scale"] == SCALE_THAT_FITS
     assert len(trace.of("data")[0]["samples"]) == len(steps)
     frozen = [p.index for p in trace.parameters if not p.requires_grad]
     moved = [p.index for p in trace.parameters if p.requires_grad]
