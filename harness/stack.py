@@ -16,16 +16,7 @@ from typing import Any
 from harness import vision_transforms
 from harness.refusal import Refused
 
-LIBRARIES = (
-    "torch",
-    "transformers",
-    "peft",
-    "accelerate",
-    "safetensors",
-    "tokenizers",
-    "deepspeed",
-    "torchvision",
-)
+LIBRARIES = ("torch", "transformers", "peft", "accelerate", "safetensors", "tokenizers", "deepspeed", "torchvision")
 
 
 @functools.cache
