@@ -74,6 +74,10 @@ def outputs(probed: Probed) -> tuple[dict[str, Any], Arrays]:
     return {"fingerprint": fingerprints(logits)}, logits
 
 
+FLAT = "flattened_patches"  # each patch is the two numbers of its place, then its pixels
+PIXELS = ("pixel_values", FLAT)  # what inputs of pictures are called, or begin with
+
+
 @probe
 def other_pixels(probed: Probed) -> tuple[dict[str, Any], Arrays]:
     """Logits on the image batch as it is, and with its pixels negated: a model that looks cannot give the same.
@@ -84,10 +88,11 @@ def other_pixels(probed: Probed) -> tuple[dict[str, Any], Arrays]:
     if batch is None:
         return {"images": False}, {}
     seen = trained_logits(probed)["image"]
-    pixels, *inputs = sorted(name for name in batch if name.startswith("pixel_values"))
+    pixels, *inputs = sorted(name for name in batch if name.startswith(PIXELS))
 
     def difference(name: str) -> float:
-        other = logits_of(probed, {**batch, name: mapped(batch[name], torch.neg)})
+        negated = _but_for_places if name == FLAT else torch.neg
+        other = logits_of(probed, {**batch, name: mapped(batch[name], negated)})
         return float((seen - other).abs().amax())
 
     further = {"further": {name: difference(name) for name in inputs}} if inputs else {}
@@ -97,6 +102,10 @@ def other_pixels(probed: Probed) -> tuple[dict[str, Any], Arrays]:
         "largest_logit": float(seen.abs().amax()),
         **further,
     }, {}
+
+
+def _but_for_places(patches: torch.Tensor) -> torch.Tensor:
+    return torch.cat([patches[..., :2], -patches[..., 2:]], dim=-1)
 
 
 @probe

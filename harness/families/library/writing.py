@@ -28,8 +28,8 @@ def filled_model(model_class: Any, config: Any, centres: Mapping[str, float]) ->
         model = model_class(config)
     with torch.no_grad():
         for path, parameter in model.named_parameters():
-            around = {**centres, **FORGETTING}
-            said = next((value for pattern, value in around.items() if re.search(pattern, path)), None)
+            around = (*centres.items(), *FORGETTING.items())
+            said = next((value for pattern, value in around if re.search(pattern, path)), None)
             parameter.copy_(_values(path, parameter, said))
     return model.eval()
 
