@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,18 @@ from harness.recipe import Recipe
 from harness.seams import Moment, Seam
 
 
+@contextmanager
+def whole(directory: Path) -> Iterator[Path]:
+    """A directory beside it to write into, which takes its place at the end; nothing is left where that is not reached."""
+    partial = directory.with_name(f".{directory.name}.{os.getpid()}")
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        partial.rename(directory)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
 def make_base(argument: dict[str, Any]) -> None:
     """Job: write a family's tiny base directory, whole or not at all."""
     from harness import stack
@@ -23,17 +37,11 @@ def make_base(argument: dict[str, Any]) -> None:
     from harness.faults import seams_with
 
     stack.quiet()
-    directory = Path(argument["directory"])
-    partial = directory.with_name(f".{directory.name}.{os.getpid()}")
-    partial.mkdir(parents=True)
-    stack.use_modules_cache(partial / MODULES)
-    try:
+    with whole(Path(argument["directory"])) as partial:
+        stack.use_modules_cache(partial / MODULES)
         family(argument["family"]).write_base(partial)
         shutil.rmtree(partial / MODULES, ignore_errors=True)
         seams_with(argument.get("faults", ())).alter(Seam.BASE_WRITTEN, partial, Moment(base=partial))
-        partial.rename(directory)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def make_tower(argument: dict[str, Any]) -> None:
@@ -46,19 +54,14 @@ def make_tower(argument: dict[str, Any]) -> None:
     from harness.faults import seams_with
 
     stack.quiet()
-    directory = Path(argument["directory"])
-    partial = directory.with_name(f".{directory.name}.{os.getpid()}")
-    stack.use_modules_cache(partial / MODULES)
     chosen = family(argument["family"])
     tower = next(one for one in chosen.handles.towers if one.setting == argument["setting"])
-    try:
+    with whole(Path(argument["directory"])) as partial:
+        stack.use_modules_cache(partial / MODULES)
         loaded = chosen.load(Path(argument["base"]), torch.float32)
         write_tower(loaded.model, tower, partial)
         seams_with(argument.get("faults", ())).alter(Seam.TOWER_WRITTEN, partial, Moment(base=partial))
         shutil.rmtree(partial / MODULES, ignore_errors=True)
-        partial.rename(directory)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def make_probe_inputs(argument: dict[str, Any]) -> None:

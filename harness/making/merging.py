@@ -6,8 +6,6 @@ What the model computes is noted before, so that the hand-over can be held again
 
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,24 +32,21 @@ def make_merged(argument: dict[str, Any]) -> None:
     from harness import stack
     from harness.families import family_of
     from harness.faults import seams_with
+    from harness.making.directories import whole
     from harness.making.precision import weights_dtype
 
     stack.quiet()
     torch.set_num_threads(1)
     directory, base, saved = (Path(argument[name]) for name in ("directory", "base", "saved"))
-    partial = directory.with_name(f".{directory.name}.{os.getpid()}")
     stack.use_modules_cache(directory.with_name(MODULES) / "merged")
     recipe = Recipe.model_validate(argument["recipe"])
     chosen, seams = family_of(recipe), seams_with(argument.get("faults", ()))
-    try:
+    with whole(directory) as partial:
         loaded = chosen.load(base, weights_dtype(recipe))
         _lay_over(loaded, recipe, argument["parts"], saved)
         asked = recipe.model_copy(update={"data": Data.model_validate(argument["data"]), "agrees_with": ()})
         logits = _written_whole(partial, loaded, recipe, asked, saved, seams)
         _note(logits, directory.with_name(f"{directory.name}{HANDED_OVER}"))
-        partial.rename(directory)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def merged_into(directory: Path, family: Family, base: Path, adapter: Path) -> None:
