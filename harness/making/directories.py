@@ -20,7 +20,7 @@ from harness.seams import Moment, Seam
 
 @contextmanager
 def whole(directory: Path) -> Iterator[Path]:
-    """A directory beside it to write into, which takes its place at the end; nothing is left where that is not reached."""
+    """A directory beside it to write into, which takes its place at the end; before that, nothing is left of it."""
     partial = directory.with_name(f".{directory.name}.{os.getpid()}")
     partial.mkdir(parents=True)
     try:
