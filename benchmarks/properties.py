@@ -22,6 +22,7 @@ GROWTH_MIB = (
 def drawn_recipes() -> Iterator[Figure]:
     """300 tiny recipes of seed 0 in two workers: the seconds without imports, and what the processes grow by."""
     from harness.strategies.drawing import Drawing
+    from harness.strategies.found import KEPT, named, told
     from harness.strategies.search import Asked, search, so_many
 
     asked = Asked(Drawing(interrupted=False), turns=("silent",), workers=WORKERS, shrinks=0, alone=True)
@@ -39,8 +40,9 @@ def drawn_recipes() -> Iterator[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         done = search(asked, Path(folder), more, seen)
     seconds = time.perf_counter() - begun[0]
-    found = [batch.found.how for _, batch in done.batches if batch.found]
-    print(*found, sep="\n", end="\n" * bool(found))
+    found = [batch.found for _, batch in done.batches if batch.found]
+    for name, one in named(found).items():
+        print(*told(name, one, KEPT), sep="\n")
     yield Figure("batches of ten drawn recipes with a finding", [len(found)], "batches", 0)
     yield Figure(
         "300 drawn recipes with all checks of one run, 2 workers", [seconds * RECIPES / done.tried], "s", SECONDS

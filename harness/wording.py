@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 
 
 def count(number: int, noun: str) -> str:
-    """`1 parameter`, `2 parameters`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    """`1 parameter`, `2,000 parameters`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def listed(names: Iterable[str], limit: int = 3) -> str:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from harness.result import SWITCHED_OFF, Result, Severity, Status
+from harness.wording import count
 
 if TYPE_CHECKING:
     from harness.checks.registry import Check
@@ -47,7 +48,7 @@ def judge(
     if not findings:
         return Result(recipe, check.name, Status.PASSED, whose)
     status = Status.FAILED if failed else Status.WARNED
-    reason = f"{len(findings)} finding{'s' if len(findings) > 1 else ''}"
+    reason = count(len(findings), "finding")
     return Result(recipe, check.name, status, f"{reason}; {whose}" if whose else reason, findings)
 
 

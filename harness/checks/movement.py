@@ -78,8 +78,9 @@ def trainable_parameters_moved(intent: Intent, trace: Trace) -> Iterator[Finding
 
 def _in_vain(intent: Intent, trace: Trace) -> Iterator[Finding]:
     """Of whole components nothing is said: that some of a tower is beyond reach is how the model is made."""
-    for component in dict.fromkeys(p.component for p in trace.parameters):
-        ours = [p for p in trace.parameters if p.component == component and p.role in ("base", "copy")]
+    free = [p for p in trace.parameters if p.role in ("base", "copy") and not intent.is_fixed(p.key)]
+    for component in dict.fromkeys(p.component for p in free):
+        ours = [p for p in free if p.component == component]
         chosen = [p for p in ours if p.requires_grad and should_train(intent, p)]
         if 0 < len(chosen) < len(ours) and not any(gets_gradient(intent, p) for p in chosen):
             yield TunedInVain(

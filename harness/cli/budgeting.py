@@ -10,6 +10,7 @@ import typer
 
 from harness.cli.shown import AsJson, print_columns, print_json
 from harness.refusal import Refused
+from harness.wording import count
 
 if TYPE_CHECKING:
     from harness.checks.paced import Pace
@@ -64,7 +65,7 @@ def _write(run: Path, steady: dict[str, Pace], *, quiet: bool) -> None:
     for path, found in files.items():
         write_budgets(path, found)
         if not quiet:
-            print(f"Written: {path}, {len(found)} recipe{'s' if len(found) > 1 else ''}")
+            print(f"Written: {path}, {count(len(found), 'recipe')}")
 
 
 def _line(name: str, pace: Pace, *, steady: bool) -> list[str]:

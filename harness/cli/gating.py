@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from harness.cli.shown import colour
 from harness.result import Result, Status
+from harness.wording import count
 
 if TYPE_CHECKING:
     from harness.golden.verifying import Asked
@@ -69,7 +70,7 @@ def _verify(session: PytestSession, golden: Path, everything: bool, made: Beyond
     found = wrong_files(there) if everything else []
     width = max((len(one.name) for one in wanted), default=0)
     made.goldens = seen_from_here(golden)
-    print(f"\n{len(wanted)} golden{'s' if len(wanted) != 1 else ''} of {golden}")
+    print(f"\n{count(len(wanted), 'golden')} of {golden}")
     for one in found:
         _show(made.add(session, golden_results(one, str(golden)), ""), verdict_line(one, width), "")
     with _runner(session, wanted) as runner:

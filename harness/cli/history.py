@@ -11,6 +11,7 @@ import typer
 
 from harness.cli.shown import AsJson, print_columns, print_json
 from harness.refusal import Refused
+from harness.wording import count
 
 if TYPE_CHECKING:
     from harness.history.past import PastRecipe, PastRun
@@ -57,7 +58,6 @@ def history(
 
 
 def _print_all(runs: Sequence[PastRun], number: int, found: Sequence[Trend], listed: bool) -> None:
-    from harness.wording import count
 
     shown = runs[-_SHOWN:]
     print(f"runs, the last {len(shown)} of {number}")
@@ -105,7 +105,7 @@ def _commit(run: PastRun) -> str:
 
 def _recipes(run: PastRun) -> str:
     what = f", {run.selection}" if run.selection else ""
-    return f"{len(run.recipes)} recipe{'s' if len(run.recipes) != 1 else ''}{what}{', interrupted' * run.interrupted}"
+    return f"{count(len(run.recipes), 'recipe')}{what}{', interrupted' * run.interrupted}"
 
 
 def _took(run: PastRun) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from harness.compat_table import Cell, CompatTable, Outcome
 from harness.result import Status
+from harness.wording import count
 
 _SHOWN = 4  # names, before the rest is counted
 _SINGULAR = ("chat template", "processor", "loading")
@@ -49,13 +50,13 @@ def failure_lines(table: CompatTable, again: str) -> Iterator[str]:
 
 def closing_line(table: CompatTable) -> str:
     """The counts."""
-    words = [f"{count} {outcome.words}" for outcome, count in table.counts.items()]
+    words = [f"{number} {outcome.words}" for outcome, number in table.counts.items()]
     known = sum(cell.status is Status.KNOWN_FAILURE for cell in table.cells)
     fixed = sum(cell.status is Status.FIXED for cell in table.cells)
     words += [f"{known} of these known"] if known else []
     words += [f"{fixed} fixed, though listed as known"] if fixed else []
-    number = f"{len(table.recipes)} recipe{'s' if len(table.recipes) != 1 else ''} x {len(table.stacks)} stacks"
-    return f"{number}: {', '.join(words) or 'nothing tried'}    {table.seconds:.0f} s"
+    pairs = f"{count(len(table.recipes), 'recipe')} x {count(len(table.stacks), 'stack')}"
+    return f"{pairs}: {', '.join(words) or 'nothing tried'}    {table.seconds:.0f} s"
 
 
 def stack_rows(table: CompatTable) -> list[list[str]]:
@@ -103,7 +104,7 @@ def _group(cells: Sequence[Cell], again: str) -> Iterator[str]:
 def _lost(cell: Cell) -> str:
     number = len({*cell.missing, *cell.mismatched}) or len(cell.unexpected)
     kind = "key" if cell.missing or cell.mismatched or not cell.unexpected else "unknown key"
-    return f"{number or 'some'} {kind}{'s' if number != 1 else ''}"
+    return count(number, kind) if number else f"some {kind}s"
 
 
 def _by(cell: Cell, word: str = "by") -> str:

@@ -12,6 +12,7 @@ from harness.golden.drift import ASPECTS
 from harness.golden.index import MOST_BYTES, Entry, is_whole
 from harness.golden.stacks import Shelf
 from harness.golden.verifying import Status, Verified
+from harness.wording import count
 
 _SHOWN = 4  # of what changed, before the rest is counted
 
@@ -19,7 +20,7 @@ _SHOWN = 4  # of what changed, before the rest is counted
 def verdict_line(found: Verified, width: int = 0) -> str:
     """A golden on a line: what became of it, and how it was compared."""
     rules = sum(found.by_rule.values())
-    allowed = f"; {rules} difference{'s' if rules != 1 else ''} by rule" if rules else ""
+    allowed = f"; {count(rules, 'difference')} by rule" if rules else ""
     allowed += "".join(f"; known: {one.reason}" for one in found.excused)
     said = {
         Status.HOLDS: f"holds: {found.tolerances}{allowed}",
@@ -58,8 +59,7 @@ def closing_line(verdicts: Sequence[Verified], seconds: float) -> str:
     words = {status: sum(one.status is status for one in verdicts) for status in Status}
     said = {Status.HOLDS: "holds" if words[Status.HOLDS] == 1 else "hold"}
     parts = [f"{number} {said.get(status, status.value)}" for status, number in words.items() if number]
-    number = f"{len(verdicts)} golden{'s' if len(verdicts) != 1 else ''}"
-    return f"{number}: {', '.join(parts) or 'none'}    {seconds:.1f} s"
+    return f"{count(len(verdicts), 'golden')}: {', '.join(parts) or 'none'}    {seconds:.1f} s"
 
 
 def verify_again(recipe_id: str, golden: Path) -> str:
@@ -78,8 +78,7 @@ def report_rows(shelves: Sequence[Shelf]) -> list[list[str]]:
 def report_line(goldens: Collection[Entry], unknown: Collection[str], left: Collection[str]) -> str:
     """How many goldens there are and how large they are; archives that are none."""
     total = sum(entry.bytes for entry in goldens)
-    number = f"{len(goldens)} golden{'s' if len(goldens) != 1 else ''}"
-    line = f"{number}, {total / 1e6:.1f} MB of at most {MOST_BYTES / 1e6:.0f} MB"
+    line = f"{count(len(goldens), 'golden')}, {total / 1e6:.1f} MB of at most {MOST_BYTES / 1e6:.0f} MB"
     line += f"; unused: {', '.join(unknown)}" if unknown else ""
     return line + (f"; left by an interrupted pin: {', '.join(left)}" if left else "")
 
@@ -99,8 +98,8 @@ def as_data(found: Verified) -> dict[str, Any]:
 
 def _columns(folder: Path, entry: Entry) -> list[str]:
     commit = (entry.commit or "none")[:10] + (" dirty" if entry.dirty else "")
-    stack = f"torch {entry.torch}, transformers {entry.transformers}, {entry.cpu_capability}, {entry.threads} thread"
-    stack += "s" if entry.threads != 1 else ""
+    threads = count(entry.threads, "thread")
+    stack = f"torch {entry.torch}, transformers {entry.transformers}, {entry.cpu_capability}, {threads}"
     return [entry.saves, f"{entry.bytes / 1e3:.0f}", entry.pinned, commit, stack, state_of(folder, entry)]
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from harness.wording import count
+
 
 def device_kind(device: Any = "cpu") -> str:
     """A GPU's name as its driver gives it; a CPU's model, what of it torch uses, and with how many threads."""
@@ -17,7 +19,7 @@ def device_kind(device: Any = "cpu") -> str:
     if device.type != "cpu":
         return str(device.type)
     capability, threads = torch.backends.cpu.get_cpu_capability(), torch.get_num_threads()
-    return f"cpu: {cpu_model()}, {capability}, {threads} thread{'s' if threads > 1 else ''}"
+    return f"cpu: {cpu_model()}, {capability}, {count(threads, 'thread')}"
 
 
 def cpu_model(listing: Path = Path("/proc/cpuinfo")) -> str:

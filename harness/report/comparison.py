@@ -54,7 +54,7 @@ class Comparison:
         number = len(self.recipes) - len(self.changed)
         also = "other " if number and self.changed else ""
         verb = "is" if number == 1 else "are"
-        return f"{number} {also}recipe{'' if number == 1 else 's'} {verb} as before." if number else ""
+        return f"{count(number, f'{also}recipe')} {verb} as before." if number else ""
 
     @property
     def lists(self) -> tuple[tuple[str, tuple[str, ...]], ...]:

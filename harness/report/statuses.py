@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness.result import Status
+from harness.wording import count
 
 FAILING = (Status.FAILED, Status.BLOCKED, Status.FIXED)
 UNJUDGED = (Status.NOT_COMPARABLE, Status.NOT_APPLICABLE)
@@ -33,5 +34,4 @@ def heading(status: Status) -> str:
 
 def counted(status: Status, number: int) -> str:
     """`1 failed`, `2 known failures`."""
-    plural = "s" if status is Status.KNOWN_FAILURE and number != 1 else ""
-    return f"{number} {label(status)}{plural}"
+    return count(number, label(status)) if status is Status.KNOWN_FAILURE else f"{number:,} {label(status)}"

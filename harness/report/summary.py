@@ -142,9 +142,9 @@ class Summary:
     def _what_failed(self) -> str:
         judged = count(self.overall.judged, "check")
         (number, did), *others = [_what_it_did(status, n) for status in FAILING if (n := self.overall[status])]
-        events = [f"{number} of {judged} {did}", *(f"{number} {did}" for number, did in others)]
+        events = [f"{number:,} of {judged} {did}", *(f"{number} {did}" for number, did in others)]
         failing_recipes = sum(1 for counts in self.recipes.values() if counts.failing)
-        where = f"{failing_recipes} of {count(len(self.recipes), 'recipe')}"
+        where = f"{failing_recipes:,} of {count(len(self.recipes), 'recipe')}"
         return f"{joined(events)} in {where}"
 
     def _what_passed(self) -> str:
@@ -152,7 +152,7 @@ class Summary:
         checks = f"{count(judged, 'check')} of {count(len(self.recipes), 'recipe')}"
         if passed == judged:
             return f"{'All ' if judged > 1 else ''}{checks} passed{self._besides()}"
-        return f"{passed} of {checks} passed and none failed{self._besides()}"
+        return f"{passed:,} of {checks} passed and none failed{self._besides()}"
 
     def _what_else_is_wrong(self) -> str:
         wrong = []

@@ -58,7 +58,7 @@ def _union(draw: DrawFn, facts: FamilyFacts) -> Settings:
 
 def _extent(facts: FamilyFacts, component: str) -> SearchStrategy[Any]:
     # A tower's last layer may lie above the one whose features are taken: it alone would be tuned in vain.
-    last = 2 if component in ("vision", "vision_aux") else 1
+    last = 2 if component == "vision" else 1
     parts: list[Any] = [{"last": last}] if component in facts.handles.layers else []
     parts += [{"named": ["weight$"]}]  # what is learned beside weights stays: biases, queries
     return st.sampled_from(["all", *parts])

@@ -214,6 +214,10 @@ SILENT: dict[str, list[tuple[str, Alteration]]] = {
             e.put("parameters", "requires_grad", VISION, True), e.moves(VISION),
             optimizer_group(e).append(["m", e.index(VISION)]),
             e.intent.update(trains=[*e.intent["trains"], "vision\\.norm"], out_of_reach=["vision\\.layers"]))),
+        ("a whole tower but for what is fixed, under text alone", lambda e: (
+            e.put("parameters", "requires_grad", VISION, True), optimizer_group(e).append(["m", e.index(VISION)]),
+            e.intent.update(
+                trains=[*e.intent["trains"], "vision"], fixed=["vision\\.layers"], out_of_reach=["vision"]))),
         ("LoRA's A at the first effective step", lambda e: (
             e.one("optimizer_step", 1).update(skipped=True), e.stays(A0), e.stays(A1),
             [e.put("parameters", "rms", a.replace("lora_A", "lora_B"), 0.0) for a in (A0, A1)])),

@@ -183,7 +183,7 @@ def test_a_gate_in_which_everything_fails_still_fits_a_job_summary() -> None:
     text = to_markdown(RunReport(results, baseline=baseline))
 
     assert len(text.encode()) < MOST_BYTES
-    assert "**12000 of 12000 checks failed in 600 of 600 recipes.**" in text
+    assert "**12,000 of 12,000 checks failed in 600 of 600 recipes.**" in text
     assert "<details><summary>12000 of them</summary>" in text
     assert "- and 11500 more" in text
     assert text.count("```") % 2 == text.count("<details>") - text.count("</details>") == 0

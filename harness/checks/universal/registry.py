@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from harness.intent import Intent
 from harness.result import Result, Severity, Status
+from harness.wording import count
 
 if TYPE_CHECKING:
     from harness.result import Finding
@@ -122,7 +123,7 @@ def _result(one: Universal, name: str, trace: Trace, intent: Intent) -> Result:
     if not findings:
         return Result(name, one.name, Status.PASSED)
     failed = any(finding.severity is Severity.ERROR for finding in findings)
-    reason = f"{len(findings)} finding{'s' if len(findings) > 1 else ''}"
+    reason = count(len(findings), "finding")
     return Result(name, one.name, Status.FAILED if failed else Status.WARNED, reason, findings)
 
 

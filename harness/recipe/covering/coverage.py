@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from harness.frozen import Frozen
+from harness.wording import count
 
 _WORDS = {1: "value", 2: "pair"}
 
@@ -33,16 +34,15 @@ class Coverage(Frozen):
     def groups(self, number: int) -> str:
         """So many of what is covered: pairs, or groups of three values and more."""
         if self.ways in _WORDS:
-            return f"{number:,} {_WORDS[self.ways]}{_plural(number)}"
-        return f"{number:,} group{_plural(number)} of {self.ways} values"
+            return count(number, _WORDS[self.ways])
+        return f"{count(number, 'group')} of {self.ways} values"
 
     @property
     def text(self) -> str:
         """`all 1,200 pairs of 12 settings in 66 recipes of 10,368,000; 21 pairs cannot be`."""
         covered = f"{'all' if self.whole else f'{self.covered:,} of'} {self.groups(self.possible)}"
         recipes = f"{self.run:,}" if self.run == self.recipes else f"{self.run:,} of {self.recipes:,}"
-        axes = f"{self.axes} setting{_plural(self.axes)}"
-        return f"{covered} of {axes} in {recipes} recipes of {self.product:,}{self._left_out}"
+        return f"{covered} of {count(self.axes, 'setting')} in {recipes} recipes of {self.product:,}{self._left_out}"
 
     @property
     def refused(self) -> list[tuple[str, int]]:
@@ -53,7 +53,3 @@ class Coverage(Frozen):
     def _left_out(self) -> str:
         number = sum(self.impossible.values())
         return f"; {self.groups(number)} cannot be" if number else ""
-
-
-def _plural(number: int) -> str:
-    return "" if number == 1 else "s"
