@@ -183,6 +183,20 @@ def trainers(session: nox.Session) -> None:
 
 
 @nox.session
+def library_bugs(session: nox.Session) -> None:
+    """Run what meets each released bug of library_bugs/bugs.yaml under versions with and without it; print the table.
+
+    Takes half an hour, and the network where a version is not in the cache. Arguments name bugs. Of the whole,
+    docs/library_bugs.md is written.
+    """
+    _install(session, "train")
+    session.install("-c", CONSTRAINTS, "setuptools")  # which DeepSpeed, having no wheel, is built with
+    session.run("python", "-m", "library_bugs", *session.posargs)
+    if not session.posargs:
+        session.run("python", "docs/library_bugs.py", "harness-out/library_bugs.json")
+
+
+@nox.session
 def old_scripts(session: nox.Session) -> None:
     """Trace scripts under Python 3.9, torch 2.0 and transformers 4.36, in an environment of their own, and judge them.
 

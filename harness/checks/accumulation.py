@@ -121,7 +121,7 @@ def shares_of(trace: Trace) -> Iterator[tuple[dict[str, Any], float, float]]:
     The loss is the one that the model gave, else the one that was computed from its output; in either case the mean
     over what the micro-batch learns.
     """
-    given = {place(event): _mean_loss(event) for event in trace.of("forward") if event["training"]}
+    given = {place(event): mean_loss(event) for event in trace.of("forward") if event["training"]}
     scale = 1.0
     for event in trace.events:
         if event["kind"] == "scaler" and event["enabled"]:
@@ -137,7 +137,7 @@ def shares_of(trace: Trace) -> Iterator[tuple[dict[str, Any], float, float]]:
                 yield event, float(loss), float(event["value"]) / scale
 
 
-def _mean_loss(forward: dict[str, Any]) -> float | None:
+def mean_loss(forward: dict[str, Any]) -> float | None:
     """The loss that a model gave, as the mean over its own tokens: one that was told how many tokens the step learns
     has divided by those."""
     loss, items = forward["loss"], forward.get("items")

@@ -43,6 +43,7 @@ def applied(promise: IntentFile | Intent, trace: Trace) -> Intent:
             "probes": tuple(event["name"] for event in trace.probes()),
             "samples_known": bool(trace.of("data")),
             "base": bool(trace.header.get("base")),
+            "agrees_with": promise.agrees_with,
             "written": written(promise),
         }
     )

@@ -12,7 +12,7 @@ from harness.places import NATIVE
 from harness.recipe.choices import Attention, Checkpointing
 from harness.recipe.components import Component
 from harness.recipe.deepspeed import Zero
-from harness.recipe.fields import LossAverage, OwnFunction, SaveKind, ScalerRule
+from harness.recipe.fields import Equivalence, LossAverage, OwnFunction, SaveKind, ScalerRule
 from harness.recipe.values import Names, OneOrMore, RegexPart, valid_regex
 
 NO_ADAPTERS = "none"
@@ -124,6 +124,9 @@ class IntentFile(Frozen):
     steps: PositiveInt | None = None
     images: bool | None = Field(default=None, description="whether samples hold pictures")
     save: Annotated[Saved | None, BeforeValidator(_as_what)] = None
+    agrees_with: Annotated[tuple[Equivalence, ...], OneOrMore()] = Field(
+        default=(), description="other ways of making the run that must lead to the same weights: harness check --with"
+    )
 
     @model_validator(mode="after")
     def _agreeing(self) -> IntentFile:

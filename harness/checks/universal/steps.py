@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from harness.checks.accumulation import mean_loss
 from harness.checks.universal.registry import Absent, universal
 from harness.result import Finding, Severity
 from harness.wording import count
@@ -114,7 +115,7 @@ def _accumulates(trace: Trace) -> Absent | None:
 def _shares(trace: Trace) -> Iterator[tuple[Record, float]]:
     """Each backward pass with the part of its micro-batch's loss that it started from."""
     losses: dict[tuple[int, int], Any] = {
-        (event["step"], event["micro"]): event["loss"] for event in trace.of("forward") if event["training"]
+        (event["step"], event["micro"]): mean_loss(event) for event in trace.of("forward") if event["training"]
     }
     scaled = any(event.get("enabled") for event in trace.of("scaler"))
     for event in [] if scaled else trace.of("backward"):

@@ -1,0 +1,118 @@
+"""transformers' Trainer, over a tiny model of a library type: gradient accumulation, label smoothing, going on."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import torch
+from torch.utils.data import Dataset
+from transformers import Trainer, TrainingArguments
+
+IGNORED = -100
+
+
+def options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--model", choices=MODELS, default="llama")
+    parser.add_argument("--output", required=True)
+    parser.add_argument("--steps", type=int, default=2)
+    parser.add_argument("--batch_size", type=int, default=1)
+    parser.add_argument("--accumulation", type=int, default=1)
+    parser.add_argument("--label_smoothing", type=float, default=0.0)
+    parser.add_argument("--answers", choices=("equal", "different"), default="equal", help="in length")
+    return parser.parse_args()
+
+
+def llama() -> Any:
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    return LlamaForCausalLM(LlamaConfig(**TEXT))
+
+
+TEXT = {
+    "vocab_size": 64,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 1,
+    "pad_token_id": 0,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+}
+
+
+def idefics3() -> Any:
+    from transformers import Idefics3Config, Idefics3ForConditionalGeneration
+
+    config = Idefics3Config(
+        image_token_id=IMAGE,
+        scale_factor=2,
+        vision_config={
+            "hidden_size": 16,
+            "intermediate_size": 32,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "image_size": 16,
+            "patch_size": 4,
+        },
+        text_config={**TEXT, "model_type": "llama"},
+        pad_token_id=0,
+    )
+    return Idefics3ForConditionalGeneration(config)
+
+
+IMAGE, PLACES = 63, 4  # the token in whose places a picture stands, and how many places it has
+
+
+MODELS = {"llama": llama, "idefics3": idefics3}
+
+
+class Answers(Dataset[dict[str, Any]]):
+    """A question and an answer each; the question is no target. With pictures, one stands before it."""
+
+    def __init__(self, pictures: bool, different: bool, count: int = 32, length: int = 24) -> None:
+        drawn = torch.Generator().manual_seed(0)
+        self.rows = []
+        for number in range(count):
+            ids = torch.randint(3, IMAGE, (length,), generator=drawn)
+            asked = 8 + (number * 5) % 14 if different else 8
+            row = {"input_ids": ids, "labels": ids.clone(), "attention_mask": torch.ones_like(ids)}
+            if pictures:
+                ids[:PLACES] = IMAGE
+                row["pixel_values"] = torch.randn(1, 3, 16, 16, generator=drawn)
+            row["labels"][:asked] = IGNORED
+            self.rows.append(row)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return self.rows[index]
+
+
+def main() -> None:
+    args = options()
+    torch.manual_seed(0)
+    model = MODELS[args.model]()
+    arguments = TrainingArguments(
+        output_dir=args.output,
+        max_steps=args.steps,
+        per_device_train_batch_size=args.batch_size,
+        gradient_accumulation_steps=args.accumulation,
+        label_smoothing_factor=args.label_smoothing,
+        learning_rate=1e-3,
+        logging_steps=1,
+        save_strategy="no",
+        remove_unused_columns=False,
+        report_to="none",
+        use_cpu=True,
+    )
+    data = Answers(pictures=args.model != "llama", different=args.answers == "different")
+    Trainer(model=model, args=arguments, train_dataset=data).train()
+    model.save_pretrained(args.output)
+
+
+if __name__ == "__main__":
+    main()
