@@ -82,6 +82,9 @@ class SaveIntent(Frozen):
     native_file: str = Field(default=NATIVE, description="the name of the file of a native state dict")
     half: bool = Field(default=False, description="weights are rounded to fp16 on their way to the file")
     resume: bool = Field(default=False, description="a file to go on from lies beside the weights")
+    files: tuple[str, ...] = Field(
+        default=(), description="names of files that must be there, whatever plays their role"
+    )
     left_out: Patterns = Field(default=(), description="keys that are not meant to be in the file")
     shards: bool = Field(default=False, description="a checkpoint of DeepSpeed's lies there, a shard for each process")
     holds: Patterns = Field(default=(), description="keys that a projector's file holds, whether they trained or not")

@@ -148,7 +148,13 @@ def _is_plain(recipe: Recipe, chosen: Family) -> bool:
     """Whether the adapter is LoRA with nothing beside it, which need not be made to be counted."""
     adapter = recipe.peft
     assert adapter is not None
-    beside = (adapter.bias != "none", adapter.dora, adapter.modules_to_save, adapter.layers_to_transform)
+    beside = (
+        adapter.bias != "none",
+        adapter.dora,
+        adapter.lora_bias,
+        adapter.modules_to_save,
+        adapter.layers_to_transform,
+    )
     plain = adapter.method == "lora" and not any((*beside, adapter.rank_pattern, recipe.tune))
     return plain and adapter.method not in chosen.handles.own_adapters
 

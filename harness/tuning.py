@@ -151,6 +151,8 @@ def _lora_options(adapter: Adapter) -> dict[str, Any]:
         "rank_pattern": adapter.rank_pattern,
         "alpha_pattern": adapter.alpha_pattern,
     }
+    if adapter.lora_bias:  # which peft before 0.14 does not know
+        options["lora_bias"] = True
     if adapter.exclude:
         options["exclude_modules"] = _targets(adapter.exclude)
     if adapter.layers_to_transform:

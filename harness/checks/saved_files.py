@@ -64,6 +64,14 @@ def saved_directory_complete(intent: Intent, trace: Trace) -> Iterator[Finding]:
             cause=_why_missing(role, saved["roles"]),
             do="processor.save_pretrained(directory), or: harness inspect DIRECTORY --base BASE --repair",
         )
+    for name in [name for name in intent.save.files if name not in saved["files"]]:
+        yield FileMissing(
+            expected=f"{name}: who reads the directory looks for it",
+            seen="no file of this name",
+            where="the saved directory",
+            cause="this release of the libraries writes what it holds into another file, or into none",
+            do="write it beside the others, as the base directory has it",
+        )
     if missing := saved["code"]["missing"]:
         yield CodeMissing(
             expected="every code file that the saved configurations name",

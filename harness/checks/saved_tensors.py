@@ -116,6 +116,9 @@ def _frozen(
         )
 
 
+ORIGINAL = ".original_module."  # within peft's wrapper of a module that it keeps a copy of
+
+
 @check(
     "weights are tied as the model is published, stored once, and tied again after loading",
     source="minimind #681: shared tensors on save_pretrained; MiniMind: the tie is lost when weights are materialised",
@@ -153,10 +156,11 @@ def _ties_in_training(trace: Trace) -> list[tuple[str, ...]]:
 
 
 def _groups(ties: Mapping[str, list[str]], trace: Trace) -> list[tuple[str, ...]]:
-    """Canonical keys that share a tensor; an adapter's kept copy has the key of its original and is no tie, and what
-    an adapter shares among its own layers is its own."""
+    """Canonical keys that share a tensor; an adapter's kept copy has the key of its original and is no tie: what is
+    tied is the original. What an adapter shares among its own layers is its own."""
     added = {p.key for p in trace.parameters if p.role == "adapter"}
-    named = [tuple(dict.fromkeys(map(trace.naming.canonical, (first, *others)))) for first, others in ties.items()]
+    paths = ((path.replace(ORIGINAL, ".") for path in (first, *others)) for first, others in ties.items())
+    named = [tuple(dict.fromkeys(map(trace.naming.canonical, group))) for group in paths]
     return [group for group in named if len(group) > 1 and not added.issuperset(group)]
 
 

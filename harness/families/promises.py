@@ -76,7 +76,7 @@ def intent_from(recipe: Recipe, tables: Tables) -> Intent:
         out_of_reach=unreached,
         fixed=tables.fixed,
         resized=_patterns_of(("embeddings", "lm_head"), tables) if recipe.add_tokens else (),
-        ties=tables.ties,
+        ties=_tied(recipe, tables),
         adapter=_adapter(recipe),
         merged=earlier.saves if (earlier := merged_from(recipe)) else None,
         merged_weights=WEIGHTS[earlier.precision] if earlier else "float32",
@@ -124,6 +124,15 @@ def _trained(tune: Tune, tables: Tables) -> tuple[str, ...]:
 
 def _patterns_of(components: tuple[Component, ...], tables: Tables) -> tuple[str, ...]:
     return tuple(pattern for pattern, component in tables.components if component in components)
+
+
+def _tied(recipe: Recipe, tables: Tables) -> tuple[tuple[str, ...], ...]:
+    """What shares one tensor: not what an earlier stage has trained a copy of, which merging has put in its place."""
+    earlier, apart = merged_from(recipe), list[str]()
+    while earlier:
+        apart += _kept_copies(earlier)
+        earlier = merged_from(earlier)
+    return tuple(group for group in tables.ties if not any(re.match(one, key) for one in apart for key in group))
 
 
 def _kept_copies(recipe: Recipe) -> tuple[str, ...]:
@@ -222,6 +231,7 @@ def _save(recipe: Recipe, tables: Tables) -> SaveIntent:
         native_file=f"{recipe.save.name}{tables.native_ending}.pth" if recipe.save.name else NATIVE,
         half=recipe.save.half,
         resume=recipe.save.resume,
+        files=recipe.save.files,
         shards=recipe.engine == "deepspeed" and not recipe.deepspeed.gather_on_save and recipe.saves != "nothing",
         left_out=tables.not_in_native if recipe.saves == "native" else (),
         holds=_patterns_of(tables.in_projector_file, tables) if recipe.saves == "projector" else (),

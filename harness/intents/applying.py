@@ -186,6 +186,7 @@ def _save(asked: Saved | None, facts: SaveIntent, named: Named) -> SaveIntent:
         pickled=asked.pickled,
         resume=asked.resume,
         shards=asked.shards,
+        files=asked.files,
         left_out=_expressions(named, asked.left_out),
         holds=_expressions(named, asked.holds),
     )

@@ -77,6 +77,9 @@ class Saved(Frozen):
     pickled: bool = Field(default=False, description="weights are in torch's own format")
     resume: bool = Field(default=False, description="a file to go on from lies beside the weights")
     shards: bool = Field(default=False, description="a DeepSpeed checkpoint lies there, a shard for each process")
+    files: Annotated[Names, OneOrMore()] = Field(
+        default=(), description="names of files that must be there, for who reads them"
+    )
     left_out: Patterns = Field(default=(), description="what is meant not to be in the file")
     holds: Patterns = Field(default=(), description="what a projector's file holds, whether it trained or not")
     loader: OwnFunction = Field(

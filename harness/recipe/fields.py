@@ -117,6 +117,7 @@ class Adapter(Frozen):
     alpha_pattern: dict[RegexPart, PositiveFloat] = Field(default_factory=dict)
     dora: bool = False
     rslora: bool = False
+    lora_bias: bool = Field(default=False, description="its second factor has a bias: for layers that have one")
     init: bool | str = True
     options: dict[str, Any] = Field(default_factory=dict, description="options of another method, under peft's names")
 
@@ -236,6 +237,9 @@ class Save(Frozen):
     half: bool = Field(default=False, description="a native state dict is written in fp16, whatever was trained in")
     resume: bool = Field(
         default=False, description="also the file that a native loop goes on from: weights in full, optimizer, step"
+    )
+    files: Annotated[Names, OneOrMore()] = Field(
+        default=(), description="names of files that must be there, for who reads them: other releases, servers"
     )
     loader: OwnFunction = Field(
         default=None, description="gives the model of a directory that Auto classes cannot load"

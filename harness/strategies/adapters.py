@@ -52,7 +52,7 @@ def _lora(draw: DrawFn, facts: FamilyFacts) -> Settings:
         "dropout": draw(st.sampled_from([0.0, 0.05])),
         **placed,
     }
-    for option in ("dora", "rslora"):
+    for option in ("rslora",) if "lora_bias" in placed else ("dora", "rslora"):
         if draw(st.booleans()):
             chosen[option] = True
     name = draw(st.sampled_from([None, *named_by(placed["targets"])]))
@@ -79,7 +79,7 @@ def _places(draw: DrawFn, facts: FamilyFacts) -> Settings:
             ways += [{**listed, "layers_to_transform": [1], "layers_pattern": "layers"}]
     if facts.tower_targets:
         on_tower: Settings = {"targets": facts.tower_targets, "components": ["vision"]}
-        ways += [on_tower, {**on_tower, "bias": "lora_only"}]
+        ways += [on_tower, {**on_tower, "bias": "lora_only"}, {**on_tower, "lora_bias": True}]
     return draw(st.sampled_from(ways))
 
 

@@ -87,6 +87,7 @@ BREAKS: dict[str, Settings] = {
     "butterflies_need_an_extension": {"adapter": {"method": "boft", "options": {"boft_n_butterfly_factor": 2}}},
     "layers_of_listed_targets": {"lora": {"layers_to_transform": [0], "targets": "all-linear"}},
     "layers_pattern_of_layers": {"adapter": {"layers_pattern": "h", "targets": ["q_proj"]}},
+    "biases_of_factors_without_magnitudes": {"lora": {"dora": True, "lora_bias": True}},
     "options_belong_to_other_methods": {"lora": {"options": {"r": 3}}},
     "other_save_beside_adapter": {"lora": LORA, "save": {"what": "partial"}},
     "files_from_base_beside_whole_weights": {"tune": "vision", "save": {"what": "partial", "files_from_base": True}},

@@ -16,6 +16,7 @@ OF_A_PART = "a path, or another recipe's name in a suite: what one recipe leaves
 NOT_DRAWN = {
     "size": "full trains nowhere: harness plan is for it",
     "data.source": "the path of somebody's own data",
+    "save.files": "names of files that somebody's program looks for",
     "deepspeed.config": "the path of a DeepSpeed JSON, which says the same as the other settings, or takes their place",
     "launch.port": "of a machine: a free one is found",
     "launch.hostfile": "names the machines of a cluster",

@@ -63,16 +63,37 @@ def idefics3() -> Any:
     return Idefics3ForConditionalGeneration(config)
 
 
+def gemma3() -> Any:
+    from transformers import Gemma3Config, Gemma3ForConditionalGeneration
+
+    config = Gemma3Config(
+        text_config={**TEXT, "head_dim": 16, "query_pre_attn_scalar": 16, "sliding_window": 16},
+        vision_config={
+            "hidden_size": 16,
+            "intermediate_size": 32,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "image_size": 16,
+            "patch_size": 4,
+            "vision_use_head": False,
+        },
+        mm_tokens_per_image=PLACES,
+        image_token_index=IMAGE,
+    )
+    return Gemma3ForConditionalGeneration(config)
+
+
 IMAGE, PLACES = 63, 4  # the token in whose places a picture stands, and how many places it has
 
 
-MODELS = {"llama": llama, "idefics3": idefics3}
+PICTURES = {"llama": (), "idefics3": (1, 3, 16, 16), "gemma3": (3, 16, 16)}  # their shape in a row
+MODELS = {"llama": llama, "idefics3": idefics3, "gemma3": gemma3}
 
 
 class Answers(Dataset[dict[str, Any]]):
     """A question and an answer each; the question is no target. With pictures, one stands before it."""
 
-    def __init__(self, pictures: bool, different: bool, count: int = 32, length: int = 24) -> None:
+    def __init__(self, pictures: tuple[int, ...], different: bool, count: int = 32, length: int = 24) -> None:
         drawn = torch.Generator().manual_seed(0)
         self.rows = []
         for number in range(count):
@@ -81,7 +102,7 @@ class Answers(Dataset[dict[str, Any]]):
             row = {"input_ids": ids, "labels": ids.clone(), "attention_mask": torch.ones_like(ids)}
             if pictures:
                 ids[:PLACES] = IMAGE
-                row["pixel_values"] = torch.randn(1, 3, 16, 16, generator=drawn)
+                row["pixel_values"] = torch.randn(*pictures, generator=drawn)
             row["labels"][:asked] = IGNORED
             self.rows.append(row)
 
@@ -109,7 +130,7 @@ def main() -> None:
         report_to="none",
         use_cpu=True,
     )
-    data = Answers(pictures=args.model != "llama", different=args.answers == "different")
+    data = Answers(PICTURES[args.model], different=args.answers == "different")
     Trainer(model=model, args=arguments, train_dataset=data).train()
     model.save_pretrained(args.output)
 

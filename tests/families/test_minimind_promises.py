@@ -64,6 +64,18 @@ def test_what_is_promised_of_ties_padding_and_processors(name: str) -> None:
     assert reads_pictures(found) == intent.has_images == ("3v" in name)
 
 
+@pytest.mark.parametrize(("copied", "tied"), [("lm_head", False), ("norm", True)])
+def test_what_a_merged_stage_kept_a_copy_of_is_tied_no_more(copied: str, tied: bool) -> None:
+    before = recipe("minimind-v3", tune=[], lora={"targets": ["q_proj"], "modules_to_save": [copied]})
+    settings = before.model_dump(mode="json", exclude_defaults=True)
+    merged = {"recipe": "before", "merge": "adapter", "settings": settings}
+
+    intent = family("minimind-v3").intent(recipe("minimind-v3", start_from=merged))
+
+    assert bool(intent.ties) == tied
+    assert family("minimind-v3").intent(before).ties
+
+
 @pytest.mark.parametrize(
     ("name", "added"), [("minimind-v1-moe", False), ("minimind-v2-moe", True), ("minimind-v3", False)]
 )

@@ -38,6 +38,13 @@ def processor_gone(e: Evidence, *saved: str) -> None:
     e.saved["files"] = {name: {} for name in saved}
 
 
+def original_tied(e: Evidence) -> None:
+    """What is tied is the original of a module that the adapter keeps a copy of."""
+    tied(e)
+    ties = {path.replace(CONNECTOR, ORIGINAL): others for path, others in e.reloaded["ties"].items()}
+    e.one("parameters")["ties"] = e.reloaded["ties"] = ties
+
+
 def same_logits(e: Evidence) -> None:
     """The loaded model gave the numbers that it gave before."""
     save_file({"image": np.ones((1, 2), dtype=np.float32)}, e.directory / "reload" / "b.safetensors")
@@ -240,6 +247,7 @@ SILENT: dict[str, list[tuple[str, Alteration]]] = {
         ("the second name of a shared tensor", whole(tied, lambda e: e.saved["tensors"].pop(FC))),
     ],
     "ties_kept": [
+        ("an original, its copy apart", original_tied),
         ("a directory that was not listed", lambda e: e.stream.pop(0)),
         ("a module and its copy, of one name", lambda e: e.one("parameters").update(
             ties={f"{BASE}connector.weight": [f"{BASE}{CONNECTOR}"]})),

@@ -99,6 +99,7 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
     "saved_directory_complete": [
         ("FileMissing", "the processor", lambda e: e.saved["roles"].pop("processor")),
         ("FileMissing", "the chat template", lambda e: e.saved["roles"].pop("chat template")),
+        ("FileMissing", "one that is asked for by name", lambda e: e.intent["save"].update(files=["a.json"])),
         ("CodeMissing", "one", lambda e: e.saved["code"]["missing"].append("a.py")),
         ("DirectoryNotListed", "no inventory", lambda e: e.stream.pop(0)),
     ],
@@ -167,6 +168,8 @@ SILENT: dict[str, list[tuple[str, Alteration]]] = {
         ("no processor was to be saved", lambda e: (
             e.intent["save"].update(processor_class=None), e.saved["roles"].pop("processor"),
             e.saved["roles"].pop("chat template"))),
+        ("what is asked for by name is there", lambda e: (
+            e.intent["save"].update(files=["a.json"]), e.saved["files"].update({"a.json": {}}))),
         ("the base has none either", lambda e: (
             e.header["base_roles"].pop("processor"), e.saved["roles"].pop("processor"))),
     ],

@@ -108,6 +108,15 @@ def layers_pattern_of_layers(recipe: Recipe) -> tuple[str, str] | None:
 
 
 @rule
+def biases_of_factors_without_magnitudes(recipe: Recipe) -> tuple[str, str] | None:
+    """peft raises."""
+    if recipe.peft and recipe.peft.lora_bias and recipe.peft.dora:
+        field = _field(recipe)
+        return f"{field}.lora_bias beside {field}.dora: DoRA's factors have none", "leave one of them out"
+    return None
+
+
+@rule
 def options_belong_to_other_methods(recipe: Recipe) -> tuple[str, str] | None:
     if recipe.peft and recipe.peft.method == "lora" and recipe.peft.options:
         names = ", ".join(recipe.peft.options)
