@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -44,10 +45,15 @@ def batch_facts(inputs: Mapping[str, Any]) -> dict[str, Any]:
     keyword arguments."""
     facts: dict[str, Any] = {}
     labels, ids, mask = (_here(inputs.get(name)) for name in ("labels", "input_ids", "attention_mask"))
+    if isinstance(mask, torch.Tensor) and bool(mask.all()):  # no padding: there is nothing more to ask it
+        mask = None
     if isinstance(labels, torch.Tensor):
-        facts["labels"] = labels_that_count(labels, IGNORED_LABEL)
         if isinstance(ids, torch.Tensor) and ids.shape == labels.shape and labels.dim() == 2:
-            facts["learned"] = learned_rows(labels, IGNORED_LABEL, mask)
+            learned = learned_rows(labels, IGNORED_LABEL, mask)
+            counted = sum(end - start for row in learned["stretches"] for start, end in row)
+            facts.update(labels=counted, learned=learned)
+        else:
+            facts["labels"] = labels_that_count(labels, IGNORED_LABEL)
     if isinstance(ids, torch.Tensor) and ids.dim() == 2:
         facts["samples"] = sample_fingerprints(ids, mask)
         facts["lengths"] = row_lengths(ids, mask)
@@ -68,7 +74,14 @@ def sample_fingerprints(ids: torch.Tensor, mask: Any | None = None) -> list[str]
         keep = mask.bool()
         places = (keep.cumsum(1) - 1).clamp_(min=0)
         odd = (odd.view(-1, 2)[places] * keep[..., None]).view(len(ids), -1)
-    return [as_hex(value) for value in (words * odd).sum(1).tolist()]
+    numpy = sys.modules.get(
+        "numpy"
+    )  # where the labels were read by it, too: each library costs when it is first called
+    if numpy and ids.device.type == "cpu":
+        sums = numpy.add.reduce(words.numpy() * odd.numpy(), 1)
+    else:
+        sums = (words * odd).sum(1)
+    return [as_hex(value) for value in sums.tolist()]
 
 
 def loss_of(output: Any) -> torch.Tensor | None:

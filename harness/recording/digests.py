@@ -22,15 +22,15 @@ class Digest:
 
     def __init__(self, first: int | None = None) -> None:
         self._first = first
-        self._places: list[tuple[int, tuple[int, ...]]] = []
+        self._places: list[int] = []
         self._tables: list[_Table] = []
 
     def __call__(self, tensors: Iterable[torch.Tensor]) -> str:
         tensors = list(tensors)
-        places = [(tensor.data_ptr(), tensor.stride()) for tensor in tensors]
-        if places != self._places:
-            self._tables = [_Table([tensor[: self._first] for tensor in flat]) for flat in _by_kind(tensors)]
-            in_place = all(tensor.is_contiguous() for tensor in tensors)  # elsewhere what is kept are copies
+        places = list(map(torch.Tensor.data_ptr, tensors))
+        in_place = all(map(torch.Tensor.is_contiguous, tensors))  # elsewhere what is kept are copies
+        if places != self._places or not in_place:
+            self._tables = [_Table(flat) for flat in _by_kind(tensors, self._first)]
             self._places = places if in_place else []
         return as_hex(sum(table.sum() for table in self._tables))
 
@@ -49,7 +49,7 @@ class _Table:
         words = room.view(torch.int64)
         whole = len(words) // LINE * LINE
         self._laid, self._lines, self._rest = room[:size], words[:whole].view(-1, LINE), words[whole:]
-        self._weights = weights(0, len(self._lines) + LINE + len(self._rest), room.device)
+        self._weights = weights(0, len(self._lines) + LINE + len(words) - whole, room.device)
 
     def sum(self) -> int:
         if not self._in_place:
@@ -60,9 +60,10 @@ class _Table:
         return int((sums * self._weights).sum())  # there are no products of integers on a GPU
 
 
-def _by_kind(tensors: list[torch.Tensor]) -> list[list[torch.Tensor]]:
-    """Flat, apart by dtype and device."""
+def _by_kind(tensors: list[torch.Tensor], first: int | None) -> list[list[torch.Tensor]]:
+    """Flat, apart by dtype and device, and of each its first elements alone if it is said how many."""
     kinds: dict[Any, list[torch.Tensor]] = {}
     for tensor in tensors:
-        kinds.setdefault((tensor.dtype, tensor.device), []).append(tensor.detach().reshape(-1))
+        flat = tensor.detach().reshape(-1)
+        kinds.setdefault((tensor.dtype, tensor.device), []).append(flat if first is None else flat[:first])
     return list(kinds.values())

@@ -43,6 +43,7 @@ class Recorder:
         self._layers: LayerWatch | None = None
         self._targets: tuple[torch.Tensor, int, torch.Tensor] | None = None
         self._inputs: Mapping[str, Any] = {}
+        self._given: dict[int, dict[str, Any]] = {}  # by model, what is known of the batch that its forward was given
         self.watch = Watch(self)
         self._hooks: list[Any] = []
         self._paused = False
@@ -123,12 +124,15 @@ class Recorder:
 
     # -- forward and backward -------------------------------------------------------------------------------------
 
-    def _forward_begins(self, root: nn.Module, _args: Any, _kwargs: Mapping[str, Any]) -> None:
-        if self._paused or not (root.training and torch.is_grad_enabled()):
+    def _forward_begins(self, root: nn.Module, args: Any, kwargs: Mapping[str, Any]) -> None:
+        """The batch is looked at now: what is fetched from memory for that, the pass finds in the cache."""
+        if self._paused:
             return
-        self.clock.forward()
-        if self.clock.first:
-            self._layers = LayerWatch(root)
+        if root.training and torch.is_grad_enabled():
+            self.clock.forward()
+            if self.clock.first:
+                self._layers = LayerWatch(root)
+        self._given[id(root)] = batch_facts(batch_in(args, kwargs))
 
     def _forward_ends(self, root: nn.Module, args: Any, kwargs: Mapping[str, Any], output: Any) -> None:
         if self._paused:
@@ -136,12 +140,12 @@ class Recorder:
         loss = loss_of(output)
         facts: dict[str, Any] = {
             "training": root.training,
-            "loss": None if loss is None else float(loss.detach()),
+            "loss": None if loss is None else float(loss.item()),
         }
         if (uneven := auxiliary_loss_of(output)) is not None:
             facts["auxiliary"] = float(uneven.detach())
         inputs = batch_in(args, kwargs)
-        facts.update(batch_facts(inputs))
+        facts.update(self._given.pop(id(root), {}) or batch_facts(inputs))
         self._targets = None if "labels" in facts else self._targets
         self._inputs = {} if "labels" in facts else {name: inputs.get(name) for name in ("input_ids", "attention_mask")}
         if self._layers is not None and self.clock.first:
@@ -165,7 +169,7 @@ class Recorder:
                 watch.remove()
                 self._layers = None
         root = tensors if isinstance(tensors, torch.Tensor) else tensors[0]
-        facts: dict[str, Any] = {"value": float(root.detach()) if root.numel() == 1 else None, "stale": stale}
+        facts: dict[str, Any] = {"value": float(root.item()) if root.numel() == 1 else None, "stale": stale}
         if watch is not None:
             facts["recomputed"] = watch.recomputed
         if self._targets is not None:
@@ -193,7 +197,7 @@ class Recorder:
 
     def _stale_gradients(self) -> int:
         """How many parameters still carry a gradient from before this step began."""
-        left = [p.grad for p in self._parameters() if p.grad is not None]
+        left = [gradient for p in self._parameters() if (gradient := p.grad) is not None]
         return sum(any_nonzero(left))
 
     def gradients(self, moment: str) -> list[float | None] | None:

@@ -6,7 +6,8 @@ from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from harness.recording.segments import Segments, nonzero, norms
+from harness.recording.segments import nonzero, norms
+from harness.recording.stretches import Stretches, stretches
 from harness.trace.fingerprint import as_hex
 
 if TYPE_CHECKING:
@@ -33,24 +34,24 @@ class Values:
         }
         self._groups = self._grouped([parameter.requires_grad for parameter in self.parameters])
         self._first_change_seen = False
-        for indices, segments in self._groups:
-            self._measure(indices, segments)
+        for indices, values in self._groups:
+            self._measure(indices, values)
 
-    def _grouped(self, moving: Sequence[bool]) -> list[tuple[list[int], Segments]]:
+    def _grouped(self, moving: Sequence[bool]) -> list[tuple[list[int], Stretches]]:
         groups: dict[tuple[Any, ...], list[int]] = {}
         for index in sorted(range(len(self.parameters)), key=self._sizes.__getitem__):
             parameter = self.parameters[index]
             if parameter.numel():
                 groups.setdefault((parameter.dtype, parameter.device, moving[index]), []).append(index)
-        return [(indices, Segments([self.parameters[i] for i in indices])) for indices in groups.values()]
+        return [(indices, stretches([self.parameters[i] for i in indices])) for indices in groups.values()]
 
     def observe(self) -> Columns:
         """Read all values again. `changed` counts the elements that differ from the last observation."""
-        for indices, segments in self._groups:
-            changed = segments.changed()
+        for indices, values in self._groups:
+            changed = values.changed()
             self._put("changed", indices, changed)
             if any(changed):
-                self._measure(indices, segments)
+                self._measure(indices, values)
         if not self._first_change_seen and any(self._columns["changed"]):
             self._first_change_seen = True
             self._groups = self._grouped([changed > 0 for changed in self._columns["changed"]])
@@ -65,12 +66,11 @@ class Values:
         """The columns of the last observation."""
         return self._columns
 
-    def _measure(self, indices: list[int], segments: Segments) -> None:
-        self._put("fingerprint", indices, [as_hex(value) for value in segments.fingerprints()])
-        if segments.tensors[0].is_floating_point():
-            lengths, largest = segments.norms_and_peaks()
-            roots = [length / self._sizes[index] ** 0.5 for length, index in zip(lengths, indices)]
-            self._put("rms", indices, roots)
+    def _measure(self, indices: list[int], values: Stretches) -> None:
+        self._put("fingerprint", indices, [as_hex(value) for value in values.fingerprints()])
+        if self.parameters[indices[0]].is_floating_point():
+            lengths, largest = values.norms_and_peaks()
+            self._put("rms", indices, [length / self._sizes[index] ** 0.5 for length, index in zip(lengths, indices)])
             self._put("peak", indices, largest)
 
     def _put(self, column: str, indices: list[int], values: Sequence[Any]) -> None:
@@ -84,19 +84,16 @@ def gradient_norms(parameters: Sequence[torch.Tensor]) -> list[float | None]:
 
 def gradient_nonzeros(parameters: Sequence[torch.Tensor], skip: Sequence[bool]) -> list[int | None]:
     """How many elements of each parameter's gradient are not zero, None where there is no gradient or it is skipped."""
-    counted = [index for index, left_out in enumerate(skip) if not left_out]
     found: list[int | None] = [None] * len(skip)
+    if all(skip):
+        return found
+    counted = [index for index, left_out in enumerate(skip) if not left_out]
     for index, count in zip(counted, _per_gradient([parameters[index] for index in counted], nonzero)):
         found[index] = count
     return found
 
 
 def _per_gradient(parameters: Sequence[torch.Tensor], measure: Any) -> list[Any]:
-    gradients = [_dense(parameter.grad) for parameter in parameters]
+    gradients = [parameter.grad for parameter in parameters]
     found = iter(measure([gradient for gradient in gradients if gradient is not None]))
     return [None if gradient is None else next(found) for gradient in gradients]
-
-
-def _dense(gradient: torch.Tensor | None) -> torch.Tensor | None:
-    """A gradient as the numbers in it: of a sparse one, those that are there."""
-    return gradient.coalesce().values() if gradient is not None and gradient.is_sparse else gradient

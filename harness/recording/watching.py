@@ -163,10 +163,11 @@ class Watch:
     def _autocast_made(self, original: Any, autocast: Any, *args: Any, **kwargs: Any) -> None:
         """Each autocast that is asked for, once; one for CUDA disables itself where there is none."""
         original(autocast, *args, **kwargs)
+        if not kwargs.get("enabled", args[2] if len(args) > 2 else True):
+            return
         device = kwargs.get("device_type", args[0] if args else "")  # checkpointing gives it by name
-        asked = bool(kwargs.get("enabled", args[2] if len(args) > 2 else True))
         made = (str(device), str(autocast.fast_dtype).split(".")[-1], bool(autocast._enabled))
-        if asked and made not in self._autocasts:
+        if made not in self._autocasts:
             self._autocasts.add(made)
             self.recorder.event("autocast", device=made[0], dtype=made[1], enabled=made[2])
 

@@ -19,6 +19,7 @@ STORED = {
 
 _FLOATS = {float, type(None)}
 _ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+_quoted = json.encoder.encode_basestring_ascii
 
 
 class StreamWriter:
@@ -60,29 +61,37 @@ def encoded(record: Mapping[str, Any]) -> str:
     A column of floats is written with nine digits, which tell any two of float32 apart: a fraction of the work, and of
     the size, of the seventeen of float64.
     """
-    apart = {name: value for name, value in record.items() if isinstance(value, dict) or _is_column(value)}
+    plain: dict[str, Any] = {}
+    parts = [""]
+    for name, value in record.items():
+        if isinstance(value, dict):
+            parts.append(f"{_quoted(str(name))}:{encoded(value)}")
+        elif isinstance(value, list) and _is_column(value):
+            parts.append(f"{_quoted(str(name))}:{_column(value)}")
+        else:
+            plain[name] = value
     try:
-        text = _ENCODER.encode({name: value for name, value in record.items() if name not in apart})
+        parts[0] = _ENCODER.encode(plain)[1:-1]
     except ValueError:
-        text = _ENCODER.encode({name: _finite(value) for name, value in record.items() if name not in apart})
-    parts = [f"{_ENCODER.encode(str(name))}:{_nested(value)}" for name, value in apart.items()]
-    return "{" + ",".join([part for part in (text[1:-1], *parts) if part]) + "}"
+        parts[0] = _ENCODER.encode({name: _finite(value) for name, value in plain.items()})[1:-1]
+    return "{" + ",".join(filter(None, parts)) + "}"
 
 
-def _nested(value: Any) -> str:
-    return encoded(value) if isinstance(value, dict) else _column(value)
-
-
-def _is_column(value: Any) -> bool:
-    return isinstance(value, list) and len(value) > 1 and set(map(type, value)) <= _FLOATS
+def _is_column(value: list[Any]) -> bool:
+    return len(value) > 1 and set(map(type, value)) <= _FLOATS
 
 
 def _column(column: Sequence[float | None]) -> str:
-    form = ",".join(["null" if item is None else "%.9g" for item in column])
-    text = form % tuple([item for item in column if item is not None])
+    there = [item for item in column if item is not None]
+    form = "%.9g," * len(column) if len(there) == len(column) else "".join(map(_form, column))
+    text = form[:-1] % tuple(there)
     if "n" in text.replace("null", ""):  # nan, inf
         return _ENCODER.encode(_finite(column))
     return f"[{text}]"
+
+
+def _form(item: float | None) -> str:
+    return "null," if item is None else "%.9g,"
 
 
 def _finite(value: Any) -> Any:

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.recording import stretches
+from harness.recording import stretches, tables
 from harness.recording.digests import Digest
 from harness.recording.segments import nonzero, norms
 from harness.recording.values import Values, gradient_nonzeros, gradient_norms
@@ -128,7 +128,7 @@ def test_frozen_and_trained_of_one_dtype_are_told_apart() -> None:
 
 @both_ways
 def test_a_table_larger_than_the_cache_is_several(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stretches, "CACHED", 6)
+    monkeypatch.setattr(tables, "CACHED", 6)
     parameters = [torch.nn.Parameter(filled((size,), torch.float32, size)) for size in (3, 7, 2, 3, 3, 3, 3)]
     values = Values(parameters)
     for p in parameters[::2]:

@@ -147,9 +147,9 @@ class ScriptRecorder(Recorder):
         if compiling() or self.ended:
             return
         with self.guard("forwards"):
-            super()._forward_begins(root, args, kwargs)
             if self.options.last_look and root.training and self.recording:
                 self.last.given(str(self._ident(root)), args, kwargs)
+            super()._forward_begins(root, args, kwargs)
 
     def _forward_ends(self, root: nn.Module, args: Any, kwargs: Mapping[str, Any], output: Any) -> None:
         if compiling() or self.ended or self._paused:
