@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from harness.trace.reader import Trace
 
 MOMENTS = 2  # of AdamW for each element
+RANKED = 3  # numbers that AdaLoRA has of each element: how much it matters, that over time, and how it varies
 TOWERS = ("vision", "vision_aux")
 RECOMPUTED = ("vision", "vision_aux", "language")  # components that are made of layers
 LEAST_SAVED = 0.5  # of what layers keep: measured, 88 to 93 % is saved by checkpointing all of them
@@ -73,9 +74,10 @@ def memory_within_budget(intent: Intent, trace: Trace, paced: Trace) -> Iterator
     assert intent.budget is not None
     assert intent.budget.memory is not None
     memory = paced.measured["memory"]
-    trained = {p.path: bytes_of(p) for p in trace.parameters if should_train(intent, p)}
+    # The run beside saves nothing, and may train a copy of what this one trains in place: by the names that it has.
+    trained = {p.path: bytes_of(p) for p in paced.parameters if should_train(intent, p)}
     yield from _only_of_what_trains(memory, trained)
-    yield from _peaks(memory, trained, intent.budget.memory.of_estimate)
+    yield from _peaks(memory, trained, _of_ranks(intent, paced), intent.budget.memory.of_estimate)
     yield from _growth(memory)
     yield from _kept(intent, trace, memory)
 
@@ -86,9 +88,17 @@ def bytes_of(parameter: Parameter) -> int:
     return parameter.size * bits // 8
 
 
-def needed(memory: Mapping[str, Any], trained: Mapping[str, int]) -> dict[str, int]:
+def _of_ranks(intent: Intent, paced: Trace) -> int:
+    """Bytes by which AdaLoRA tells which ranks to keep, which a bare step knows nothing of."""
+    ranked = intent.adapter is not None and intent.adapter.method == "adalora"
+    factors = (p for p in paced.parameters if p.role == "adapter" and should_train(intent, p))
+    return RANKED * sum(map(bytes_of, factors)) if ranked else 0
+
+
+def needed(memory: Mapping[str, Any], trained: Mapping[str, int], besides: int = 0) -> dict[str, int]:
     """Bytes that each phase needs beside the weights: gradients and states by arithmetic and what a forward keeps, or
-    what a bare step over the same batch has taken, where that is more."""
+    what a bare step over the same batch has taken, where that is more; the batch, where it is made as a step comes to
+    it; and what is there `besides`."""
     gradients, kept = sum(trained.values()), sum(memory["kept"].values())
     states = MOMENTS * gradients
     by_arithmetic = {
@@ -96,7 +106,8 @@ def needed(memory: Mapping[str, Any], trained: Mapping[str, int]) -> dict[str, i
         "backward": states + gradients + kept,
         "optimizer": states + gradients,
     }
-    return {phase: max(least, memory["bare"]["peak"].get(phase, 0)) for phase, least in by_arithmetic.items()}
+    bare, besides = memory["bare"]["peak"], besides + memory["batch"]
+    return {phase: max(least, bare.get(phase, 0)) + besides for phase, least in by_arithmetic.items()}
 
 
 def _only_of_what_trains(memory: Mapping[str, Any], trained: Mapping[str, int]) -> Iterator[Finding]:
@@ -124,8 +135,10 @@ def _beyond(trained: Mapping[str, int], times: int, held: Mapping[str, int]) -> 
     return {path: more for path, more in beyond.items() if more > 0}
 
 
-def _peaks(memory: Mapping[str, Any], trained: Mapping[str, int], of_estimate: float) -> Iterator[Finding]:
-    for phase, least in needed(memory, trained).items():
+def _peaks(
+    memory: Mapping[str, Any], trained: Mapping[str, int], of_ranks: int, of_estimate: float
+) -> Iterator[Finding]:
+    for phase, least in needed(memory, trained, of_ranks).items():
         seen = memory["run"]["peak"].get(phase, 0)
         if seen > of_estimate * least:
             yield PeakTooHigh(
@@ -153,7 +166,7 @@ def _growth(memory: Mapping[str, Any]) -> Iterator[Finding]:
 def _kept(intent: Intent, trace: Trace, memory: Mapping[str, Any]) -> Iterator[Finding]:
     kept = memory["kept"]
     if intent.mechanisms.checkpointing:  # libraries make a tower's input want a gradient, for the reentrant kind
-        yield from _kept_though_recomputed(kept, memory["kept_without_checkpointing"])
+        yield from _kept_though_recomputed(memory)
         return
     tuned = {p.component for p in trace.parameters if should_train(intent, p)}
     for component in TOWERS:
@@ -167,9 +180,9 @@ def _kept(intent: Intent, trace: Trace, memory: Mapping[str, Any]) -> Iterator[F
             )
 
 
-def _kept_though_recomputed(kept: Mapping[str, int], without: Mapping[str, int]) -> Iterator[Finding]:
-    for component in RECOMPUTED:
-        size, all_of_it = kept.get(component, 0), without.get(component, 0)
+def _kept_though_recomputed(memory: Mapping[str, Any]) -> Iterator[Finding]:
+    for component in (one for one in RECOMPUTED if one in memory["recomputable"]):
+        size, all_of_it = memory["kept"].get(component, 0), memory["kept_without_checkpointing"].get(component, 0)
         if size > LEAST_SAVED * all_of_it:
             yield CheckpointingKeeps(
                 expected=f"{component}: less than {LEAST_SAVED:.0%} of the {_mib(all_of_it)} that is kept without it",

@@ -28,11 +28,11 @@ COUNTED = "operations"  # the record of how many floating-point operations each 
 
 
 @contextmanager
-def measured(recipe: Recipe, family: Family, model: Any, recorder: Recorder) -> Iterator[Measurement]:
-    """Measure what the model goes through inside. Nothing is recorded of the steps that are timed."""
+def measured(recipe: Recipe, family: Family, model: Any, recorder: Recorder, steps: Steps) -> Iterator[Measurement]:
+    """Measure what the model goes through inside on these steps. Nothing is recorded of those that are timed."""
     assert recipe.budget is not None
     with ExitStack() as inside:
-        measurement = Measurement(recipe, recipe.budget, family, model, recorder, inside)
+        measurement = Measurement(recipe, recipe.budget, family, model, recorder, steps, inside)
         measurement.start()
         yield measurement
 
@@ -46,6 +46,7 @@ class Measurement:
     family: Family
     model: Any
     recorder: Recorder
+    steps: Steps
     inside: ExitStack
     pace: Pace | None = None
     ledger: Ledger | None = None
@@ -57,6 +58,7 @@ class Measurement:
         accumulation = self.recipe.optimizer.accumulation
         if self.budget.memory:
             self.inside.enter_context(self.recorder.paused())  # what recording holds is not the run's
+            self._prime()
             self.ledger = Ledger(self.model, accumulation, MEMORY_STEPS)
             self.ledger.start()
             self.inside.callback(self.ledger.stop)
@@ -65,15 +67,25 @@ class Measurement:
             self.pace = Pace(self.model, self._timing_begins, accumulation=accumulation, **windows)
             self.inside.callback(self.pace.stop)
 
-    def finished(self, steps: Steps) -> dict[str, Any]:
+    def _prime(self) -> None:
+        """One pass, so that what a model keeps of its last, such as its outputs, is there and as large each time."""
+        from harness.recording.undisturbed import Chance
+
+        chance, bare = Chance(), self._bare()
+        self.model.train()
+        bare.backward(bare.placed(self.steps[:1])[0][0])
+        self.model.zero_grad()
+        chance.put_back()
+
+    def finished(self) -> dict[str, Any]:
         """What was measured of the run, and what is now measured beside it. The model is whole and plain again."""
         from harness import stack
         from harness.measuring import flops_of_steps
 
         with self.recorder.paused():
-            bare, few = self._bare(), steps[:MEMORY_STEPS]
+            bare, few = self._bare(), self.steps[:MEMORY_STEPS]
             memory = self._memory(bare, few) if self.budget.memory else {}
-            window = self._throughput(bare, steps) if self.budget.throughput else ()
+            window = self._throughput(bare) if self.budget.throughput else ()
             stack.turn_off_checkpointing(self.model)
             if memory:
                 self.facts["memory"] = {**memory, "kept_without_checkpointing": self._kept(bare, few)}
@@ -93,7 +105,7 @@ class Measurement:
         device = self._bare().device
         return Stopwatch(device, matmul_bursts(device, compute_dtype(self.recipe)))
 
-    def _throughput(self, bare: Bare, steps: Steps) -> Steps:
+    def _throughput(self, bare: Bare) -> Steps:
         """Times the bare loop over the steps of a window, and gives them back."""
         from harness import stack
         from harness.machine import copy_rate, device_kind, matmul_rate
@@ -101,7 +113,7 @@ class Measurement:
 
         asked = self.budget.throughput
         assert asked is not None
-        window = steps[self.budget.warm_up : self.budget.warm_up + asked.window]
+        window = self.steps[self.budget.warm_up : self.budget.warm_up + asked.window]
         stopwatch = self._stopwatch()
         bare_seconds(bare, window, stopwatch, warm_up=asked.warm_up, windows=asked.windows)
         self.facts["pace"] = {
@@ -123,6 +135,7 @@ class Measurement:
         from harness.measuring import Ledger
 
         assert self.ledger is not None
+        self._prime()
         beside = Ledger(self.model, self.recipe.optimizer.accumulation, MEMORY_STEPS)
         beside.start()
         self.model.train()
@@ -139,27 +152,40 @@ class Measurement:
             "batch": max(_bytes_of(step) for step in steps) if self.recipe.data.lazy else 0,
             "resident": resident_peak(),
             "kept": self._kept(bare, steps),
+            "recomputable": sorted(self._recomputable()),
         }
+
+    def _recomputable(self) -> set[str]:
+        """The components with layers that transformers can have computed again; others, such as timm's, ask for it in
+        ways of their own, which no trainer's flag reaches."""
+        layers = (pair for pair in self.model.named_modules() if hasattr(pair[1], "gradient_checkpointing"))
+        within = ({self._component(f"{path}.{n}") for n, _ in m.named_parameters()} for path, m in layers)
+        return set().union(*(names for names in within if len(names) == 1))
 
     def _kept(self, bare: Bare, steps: Steps) -> dict[str, int]:
         """Of the micro-batch that keeps the most, what its forward keeps, by component."""
-        from harness.families.family import components_of
         from harness.measuring import kept_for_backward
 
-        each = (
-            kept_for_backward(bare, batch, lambda path: components_of(self.family, path))
-            for step in bare.placed(steps)
-            for batch in step
-        )
+        each = (kept_for_backward(bare, batch, self._component) for step in bare.placed(steps) for batch in step)
         return max(each, key=lambda kept: sum(kept.values()))
 
+    def _component(self, path: str) -> str:
+        from harness.families.family import components_of
+
+        return components_of(self.family, path)
+
     def _bare(self) -> Bare:
+        from harness.engines.parameter_groups import parameter_groups
         from harness.engines.torch_loop import AUTOCAST
         from harness.measuring import Bare
 
         asked = self.recipe.optimizer
+
+        def groups() -> list[dict[str, Any]]:
+            return parameter_groups(self.model, asked, self._component)
+
         autocast = AUTOCAST.get(self.recipe.precision)
-        return Bare(self.model, self.family.loss, autocast, asked.clip_norm, asked.fused)
+        return Bare(self.model, self.family.loss, autocast, asked.clip_norm, asked.fused, groups)
 
 
 def compute_dtype(recipe: Recipe) -> torch.dtype:

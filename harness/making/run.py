@@ -107,7 +107,9 @@ def _train(run: Run, family: Family, recorder: Recorder, probes: list[str], meas
         continued = next((Path(part["file"]).parent for part in run.parts if part["kind"] == "adapter"), None)
         model = devices.placed(tune(loaded.model, run.recipe, family, run.seams, continued), run.recipe)
     with ExitStack() as together:
-        measurement = together.enter_context(measured(run.recipe, family, model, recorder)) if measure else None
+        measurement = (
+            together.enter_context(measured(run.recipe, family, model, recorder, given.steps)) if measure else None
+        )
         with _stage(run, recorder, "train"):
             from harness.engines import engine
             from harness.engines.logs import logged
@@ -131,7 +133,7 @@ def _train(run: Run, family: Family, recorder: Recorder, probes: list[str], meas
         if (probes or run.reload) and run.first:
             _probe(run, family, loaded, model, recorder, probes)
         if measurement:
-            run.measured = measurement.finished(given.steps)
+            run.measured = measurement.finished()
     if run.first:
         _write_measured(run)
 

@@ -19,7 +19,8 @@ Steps = Sequence[Sequence[dict[str, Any]]]
 class Bare:
     """A step and nothing else: forward and backward of each micro-batch, clipping, AdamW.
 
-    The rate is zero: a step of it costs as much, and the model stays as it is.
+    The rate is zero: a step of it costs as much, and the model stays as it is. `groups` makes the parameter groups that
+    the run has: an optimizer works through them in their order, which decides what it holds at a time.
     """
 
     model: Any
@@ -27,6 +28,7 @@ class Bare:
     autocast: torch.dtype | None = None
     clip_norm: float | None = None
     fused: bool = False
+    groups: Callable[[], list[dict[str, Any]]] | None = None
 
     @property
     def device(self) -> torch.device:
@@ -45,7 +47,9 @@ class Bare:
         return [[mapped(batch, lambda tensor: tensor.to(device)) for batch in step] for step in steps]
 
     def optimizer(self) -> torch.optim.Optimizer:
-        return torch.optim.AdamW(self.trained, lr=0.0, fused=self.fused or None)
+        groups = self.groups() if self.groups else [{"params": self.trained}]
+        still: list[dict[str, Any]] = [{**group, "lr": 0.0} for group in groups]
+        return torch.optim.AdamW(still, fused=self.fused or None)
 
     def backward(self, batch: dict[str, Any], share: float = 1.0) -> None:
         (self.loss(batch) * share).backward()

@@ -6,6 +6,7 @@ resident size of a process knows pages, and a tiny model is less than what the l
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -113,6 +114,7 @@ class Ledger:
     _hooks: list[Any] = field(default_factory=list)
 
     def start(self) -> None:
+        gc.collect()  # what nobody holds any more is freed now, not in some step
         self._hooks = [
             self.model.register_forward_pre_hook(self._forward_begins),
             self.model.register_forward_hook(lambda module, *_: self._mark(BACKWARD) if trains(module) else None),

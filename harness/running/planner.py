@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic import ValidationError
+
 from harness.checks import Check
 from harness.checks.needs import Partner
 from harness.families import check_possible, family_of
@@ -54,7 +56,7 @@ def plan(recipe_id: str, recipe: Recipe, checks: Iterable[Check]) -> Plan:
         main.reload = main.reload or (check.reload and intent.save.what != "nothing")
         main.verify = main.verify or check.base
         for partner in check.partners:
-            _add_partner(planned, partner, with_changes(recipe, partner.changes_of(recipe)))
+            _add_partner(planned, partner, _changed(recipe, partner))
     if merges(recipe) and reads_pictures(family_of(recipe)):
         main.probes.append(ALIGNMENT)
     main.probes.sort()
@@ -77,6 +79,17 @@ def _add_partner(planned: Plan, partner: Partner, recipe: Recipe) -> None:
     planned.runs[name] = PlannedRun(recipe, family_of(recipe).intent(recipe), measured=partner.measured)
 
 
+def _changed(recipe: Recipe, partner: Partner) -> Recipe:
+    try:
+        return with_changes(recipe, partner.changes_of(recipe))
+    except ValidationError as error:
+        said = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise Refused(
+            f"the run {partner.name!r} beside this recipe's own cannot be made: {said}",
+            do="change the recipe so that both can be, or switch the check off that asks for it",
+        ) from None
+
+
 def with_changes(recipe: Recipe, changes: Any) -> Recipe:
     """The recipe with some settings changed, nested ones by dotted name. Raises if the result cannot work."""
     settings = json.loads(recipe.model_dump_json(exclude_defaults=True))
@@ -86,4 +99,15 @@ def with_changes(recipe: Recipe, changes: Any) -> Recipe:
         for name in outer:
             target = target.setdefault(name, {})
         target[last] = value
+    if "steps" in changes:
+        _plan_ranks_anew(settings)
     return Recipe.model_validate(settings)
+
+
+def _plan_ranks_anew(settings: dict[str, Any]) -> None:
+    """AdaLoRA plans its ranks over all steps. Over other steps it has another plan, and three are the least: one may be
+    skipped, and what matters must have been seen at another before ranks are given away."""
+    adapter = settings.get("adapter") or {}
+    if adapter.get("method") == "adalora":
+        settings["steps"] = steps = max(settings["steps"], 3)
+        adapter["options"] = {**adapter.get("options", {}), "tinit": 0, "tfinal": 1, "total_step": steps}

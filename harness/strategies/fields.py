@@ -26,7 +26,8 @@ NOT_DRAWN = {
     "start_from.trainables": OF_A_PART,
     "start_from.adapter": OF_A_PART,
     "device": "where there is no GPU nothing could be made on one",
-    "budget": "what a machine can do: steps are timed again and again, with nothing beside them",
+    "budget.throughput": "what a machine can do: steps are timed again and again, with nothing beside them",
+    "budget.memory.of_estimate": "by how much what is needed may be exceeded: the default is close, and held to",
     "limits.seconds": "what a machine can do, and no promise of the run's",
     "limits.memory_gb": "what a machine has, and no promise of the run's",
 }

@@ -83,6 +83,12 @@ def interruptions(setup: Setup) -> SearchStrategy[int | None]:
     return st.sampled_from([*[None] * SELDOM, *range(1, setup.steps)])
 
 
+def budgets(setup: Setup) -> SearchStrategy[Settings]:
+    """Of memory, which is what a recipe needs by arithmetic; how fast a step is depends on the machine."""
+    seen = setup.processes == 1 and setup.engine != "deepspeed"
+    return st.sampled_from([*[{}] * SELDOM, {"memory": True}] if seen else [{}])
+
+
 @st.composite
 def agreements(draw: DrawFn, setup: Setup, rest: Settings) -> list[str]:
     """One way of making the same run that must come to the same, or none; `rest` is what was drawn besides.

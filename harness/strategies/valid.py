@@ -14,6 +14,7 @@ from harness.strategies.running import (
     Setup,
     agreements,
     attentions,
+    budgets,
     checkpointing,
     deepspeeds,
     interruptions,
@@ -104,7 +105,8 @@ def _with(draw: DrawFn, setup: Setup, interrupted: bool) -> Settings:
         "logging": draw(loggings(setup)),
         "interrupted_after": draw(interruptions(setup)) if interrupted else None,
     }
-    return {**chosen, **draw(starts(setup, chosen["save"])), "agrees_with": draw(agreements(setup, chosen))}
+    begun = draw(starts(setup, chosen["save"]))
+    return {**chosen, **begun, "agrees_with": draw(agreements(setup, chosen)), "budget": draw(budgets(setup))}
 
 
 def _own_rates_of(setup: Setup) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from math import prod
 from typing import Any
 
@@ -31,7 +32,7 @@ def watched(*alterations: Callable[[dict[str, Any]], object]) -> Alteration:
     def alter(e: Evidence) -> None:
         e.intent["budget"] = {"memory": {}}
         e.intent["mechanisms"]["checkpointing"] = False
-        e.partners["paced"] = [{"kind": "closing", "steps": 0}]
+        e.partners["paced"] = [deepcopy(e.one(kind)) for kind in ("model", "parameters", "closing")]
         trained = sizes(e)
         gradients = sum(trained.values())
         peak = {"forward": 3 * gradients + KEPT, "backward": 3 * gradients + KEPT, "optimizer": 4 * gradients}
@@ -44,6 +45,7 @@ def watched(*alterations: Callable[[dict[str, Any]], object]) -> Alteration:
             "batch": 0,
             "kept": {"language": KEPT},
             "kept_without_checkpointing": {"language": KEPT},
+            "recomputable": ["language", "vision"],
         }
         for one in alterations:
             one(memory)
@@ -58,6 +60,15 @@ def recomputing(kept: int) -> Alteration:
         watched(lambda m: m.update(kept={"language": kept})),
         lambda e: e.intent["mechanisms"].update(checkpointing=True),
     )
+
+
+def copied_beside(e: Evidence) -> None:
+    """What trains has another name in the run beside."""
+    columns, memory = e.partners["paced"][1], e.measured["paced"]["memory"]
+    names = {path: path.replace("modules_to_save.default.", "modules_to_save.other.") for path in columns["path"]}
+    columns["path"] = list(names.values())
+    for held in ("gradients", "states"):
+        memory[held] = {names[path]: size for path, size in memory[held].items()}
 
 
 def times(phase: str, factor: float) -> Callable[[dict[str, Any]], object]:
@@ -88,6 +99,12 @@ SILENT: dict[str, list[tuple[str, Alteration]]] = {
         ("less than estimated", watched(times("forward", 0.5))),
         ("it grew once", watched(began(0, 4, 4, 8))),
         ("batches made late, of different sizes", watched(began(0, 40, 80, 90), lambda m: m.update(batch=100))),
+        ("the batch, made as its step comes", watched(
+            lambda m: m["run"]["peak"].update({phase: most + 10_000 for phase, most in m["run"]["peak"].items()}),
+            lambda m: m.update(batch=10_000))),
+        ("a copy of what the run trains in place", both(watched(), copied_beside)),
+        ("layers that nothing has computed again", both(
+            recomputing(KEPT), lambda e: e.measured["paced"]["memory"].update(recomputable=["vision"]))),
         ("a parameter without a gradient", watched(lambda m: m["gradients"].popitem())),
         ("layers computed again", recomputing(KEPT // 10)),
         ("a tower whose input libraries make want one", both(

@@ -16,8 +16,15 @@ CHECK = "memory_within_budget"
 
 
 def test_what_is_needed_is_arithmetic_or_what_a_bare_step_took() -> None:
-    memory = {"kept": {"language": 1000, "vision": 24}, "bare": {"peak": {"forward": 5, "optimizer": 900}}}
+    memory: dict[str, Any] = {
+        "kept": {"language": 1000, "vision": 24},
+        "bare": {"peak": {"forward": 5, "optimizer": 900}},
+        "batch": 0,
+    }
 
+    late = needed({**memory, "batch": 7}, {"a": 60, "b": 40})
+
+    assert late == {"forward": 1231, "backward": 1331, "optimizer": 907}
     assert needed(memory, {"a": 60, "b": 40}) == {
         "forward": 200 + 1024,
         "backward": 200 + 100 + 1024,

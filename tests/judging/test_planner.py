@@ -186,6 +186,24 @@ def test_changes_that_cannot_work_raise(changes: dict[str, Any]) -> None:
         with_changes(recipe(), changes)
 
 
+def test_ranks_are_planned_anew_over_other_steps() -> None:
+    options = {"init_r": 6, "target_r": 3, "total_step": 8, "tfinal": 2}
+    planned_over_eight = recipe(tune=[], adapter={"method": "adalora", "options": options}, steps=8)
+
+    for steps, made_in in ((1, 3), (5, 5)):
+        changed = with_changes(planned_over_eight, {"steps": steps})
+        assert changed.adapter is not None
+        assert changed.steps == changed.adapter.options["total_step"] == made_in
+        assert changed.adapter.options["target_r"] == 3
+
+
+def test_a_partner_run_that_cannot_be_made_is_refused_in_a_line(made: Made) -> None:
+    one = made(Partner(name="gone", changes={"steps": 0}))
+
+    with pytest.raises(Refused, match=r"the run 'gone' beside this recipe's own cannot be made: .*; change the recipe"):
+        planned(one)
+
+
 def test_an_unknown_family_is_refused() -> None:
     with pytest.raises(Refused, match=r"unknown family 'llava-1.5-7'; did you mean llava-1.5-7b\?"):
         plan("r", recipe(family="llava-1.5-7"), ())

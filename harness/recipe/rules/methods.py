@@ -21,8 +21,12 @@ def ranks_given_away_within_steps(recipe: Recipe) -> tuple[str, str] | None:
     total = adapter.options.get("total_step")
     if not isinstance(total, int):
         return "adapter.options has no total_step: adalora plans its ranks over all steps", "set it to steps"
+    last = total - adapter.options.get("tfinal", 0)
+    if last < 2:
+        what = f"adapter.options: ranks are given away at step {last}, before a step has shown which of them matter"
+        return what, "set total_step - tfinal to 2 or more"
     lost = recipe.scaler_enabled and recipe.loss_scaler.init_scale is None  # the step that overflows on purpose
-    if total - adapter.options.get("tfinal", 0) > recipe.steps - lost:
+    if last > recipe.steps - lost:
         return (
             f"adapter.options.total_step {total} and steps {recipe.steps}: the ranks would never come down to target_r",
             "set total_step to steps, or add to tfinal",
