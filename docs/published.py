@@ -14,6 +14,7 @@ from typing import Any
 
 HERE = Path(__file__).parent
 PAGE, DATA = HERE / "published.md", HERE / "published.json"
+COMPUTED = "none found: computed alone"
 BEGIN, END = "<!-- written by docs/published.py -->\n", "<!-- end -->\n"
 
 
@@ -45,10 +46,15 @@ def table_of(found: Mapping[str, Any]) -> Iterator[str]:
     yield "| --- | --- | ---: | --- | --- |"
     for name, one in checkpoints().items():
         total = sum(found[name]["components"].values())
-        same = "none found" if one.parameters is None else f"the same, from {one.counted_in}"
+        same = COMPUTED if one.parameters is None else f"the same, from {one.counted_in}"
         beside = f", and {one.beside:,} beside parameters" if one.beside else ""
         note = f": {one.note}" if one.note else ""
         yield f"| {name} | `{one.config['model_type']}` | {total:,} | {same}{beside} | {one.config_from}{note} |"
+    computed = [name for name, one in checkpoints().items() if one.parameters is None]
+    yield ""
+    same = len(checkpoints()) - len(computed)
+    yield f"Of {len(checkpoints())} checkpoints {same} come to the count that was published, to the parameter."
+    yield f"Of {len(computed)} none was found: their figures are computed alone, and held against nothing."
     yield ""
     sets = list(next(iter(found.values()))["lora"]["sets"])
     yield f"| checkpoint | {' | '.join(f'`{one}`' for one in sets)} | meet no module | meet the tower too |"

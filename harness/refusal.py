@@ -20,5 +20,10 @@ class Refused(Exception):
         return f"{line}; {self.do}" if self.do else line
 
 
+class Lacking(Refused):
+    """What the installed release of a library does not have, and another one has: no fault of the input. In a suite its
+    recipes do not apply, by name; asked for by itself it is refused like everything else."""
+
+
 def _one_line(text: str) -> str:
     return " ".join(str(text).split())

@@ -81,6 +81,9 @@ class Reason(str, Enum):
 
 SWITCHED_OFF = "switched off by the suite: "
 """What the reason of a check begins with that its user does not want made; the rest is the user's own."""
+NOT_HERE = "the installed libraries lack it: "
+"""What the reason of every check on a recipe begins with that the installed libraries are too old for; then what they
+lack, by name."""
 
 
 class Severity(str, Enum):

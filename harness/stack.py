@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import vision_transforms
-from harness.refusal import Refused
+from harness.refusal import Lacking, Refused
 
 LIBRARIES = ("torch", "transformers", "peft", "accelerate", "safetensors", "tokenizers", "deepspeed", "torchvision")
 
@@ -57,7 +57,7 @@ def refuse_older(name: str, needs: tuple[Since, ...]) -> None:
         if one.library in versions() and release(one.library) < one.first:
             first = ".".join(map(str, one.first))
             what = f"{name} needs {one.library} {first}, and {versions()[one.library]} is installed: {one.why}"
-            raise Refused(what, do=f"pip install '{one.library}>={first}'")
+            raise Lacking(what, do=f"pip install '{one.library}>={first}'")
 
 
 def refuse_without_image_processors(name: str) -> None:
@@ -80,17 +80,18 @@ def attention_argument(attention: str | None) -> dict[str, Any]:
 
 def auto_class(directory: Path, trust_remote_code: bool = False) -> Any:
     """The Auto class by which a stranger loads a directory: that of image-text-to-text models (AutoModelForVision2Seq
-    before transformers 4.45), unless its configuration names or knows only another one."""
+    before transformers 4.46, and of some types until 5), unless its configuration names or knows only another one."""
     import transformers
 
-    image_text = getattr(transformers, "AutoModelForImageTextToText", None) or transformers.AutoModelForVision2Seq
+    named_so = (getattr(transformers, name, None) for name in ("AutoModelForImageTextToText", "AutoModelForVision2Seq"))
+    first, *others = filter(None, named_so)
     config = transformers.AutoConfig.from_pretrained(directory, trust_remote_code=trust_remote_code)
     named = getattr(config, "auto_map", None) or {}
-    for candidate in (image_text, transformers.AutoModel, transformers.AutoModelForCausalLM):
+    for candidate in (first, *others, transformers.AutoModel, transformers.AutoModelForCausalLM):
         if candidate.__name__ in named:
             return candidate
-    known = (cls for cls in (image_text, transformers.AutoModelForCausalLM) if type(config) in cls._model_mapping)
-    return next(known, image_text)
+    candidates = (first, *others, transformers.AutoModelForCausalLM)
+    return next((one for one in candidates if type(config) in one._model_mapping), first)
 
 
 def turn_on_checkpointing(model: Any, reentrant: bool = False) -> None:
@@ -145,16 +146,6 @@ def pil_image_processor(name: str) -> Any:
     import transformers
 
     return getattr(transformers, f"{name}Pil", None) or getattr(transformers, name)
-
-
-def image_processor_class(name: str) -> Any:
-    """An image processor's class by its plain name: on torchvision where that is there, as the library chooses, else on
-    PIL; of transformers 4 the plain class is on PIL."""
-    import transformers
-
-    if vision_transforms.available() is None:
-        return getattr(transformers, f"{name}Pil", None) or getattr(transformers, name)
-    return getattr(transformers, name)
 
 
 def processor_of_pictures(name: str, image_processor: Any, tokenizer: Any, chat_template: str | None = None) -> Any:
@@ -260,22 +251,6 @@ def llama_core(vocab: dict[str, int], merges: list[tuple[str, str]]) -> Any:
         [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
     )
     return core
-
-
-def saved_keys(model: Any) -> dict[str, str] | None:
-    """By the name of each tensor of a model's state dict, the key under which save_pretrained writes it; none where it
-    writes other tensors than those in memory. transformers 4 writes each as it lies in memory."""
-    state = model.state_dict()
-    if release("transformers") < (5, 0):
-        return {name: name for name in state}
-    from transformers.core_model_loading import revert_weight_conversion
-
-    try:
-        written = {id(tensor): key for key, tensor in revert_weight_conversion(model, state).items()}
-    except Exception:  # what is converted for saving may need values, and there are none on meta
-        return None
-    found = {name: written[id(tensor)] for name, tensor in state.items() if id(tensor) in written}
-    return found if len(found) == len(state) else None
 
 
 def keeps_frozen_on_loading() -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from harness.result import SWITCHED_OFF, Result, Severity, Status
+from harness.result import NOT_HERE, SWITCHED_OFF, Result, Severity, Status
 from harness.wording import count
 
 if TYPE_CHECKING:
@@ -75,6 +75,11 @@ def _loaded_by(check: Check, trace: Trace) -> str:
 def switched_off(check: str, recipe: str, reason: str) -> Result:
     """The result of a check that its user does not want made, with the user's own reason."""
     return Result(recipe, check, Status.NOT_APPLICABLE, f"{SWITCHED_OFF}{reason}")
+
+
+def not_here(check: str, recipe: str, what: str) -> Result:
+    """The result of a check on a recipe that the installed libraries are too old for."""
+    return Result(recipe, check, Status.NOT_APPLICABLE, f"{NOT_HERE}{what}")
 
 
 def judge_all(checks: Iterable[Check], recipe: str, intent: Intent, trace: Trace) -> list[Result]:

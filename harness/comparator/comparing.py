@@ -12,6 +12,7 @@ import numpy as np
 from harness.comparator.comparison import Comparison, Difference, FieldComparison, Verdict
 from harness.comparator.experiments import environments, unlike
 from harness.comparator.observed import STAGES, Observed, Place, observations
+from harness.comparator.renamings import renamings
 from harness.comparator.tolerances import BITWISE, GRADIENTS, Tolerance, Tolerances, across_stacks
 
 if TYPE_CHECKING:
@@ -37,11 +38,11 @@ def compare(
     between recipes, data or models makes them `not_comparable`. With `by_step`, what is seen once in a step is compared
     whatever the number of the micro-batch was.
     """
-    around = tuple(environments(one, other))
+    around, renamed = tuple(environments(one, other)), tuple(renamings(one, other))
     tolerances = tolerances or (across_stacks(one, other) if around else BITWISE)
     reasons = tuple(unlike(one, other, may_differ)) or _nothing_trained(one, other)
     if reasons:
-        return Comparison(Verdict.NOT_COMPARABLE, tolerances.name, reasons, environment=around)
+        return Comparison(Verdict.NOT_COMPARABLE, tolerances.name, reasons, environment=around, renamed=renamed)
     overflowed = _skipped_in_both(one, other)
     joined = [
         pair
@@ -54,7 +55,7 @@ def compare(
     table = tuple(field for field, _ in judged)
     equal = all(field.largest is None and not field.left_out for field in table) and not renumbered
     verdict = Verdict.DIFFERENT if found else Verdict.EQUAL if equal else Verdict.WITHIN_TOLERANCE
-    return Comparison(verdict, tolerances.name, (), tuple(found), table, around)
+    return Comparison(verdict, tolerances.name, (), tuple(found), table, around, renamed)
 
 
 def compare_observed(

@@ -72,7 +72,8 @@ class FieldComparison:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The verdict on two traces. `reasons` say why they cannot be compared, `environment` what differs around them."""
+    """The verdict on two traces. `reasons` say why they cannot be compared, `environment` what differs around them,
+    `renamed` what has other names in memory."""
 
     verdict: Verdict
     tolerances: str
@@ -80,6 +81,7 @@ class Comparison:
     differences: tuple[Difference, ...] = ()
     fields: tuple[FieldComparison, ...] = ()
     environment: tuple[str, ...] = ()
+    renamed: tuple[str, ...] = ()
 
     @property
     def first(self) -> Difference | None:
@@ -96,6 +98,7 @@ class Comparison:
             "tolerances": self.tolerances,
             "reasons": list(self.reasons),
             "environment": list(self.environment),
+            "renamed": list(self.renamed),
             "first": self.first.to_json() if self.first else None,
             "differences": [difference.to_json() for difference in self.differences],
             "fields": [field.to_json() for field in self.fields],

@@ -6,6 +6,8 @@ from typing import Any
 
 from harness.faults.registry import fault
 from harness.faults.where import (
+    LAST_NORM,
+    TOWERS,
     first_frozen,
     first_trained,
     freezes_image_path,
@@ -15,6 +17,7 @@ from harness.faults.where import (
     is_adalora,
     tunes_something,
     tunes_tower_and_more,
+    tunes_tower_that_ends_early,
 )
 from harness.recipe import Recipe
 from harness.seams import Moment, Seam
@@ -60,6 +63,20 @@ def freeze_one_parameter(model: Any, moment: Moment) -> None:
 def tower_outside_the_model(model: Any, moment: Moment) -> None:
     """The vision tower is kept where torch does not look for modules, as in a Python list."""
     hide_tower(model)
+
+
+@fault(
+    Seam.AFTER_TUNING,
+    caught_by="trainable_parameters_moved",
+    finding="TunedInVain",
+    size="all of a component but what is beyond reach",
+    applies=tunes_tower_that_ends_early,
+)
+def tune_what_no_gradient_reaches(model: Any, moment: Moment) -> None:
+    """Of the vision tower the norm after its last layer alone trains, and features are taken from a layer below."""
+    tower = next(module for path, module in model.named_modules() if path.rpartition(".")[2] in TOWERS)
+    for path, parameter in tower.named_parameters():
+        parameter.requires_grad_(LAST_NORM in path)
 
 
 @fault(

@@ -10,6 +10,8 @@ from harness.recipe import COMPONENTS, Recipe
 
 LISTED = "omnilmm-12b-no-tune-clip"
 """The family whose tower lies in a Python list, where neither torch nor a check sees it."""
+LAST_NORM = "post_layernorm"
+"""What towers call the norm after their last layer."""
 PATCHES = ("patch_embedding", "patch_embed.proj")
 """What towers call their first layer."""
 
@@ -38,6 +40,12 @@ def tunes_tower_and_more(recipe: Recipe) -> bool:
     """Whether the whole vision tower trains, and something else beside it, without an adapter."""
     whole = {tune.component for tune in recipe.tune if not (tune.last or tune.named)}
     return not recipe.peft and "vision" in whole and len(whole) > 1 and has_tower(recipe)
+
+
+def tunes_tower_that_ends_early(recipe: Recipe) -> bool:
+    """Whether the whole vision tower trains, and its features are taken from a layer below its last norm."""
+    unreached = family(recipe.family).intent(recipe).out_of_reach
+    return tunes_tower_and_more(recipe) and any(LAST_NORM in pattern for pattern in unreached)
 
 
 def has_tower(recipe: Recipe) -> bool:

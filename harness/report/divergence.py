@@ -26,6 +26,7 @@ def divergence_lines(found: Comparison) -> Iterator[str]:
     yield from _titled("first", [str(found.first)] if found.first else [])
     yield from _titled("allowed", [found.tolerances] if found.fields else [])
     yield from _titled("around", found.environment)
+    yield from _titled("renamed", found.renamed)
     yield from _titled("left out", [", ".join(f.field for f in found.fields if f.left_out)] if _lax(found) else [])
 
 

@@ -15,7 +15,7 @@ from harness.checkpoint.files import refuse_missing_part
 from harness.checkpoint.json_files import CONFIG, entries
 from harness.checkpoint.problems import checkpoint_problems
 from harness.checks import CHECKS, Check
-from harness.checks.judging import judge, switched_off
+from harness.checks.judging import judge, not_here, switched_off
 from harness.checks.registry import own_check
 from harness.families import check_possible
 from harness.launch import Launcher, WarmParent, can_fork
@@ -24,7 +24,7 @@ from harness.recipe import BESIDE_SUITES, Recipe, Suite, read_suite
 from harness.recipe.rules import ENGINES, NEEDS_INSTALLED
 from harness.recipe.starting import base_and_parts
 from harness.recipe.suite_checks import AS_EVERYBODY, Judging
-from harness.refusal import Refused
+from harness.refusal import Lacking, Refused
 from harness.result import Result
 from harness.running.disk import disk_errors
 from harness.running.planner import plan
@@ -105,7 +105,11 @@ class Session:
         return made
 
     def _judged(self, recipe_id: str, recipe: Recipe, checks: Sequence[Check], judging: Judging) -> dict[str, Result]:
-        planned = plan(recipe_id, recipe, [check for check in checks if check.name not in judging.off])
+        try:
+            planned = plan(recipe_id, recipe, [check for check in checks if check.name not in judging.off])
+        except Lacking as lacking:
+            self.seconds[recipe_id] = 0.0
+            return {check.name: not_here(check.name, recipe_id, lacking.what) for check in checks}
         evidence = self.runner.carry_out(planned)
         main, intent = evidence.traces["main"], planned.runs["main"].intent
         stages = [evidence.traces[name].measured.get("seconds", {}) for name in planned.runs]
@@ -157,6 +161,8 @@ def check_buildable(suite: Suite) -> None:
             _check_own_code(recipe)
             _check_logging(recipe)
             _check_marked_fault(suite.marks[name].fault)
+        except Lacking:  # what these libraries do not have: its checks do not apply, by name
+            continue
         except Refused as refused:
             raise Refused(refused.what, where=f"{suite.path}: {name}", do=refused.do) from None
         _check_start(recipe, f"{suite.path}: {name}: start_from")

@@ -10,6 +10,7 @@ from harness.families.family import family
 from harness.launch import Launcher
 from harness.places import folder_name
 from harness.recipe import Recipe
+from harness.refusal import Lacking
 
 __all__ = ["Workers", "folder_name", "worker_modules"]
 
@@ -30,6 +31,13 @@ class Workers:
         return Workers(*(Launcher(None, {**one.environment, **ENVIRONMENT}) for one in (self.makers, self.reloaders)))
 
 
+def _modules_of(name: str) -> tuple[str, ...]:
+    try:
+        return family(name).library_modules
+    except Lacking:  # nothing is made of a family that the installed libraries do not have
+        return ()
+
+
 def worker_modules(families: Sequence[str], engines: Iterable[str] = ()) -> tuple[list[str], list[str]]:
     """What the makers' and the reloaders' warm parents import: all that their jobs would import one by one.
 
@@ -45,7 +53,7 @@ def worker_modules(families: Sequence[str], engines: Iterable[str] = ()) -> tupl
         "PIL.Image",
         "jinja2",
     ]
-    models = [module for name in families for module in family(name).library_modules]
+    models = [module for name in families for module in _modules_of(name)]
     shared = ["harness.stack", "harness.checkpoint.inventory", "harness.trace.writer"]
     makers = [
         "harness.making.directories",

@@ -216,8 +216,8 @@ def test_what_is_written_down_of_a_field(recorded: Make) -> None:
         "field": "loss", "compared": 3, "beyond": 1, "tolerance": tolerance, "largest": written}  # fmt: skip
     assert FieldComparison("loss", 0, 0, None, None).to_json() == {
         "field": "loss", "compared": 0, "beyond": 0, "tolerance": None, "largest": None}  # fmt: skip
-    whole = Comparison(Verdict.DIFFERENT, "t", ("r",), (difference,), (), ("e",))
+    whole = Comparison(Verdict.DIFFERENT, "t", ("r",), (difference,), (), ("e",), ("m",))
     assert whole.to_json() == {
-        "verdict": "different", "tolerances": "t", "reasons": ["r"], "environment": ["e"], "first": written,
-        "differences": [written], "fields": []}  # fmt: skip
+        "verdict": "different", "tolerances": "t", "reasons": ["r"], "environment": ["e"], "renamed": ["m"],
+        "first": written, "differences": [written], "fields": []}  # fmt: skip
     assert Comparison(Verdict.EQUAL, "t").to_json()["first"] is None

@@ -19,7 +19,7 @@ from harness.families.library.listing import reason_refused
 from harness.families.library.models import Blueprint
 from harness.families.library.overrides import NOTHING, override_of
 from harness.families.library.published import checkpoints
-from harness.families.library.types import NOT_VISION_LANGUAGE, classes_of, model_types
+from harness.families.library.types import NOT_VISION_LANGUAGE, classes_of, first_release, model_types
 from harness.refusal import Refused
 
 __all__ = ["LibraryFamily", "by_name", "reason_refused", "tried_types"]
@@ -40,6 +40,7 @@ def by_name(name: str) -> LibraryFamily:
 
 def _of_type(name: str, model_type: str) -> LibraryFamily:
     if model_type not in model_types():
+        _refuse_later(name, model_type)
         close = difflib.get_close_matches(model_type, model_types(), n=1)
         do = f"did you mean transformers:{close[0]}?" if close else "harness list families shows them"
         raise Refused(f"the installed transformers has no type {model_type!r} for pictures and text", do=do)
@@ -75,12 +76,20 @@ def _of_values(name: str, said: dict[str, Any], description: str = "", code: Cod
         blueprint = Blueprint(model_type, code.classes(), NOTHING, said, code)
         return LibraryFamily(name, blueprint, f"{blueprint.classes.model}, by the code in its directory")
     if model_type not in model_types():
+        _refuse_later(name, model_type)
         raise Refused(f"{name}: {model_type!r} is no type of the installed transformers for pictures and text")
     _refuse_missing(name, override_of(model_type).needs)
     classes = classes_of(model_type)
     return LibraryFamily(
         name, Blueprint(model_type, classes, override_of(model_type), said), description or classes.model
     )
+
+
+def _refuse_later(name: str, model_type: str) -> None:
+    """Refuse a type that the installed transformers is too old for."""
+    if first := first_release(model_type):
+        major, minor = map(int, first.split("."))
+        stack.refuse_older(name, (stack.Since("transformers", (major, minor), f"it has no type {model_type!r}"),))
 
 
 def _refuse_missing(name: str, needs: tuple[str, ...]) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from harness.data import Sample, decoded_images
@@ -44,6 +45,7 @@ class LibraryBatches:
     shown: int = 1  # how often each picture
     nested: bool = False  # the processor takes a list of pictures for each sample
     typed: bool = False  # the model asks which tokens are pictures', and not every processor says it
+    call: Mapping[str, Any] = field(default_factory=dict)  # what each call of the processor is told
 
     def pieces_of(self, sample: Sample) -> list[Piece]:
         """ChatML, cut where supervision begins and ends."""
@@ -75,7 +77,7 @@ class LibraryBatches:
         text = "".join(piece.text for piece in self.pieces_of(sample))
         shown = [one for one in images for _ in range(self.shown)]
         given: Any = [shown] if self.nested else shown
-        inputs = processor(text=[text], images=given if images else None, return_tensors="pt")
+        inputs = processor(text=[text], images=given if images else None, return_tensors="pt", **self.call)
         ids = inputs["input_ids"][0].tolist()
         tokens = sum(ids.count(one) for one in self.places)
         refuse_too_long(sample.id, len(ids), tokens, max_length)

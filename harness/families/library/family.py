@@ -24,6 +24,7 @@ from harness.families.library.writing import filled_model, write_directory
 from harness.families.promises import Tables, intent_from
 from harness.intent import Intent
 from harness.recipe import Component, Recipe
+from harness.stack_keys import as_published, saved_keys
 from harness.trace.naming import Naming
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class LibraryFamily(TakesBatchesAsTheyAre, FedConversations):
     @cached_property
     def place(self) -> int | None:
         """The token in whose places features of pictures go."""
-        return processors.place_of(self.processor, self.picture)
+        return processors.place_of(self.processor, self.picture, self.blueprint.override.call)
 
     @cached_property
     def fed_by(self) -> Batches:
@@ -78,7 +79,18 @@ class LibraryFamily(TakesBatchesAsTheyAre, FedConversations):
         places = () if self.place is None else (self.place,)
         said = self.blueprint.override
         limits = (said.pictures_only, said.one_picture, said.shown, said.nested)
-        return batches.LibraryBatches(self.picture, places, self.name, *limits, typed)
+        return batches.LibraryBatches(self.picture, places, self.name, *limits, typed, said.call)
+
+    @cached_property
+    def without_cache(self) -> dict[str, bool]:
+        """What a forward pass is told so that it keeps no cache; nothing where it knows none."""
+        known = inspect.signature(self.blueprint.model_class.forward).parameters
+        told = "use_cache" in known or any(one.kind is one.VAR_KEYWORD for one in known.values())
+        return {"use_cache": False} if told else {}
+
+    def loss(self, model: Any, batch: dict[str, Any]) -> torch.Tensor:
+        found: torch.Tensor = model(**batch, **self.without_cache).loss
+        return found
 
     @property
     def library_modules(self) -> tuple[str, ...]:
@@ -119,7 +131,7 @@ class LibraryFamily(TakesBatchesAsTheyAre, FedConversations):
         return self.full if size == "full" else self.tiny
 
     def _sized(self, config: Any) -> Sized:
-        model = self.blueprint.on_meta(config)
+        model = as_published(self.blueprint.on_meta(config))
         parts = parts_of(model, dict(self.blueprint.override.components))
         frozen = (path for path, parameter in model.named_parameters() if not parameter.requires_grad)
         fixed = tuple(frozen) if stack.keeps_frozen_on_loading() else ()
@@ -136,7 +148,7 @@ class LibraryFamily(TakesBatchesAsTheyAre, FedConversations):
     @cached_property
     def saved_keys(self) -> dict[str, str] | None:
         """The key of each path, where the library saves each tensor as it lies in memory under one name."""
-        found = stack.saved_keys(self.tiny.model)
+        found = saved_keys(self.tiny.model)
         return found if found and renames_of(found) is not None else None
 
     @cached_property
@@ -208,7 +220,8 @@ class LibraryFamily(TakesBatchesAsTheyAre, FedConversations):
 
     def write_base(self, directory: Path) -> None:
         config = self.blueprint.tiny_configuration(self.processor, self.place)
-        model = filled_model(self.blueprint.model_class, config, self.blueprint.override.centres)
+        centres = self.blueprint.override.centres
+        model = filled_model(self.blueprint.model_class, config, centres, self.naming.canonical)
         write_directory(directory, model, self.processor, as_in_memory=self.saved_keys is None)
 
     def load(self, directory: Path, dtype: torch.dtype) -> Loaded:

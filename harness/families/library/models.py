@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from harness import stack_classes
 from harness.families.library.code import MODELS, Code
 from harness.families.library.overrides import Override
 from harness.families.library.shrinking import VOCABULARY, assign, configurations, shrink
@@ -86,7 +87,7 @@ class Blueprint:
         import torch
 
         with torch.device("meta"):
-            model: nn.Module = self.model_class(config)
+            model: nn.Module = stack_classes.tied(self.model_class(config))
         return model
 
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from harness import stack
 from harness.frozen import Frozen
 from harness.recipe.yaml_file import read_yaml
 
@@ -37,6 +38,7 @@ class Override(Frozen):
     image_processor: dict[str, Any] = Field(default_factory=dict)
     video_processor: dict[str, Any] = Field(default_factory=dict)
     feature_extractor: dict[str, Any] = Field(default_factory=dict)
+    call: dict[str, Any] = Field(default_factory=dict, description="what each call of the processor is told")
     tokens: tuple[str, ...] = ()
     named: dict[str, str | None] = Field(default_factory=dict)
     picture: str | None = None
@@ -54,6 +56,21 @@ class Override(Frozen):
     centres: dict[str, float] = Field(default_factory=dict)
     components: dict[str, str] = Field(default_factory=dict)
     padding: tuple[Literal["left", "right"], ...] = ("left", "right")
+    older: dict[str, Override] = Field(
+        default_factory=dict, description="by release of transformers, what is needed besides before that one"
+    )
+
+    def under(self, installed: tuple[int, ...]) -> Override:
+        """What is needed under a release: with what older ones need besides, mappings one into the other."""
+        found = self
+        for until, more in self.older.items():
+            if installed < tuple(map(int, until.split("."))):
+                found = found.model_copy(update={name: found._with(name, more) for name in more.model_fields_set})
+        return found
+
+    def _with(self, name: str, more: Override) -> Any:
+        before, besides = getattr(self, name), getattr(more, name)
+        return {**before, **besides} if isinstance(before, dict) else besides
 
 
 NOTHING = Override()
@@ -66,4 +83,5 @@ def table() -> dict[str, Override]:
 
 
 def override_of(model_type: str) -> Override:
-    return table().get(model_type, NOTHING)
+    found = table().get(model_type, NOTHING)
+    return found.under(stack.release("transformers")) if found.older else found

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import inspect
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness import stack
+from harness import stack, stack_classes
 from harness.families.library import tokens
 from harness.families.library.code import Code
 from harness.families.library.overrides import Override
@@ -28,12 +29,10 @@ class Needed:
 def needed(model_type: str, classes: Classes, override: Override, code: Code | None = None) -> Needed:
     """The classes of a type, or those that a directory brings. Raises Refused, naming what is missing, where one cannot
     be had here."""
-    import transformers
-
     name = override.processor_class or classes.processor
     if name is None:
         raise Refused(f"transformers:{model_type}: the library has no processor for this type", do="name another")
-    kind = code.find("AutoProcessor") if code and "AutoProcessor" in code.named else getattr(transformers, name)
+    kind = code.find("AutoProcessor") if code and "AutoProcessor" in code.named else stack_classes.class_named(name)
     wanted = _parts_of(kind)
     named = {
         "image_processor": override.image_processor_class or classes.image_processor,
@@ -43,13 +42,14 @@ def needed(model_type: str, classes: Classes, override: Override, code: Code | N
     named["audio_processor"] = named["feature_extractor"]
     parts = {}
     for part in wanted:
-        if chosen := named.get(part):
+        own = stack_classes.part_named(kind, part)
+        if chosen := own or named.get(part):
             if code and "AutoImageProcessor" in code.named and part == "image_processor":
                 found = code.find("AutoImageProcessor")
-            elif part == "image_processor":
-                found = stack.image_processor_class(chosen)
+            elif part == "image_processor" and not own:
+                found = stack_classes.image_processor_class(chosen)
             else:
-                found = getattr(transformers, chosen)
+                found = stack_classes.class_named(chosen)
             _refuse_missing(model_type, found)
             parts[part] = found
         elif part == "video_processor":
@@ -85,11 +85,11 @@ def build(model_type: str, classes: Classes, override: Override, config: Any, co
     made = {part: _made(part, kind, override, config) for part, kind in chosen.parts.items()}
     accepted = inspect.signature(chosen.processor.__init__).parameters  # type: ignore[misc]
     special = (*tokens.named_in_code(chosen.processor), *override.tokens)
-    tokenizer = tokens.tokenizer(special, _named(chosen.processor, accepted, override))
+    tokenizer = tokens.tokenizer(special, _named(chosen.processor, accepted, override), chosen.processor)
     options = {**made, **_told(accepted, config), **override.processor}
     for name in accepted:  # a second tokenizer, for what reads a question beside the model
         if name.endswith("_tokenizer"):
-            options[name] = tokens.tokenizer(special, {})
+            options[name] = tokens.tokenizer(special, {}, chosen.processor)
     processor = chosen.processor(tokenizer=tokenizer, **options)
     picture = override.picture if override.picture is not None else picture_of(processor)
     tokenizer.chat_template = tokens.chat_template(picture)
@@ -121,16 +121,16 @@ def geometry(kind: type, config: Any) -> dict[str, Any]:
     """What an image processor must know of the tower that its pictures are for: their size, and that of patches."""
     vision = getattr(config, "vision_config", None) or config
     found: dict[str, Any] = {}
-    side, size = getattr(vision, "image_size", None), dict(getattr(kind, "size", None) or {})
+    side, size = getattr(vision, "image_size", None), dict(stack_classes.default_of(kind, "size") or {})
     if isinstance(side, (list, tuple)) and len(set(side)) == 1:
         side = side[0]
     if isinstance(side, int) and size and set(size) <= {"height", "width", "shortest_edge"}:
         found["size"] = dict.fromkeys(size, side)
-        if getattr(kind, "crop_size", None):
+        if stack_classes.default_of(kind, "crop_size"):
             found["crop_size"] = {"height": side, "width": side}
     for ours, theirs in (("patch_size", "patch_size"), ("merge_size", "spatial_merge_size")):
         value = getattr(vision, theirs, None)
-        if isinstance(getattr(kind, ours, None), int) and isinstance(value, int):
+        if isinstance(stack_classes.default_of(kind, ours), int) and isinstance(value, int):
             found[ours] = value
     return found
 
@@ -148,12 +148,12 @@ def _named(kind: type, accepted: Any, override: Override) -> dict[str, str]:
     return {name: token for name, token in said.items() if token}
 
 
-def place_of(processor: Any, picture: str) -> int | None:
+def place_of(processor: Any, picture: str, call: Mapping[str, Any]) -> int | None:
     """The token in whose places features of a picture go: the one of which a picture becomes most. None where pictures
     have no token at all."""
     from PIL import Image
 
-    inputs = processor(text=[picture], images=[Image.new("RGB", (96, 64))], return_tensors="pt")
+    inputs = processor(text=[picture], images=[Image.new("RGB", (96, 64))], return_tensors="pt", **call)
     counts = Counter(one for one in inputs["input_ids"][0].tolist() if one >= tokens.ORDINARY)
     if not counts:
         return None

@@ -166,7 +166,7 @@ def _shrink_layers(config: Any, before: dict[str, Any], depth: int) -> None:
             setattr(config, name, list(range(depth)))
         elif _ONE_LAYER.fullmatch(name) and isinstance(value, int) and value >= depth:
             setattr(config, name, depth - 1)
-        elif name.endswith("vision_feature_layer") or name == "vision_feature_layer":
+        elif name.endswith(("vision_feature_layer", "vision_feature_layers")):
             _feature_layer(config, name, value, depth)
 
 
@@ -182,9 +182,9 @@ def _rotary(rope: dict[str, Any], config: Any) -> dict[str, Any]:
     if any(isinstance(value, dict) for value in rope.values()):
         return {name: _rotary(value, config) if isinstance(value, dict) else value for name, value in rope.items()}
     sections = rope.get("mrope_section")
-    if not sections:
-        return rope
     own = vars(config)
+    if not sections or "hidden_size" not in own:  # a configuration of several parts may repeat what one of them says
+        return rope
     head = own.get("head_dim") or own["hidden_size"] // own["num_attention_heads"]
     wanted = int(head * rope.get("partial_rotary_factor", 1.0)) // 2
     return {**rope, "mrope_section": list(_scaled(sections, wanted))}

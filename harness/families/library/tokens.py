@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
 
+from harness import stack_classes
 from harness.families.tokenizers import byte_level_bpe, byte_level_tokenizer, shipped_text
 
 PAD, BEGIN, UNKNOWN, OPEN, CLOSE = "<|pad|>", "<|begin|>", "<|unknown|>", "<|im_start|>", "<|im_end|>"
@@ -115,13 +116,14 @@ def _is(node: ast.AST, owner: str) -> bool:
     return (isinstance(node, ast.Name) and node.id == owner) or (isinstance(node, ast.Attribute) and node.attr == owner)
 
 
-def tokenizer(special: Iterable[str], named: dict[str, str]) -> Any:
-    """The tokenizer: what is learned from the shipped texts, then the special tokens, some of them under names."""
-    from transformers import PreTrainedTokenizerFast
-
-    known = dict.fromkeys((PAD, UNKNOWN, BEGIN, OPEN, CLOSE, *special, *named.values()))
+def tokenizer(special: Iterable[str], named: dict[str, str], processor: type) -> Any:
+    """The tokenizer for a processor: what is learned from the shipped texts, then the special tokens, some of them
+    under names."""
+    # Those with names first, for which others a class's code writes out besides differs between releases.
+    known = dict.fromkeys((PAD, UNKNOWN, BEGIN, OPEN, CLOSE, *sorted(named.values()), *special))
     vocab, merges = byte_level_bpe(ORDINARY, shipped_text() + tuple(f"{role}\n" for role in ROLES) * 20)
-    return PreTrainedTokenizerFast(
+    return stack_classes.processors_tokenizer(
+        processor,
         tokenizer_object=byte_level_tokenizer(vocab, merges, list(known)),
         bos_token=BEGIN,
         eos_token=CLOSE,
@@ -129,5 +131,5 @@ def tokenizer(special: Iterable[str], named: dict[str, str]) -> Any:
         unk_token=UNKNOWN,
         padding_side="right",
         model_max_length=1 << 20,
-        extra_special_tokens=dict(named),
+        named=dict(named),
     )

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from harness import stack_classes
+from harness.recipe.yaml_file import read_yaml
+
 NOT_VISION_LANGUAGE = {
     "evolla": "it reads proteins, not pictures",
     "mistral4": "it has no part that sees",
+    "pixtral": "it is a tower alone, of models of the type llava",
     "vision-encoder-decoder": "it is any encoder with any decoder, and has no configuration of its own",
 }
 
@@ -27,7 +32,8 @@ class Classes:
     feature_extractor: str | None
 
 
-TABLE = "MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES"
+TABLES = ("MODEL_FOR_VISION_2_SEQ_MAPPING_NAMES", "MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES")  # the first until 5
+FIRST = Path(__file__).with_name("first_releases.yaml")
 
 
 @cache
@@ -40,29 +46,34 @@ def model_types() -> dict[str, str]:
     if spec is None or not spec.submodule_search_locations:
         return {}
     code = Path(spec.submodule_search_locations[0], "models", "auto", "modeling_auto.py").read_text(encoding="utf-8")
-    start = code.find(f"\n{TABLE} = OrderedDict(")
+    return {name: kind for table in TABLES for name, kind in _pairs(code, table)}
+
+
+def _pairs(code: str, table: str) -> Iterator[tuple[str, str]]:
+    start = code.find(f"\n{table} = OrderedDict(")
     if start < 0:
-        return {}
+        return
     (assigned,) = ast.parse(code[start : code.index("\n)\n", start) + 3]).body
     assert isinstance(assigned, ast.Assign)
     assert isinstance(assigned.value, ast.Call)
-    pairs = [one for one in ast.walk(assigned.value.args[0]) if isinstance(one, ast.Tuple)]
-    return dict(ast.literal_eval(pair) for pair in pairs)
+    yield from (ast.literal_eval(one) for one in ast.walk(assigned.value.args[0]) if isinstance(one, ast.Tuple))
+
+
+@cache
+def first_release(model_type: str) -> str:
+    """The first of the releases in the table that has a type, empty for what none of them has."""
+    releases = read_yaml(FIRST, "table")
+    return next((str(release) for release, types in releases.items() if model_type in types), "")
 
 
 def classes_of(model_type: str) -> Classes:
     """The classes of a type, as the Auto classes would choose them. Raises KeyError for a type that there is not."""
-    from transformers.models.auto.feature_extraction_auto import FEATURE_EXTRACTOR_MAPPING_NAMES
-    from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING_NAMES
-    from transformers.models.auto.processing_auto import PROCESSOR_MAPPING_NAMES
-    from transformers.models.auto.video_processing_auto import VIDEO_PROCESSOR_MAPPING_NAMES
-
     return Classes(
         model=model_types()[model_type],
-        processor=PROCESSOR_MAPPING_NAMES.get(model_type),
-        image_processor=_plain(IMAGE_PROCESSOR_MAPPING_NAMES.get(model_type)),
-        video_processor=_plain(VIDEO_PROCESSOR_MAPPING_NAMES.get(model_type)),
-        feature_extractor=_plain(FEATURE_EXTRACTOR_MAPPING_NAMES.get(model_type)),
+        processor=stack_classes.auto_names("processing", "PROCESSOR").get(model_type),
+        image_processor=_plain(stack_classes.auto_names("image_processing", "IMAGE_PROCESSOR").get(model_type)),
+        video_processor=_plain(stack_classes.auto_names("video_processing", "VIDEO_PROCESSOR").get(model_type)),
+        feature_extractor=_plain(stack_classes.auto_names("feature_extraction", "FEATURE_EXTRACTOR").get(model_type)),
     )
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness import stack
+from harness import stack, stack_classes
+from harness.stack_keys import as_published
 
 if TYPE_CHECKING:
     import torch
@@ -18,31 +19,32 @@ SHARD = "200KB"  # several files, as published models have
 FORGETTING = {r"\.A_log$": -4.0}
 
 
-def filled_model(model_class: Any, config: Any, centres: Mapping[str, float]) -> Any:
-    """A model whose parameters are filled by their names. What its class sets to one number lies around that number:
-    scales around one, or around zero where a norm adds one itself; `centres` says it where it is drawn."""
+def filled_model(model_class: Any, config: Any, centres: Mapping[str, float], key_of: Callable[[str], str]) -> Any:
+    """A model whose parameters are filled by the keys that they are published under, which all releases share. What its
+    class sets to one number lies around that number: scales around one, or around zero where a norm adds one itself;
+    `centres` says it where it is drawn."""
     import torch
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model = model_class(config)
+        model = stack_classes.tied(model_class(config))
     with torch.no_grad():
         for path, parameter in model.named_parameters():
             around = (*centres.items(), *FORGETTING.items())
             said = next((value for pattern, value in around if re.search(pattern, path)), None)
-            parameter.copy_(_values(path, parameter, said))
+            parameter.copy_(_values(key_of(path), parameter, said))
     return model.eval()
 
 
-def _values(path: str, parameter: torch.Tensor, said: float | None) -> torch.Tensor:
+def _values(key: str, parameter: torch.Tensor, said: float | None) -> torch.Tensor:
     from harness.families.weights import filled
 
     centre = said if said is not None else _constant(parameter)
     if parameter.dim() >= 2 and centre:
-        return filled(path, (parameter.numel(),), centre).reshape(parameter.shape)
+        return filled(key, (parameter.numel(),), centre).reshape(parameter.shape)
     if parameter.dim() < 2 and centre is None:
         centre = round(float(parameter.float().mean()), 1)
-    return filled(path, parameter.shape, centre)
+    return filled(key, parameter.shape, centre)
 
 
 def _constant(parameter: torch.Tensor) -> float | None:
@@ -58,5 +60,5 @@ def write_directory(directory: Path, model: Any, processor: Any, as_in_memory: b
     tokenizer = processor.tokenizer
     given = {name: getattr(tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad")}
     model.generation_config = GenerationConfig(**{f"{name}_token_id": value for name, value in given.items()})
-    model.save_pretrained(directory, max_shard_size=SHARD, **stack.saved_as_in_memory(as_in_memory))
+    as_published(model).save_pretrained(directory, max_shard_size=SHARD, **stack.saved_as_in_memory(as_in_memory))
     processor.save_pretrained(directory)
