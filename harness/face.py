@@ -115,6 +115,7 @@ def check(
     """
     from harness.checks import CHECKS
     from harness.checks.judging import judge
+    from harness.checks.universal import judge_costs
     from harness.intents.judged_by import IN_HEADER, judged_by
     from harness.trace.reader import read_trace
 
@@ -138,7 +139,9 @@ def check(
         if any(need.refusal(promised) for need in one.needs) or there.keys() >= {p.name for p in one.partners}
     ]
     results = Results(judge(one, name, promised, recorded, there) for one in judged)
-    return Results([*results, *_as_any_training(recorded, results, promised)]) if recorded.of_script else results
+    if recorded.of_script:
+        return Results([*results, *_as_any_training(recorded, results, promised)])
+    return Results([*results, *judge_costs(name, recorded, promised)])
 
 
 def _as_any_training(recorded: Trace, besides: Sequence[Result] = (), intent: Intent | None = None) -> Results:

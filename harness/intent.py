@@ -14,6 +14,7 @@ from harness.places import NATIVE
 from harness.recipe.budgets import Budget
 from harness.recipe.choices import Attention, Checkpointing, Logging
 from harness.recipe.components import Component
+from harness.recipe.costs import Costs
 from harness.recipe.deepspeed import Zero
 from harness.recipe.fields import Equivalence, LossAverage, SaveKind, ScalerRule
 from harness.recipe.values import Regex, RegexPart, valid_regex
@@ -207,6 +208,7 @@ class Intent(Frozen):
         default=(), description="other ways of making the same run that must lead to the same weights"
     )
     budget: Budget | None = Field(default=None, description="what it may cost; none: not said")
+    costs: Costs | None = Field(default=None, description="what a traced command may cost; none: not said")
     base: bool = Field(
         default=False, description="the trace holds the inventory of the directory training started from"
     )

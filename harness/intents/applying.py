@@ -44,6 +44,7 @@ def applied(promise: IntentFile | Intent, trace: Trace) -> Intent:
             "samples_known": bool(trace.of("data")),
             "base": bool(trace.header.get("base")),
             "agrees_with": promise.agrees_with,
+            "costs": promise.budget,
             "written": written(promise),
         }
     )

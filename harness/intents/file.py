@@ -11,6 +11,7 @@ from harness.patterns import checked
 from harness.places import NATIVE
 from harness.recipe.choices import Attention, Checkpointing
 from harness.recipe.components import Component
+from harness.recipe.costs import Costs
 from harness.recipe.deepspeed import Zero
 from harness.recipe.fields import Equivalence, LossAverage, OwnFunction, SaveKind, ScalerRule
 from harness.recipe.values import Names, OneOrMore, RegexPart, valid_regex
@@ -127,6 +128,7 @@ class IntentFile(Frozen):
     steps: PositiveInt | None = None
     images: bool | None = Field(default=None, description="whether samples hold pictures")
     save: Annotated[Saved | None, BeforeValidator(_as_what)] = None
+    budget: Costs | None = Field(default=None, description="what a traced command may cost")
     agrees_with: Annotated[tuple[Equivalence, ...], OneOrMore()] = Field(
         default=(), description="other ways of making the run that must lead to the same weights: harness check --with"
     )

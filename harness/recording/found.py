@@ -87,6 +87,12 @@ class FoundModel:
             return {"sampled": True} if self.values.sampled else {}
         return {"shard": True} if isinstance(self.values, ShardValues) else {}
 
+    @property
+    def held(self) -> int:
+        """How many bytes are kept of the parameters, at the most."""
+        copies = (self.first is not None) + (not isinstance(self.values, HashedValues))
+        return copies * sum(p.numel() * p.element_size() for p in self.parameters if not is_lazy(p))
+
     def observed(self) -> dict[str, Any]:
         """The columns of the values now."""
         return {**self.values.observe(), **self.shard}

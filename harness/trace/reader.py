@@ -233,10 +233,15 @@ def read_trace(directory: Path) -> Trace:
         events=streams[0],
         reload=read_stream(directory / "reload" / "events.jsonl"),
         base=read_stream(directory / "base" / "events.jsonl"),
-        measured=_read_json(measured, directory) if measured.exists() else {},
+        measured=_measured(directory, measured, directory / "rank-0" / measured.name),
         outcome=_read_json(outcome, directory) if outcome.exists() else {},
     )
-    trace.others = [replace(trace, rank=rank, events=events) for rank, events in zip(others, streams[1:], strict=True)]
+    trace.others = [
+        replace(
+            trace, rank=rank, events=events, measured=_measured(directory, directory / f"rank-{rank}" / measured.name)
+        )
+        for rank, events in zip(others, streams[1:], strict=True)
+    ]
     for one in trace.ranks:
         _ = one.modules, one.parameters  # damage shows now, whatever is asked of the trace later
     return trace
@@ -245,6 +250,14 @@ def read_trace(directory: Path) -> Trace:
 def _other_ranks(directory: Path) -> list[int]:
     names = (path.name.removeprefix("rank-") for path in directory.glob("rank-*"))
     return sorted(int(name) for name in names if name.isdecimal() and name != "0")
+
+
+def _measured(directory: Path, *paths: Path) -> Record:
+    """What was measured of a run, and by a process of it, where anything was."""
+    found: Record = {}
+    for path in paths:
+        found.update(_read_json(path, directory) if path.exists() else {})
+    return found
 
 
 def _read_json(path: Path, directory: Path) -> Record:

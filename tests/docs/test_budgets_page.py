@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from harness.checks import CHECKS
+from harness.checks.universal import UNIVERSAL
 from harness.cli.main import app
+from harness.intents import IntentFile, read_intent
 from harness.recipe import read_suite
 from harness.recipe.budgets import Throughput
 
@@ -16,7 +18,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "budgets.md").read_text(encoding="u
 
 
 def test_its_recipe_can_be_read(tmp_path: Path) -> None:
-    (text,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    text, _ = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
     (tmp_path / "mine.yaml").write_text(text)
     budget = read_suite(tmp_path / "mine.yaml").recipes["connector"].budget
 
@@ -24,6 +26,16 @@ def test_its_recipe_can_be_read(tmp_path: Path) -> None:
     assert budget.throughput is not None
     assert budget.memory is not None
     assert (budget.throughput.of_bare, budget.throughput.pinned, budget.memory.of_estimate) == (0.65, True, 1.1)
+
+
+def test_its_intent_can_be_read(tmp_path: Path) -> None:
+    _, text = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    (tmp_path / "intent.yaml").write_text(text)
+    promise = read_intent(tmp_path / "intent.yaml")
+
+    assert isinstance(promise, IntentFile)
+    assert promise.budget is not None
+    assert (promise.budget.memory, len(promise.budget.timed)) == (40 * 2**30, 3)
 
 
 def test_its_commands_are_there() -> None:
@@ -37,6 +49,12 @@ def test_its_commands_are_there() -> None:
 def test_its_checks_are_there(check: str) -> None:
     assert f"`{check}`" in PAGE
     assert CHECKS[check].name == check
+
+
+@pytest.mark.parametrize("check", ["steps_within_budget", "memory_within_limit"])
+def test_its_checks_of_commands_are_there(check: str) -> None:
+    assert f"`{check}`" in PAGE
+    assert UNIVERSAL[check].untold is not None
 
 
 def test_its_figures_are_those_of_the_code() -> None:

@@ -3,6 +3,6 @@
 They look at all models and optimizers of a script, and at nothing that a script may rightly do otherwise.
 """
 
-from harness.checks.universal.registry import UNIVERSAL, judge_script
+from harness.checks.universal.registry import UNIVERSAL, judge_costs, judge_script
 
-__all__ = ["UNIVERSAL", "judge_script"]
+__all__ = ["UNIVERSAL", "judge_costs", "judge_script"]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.intent import Intent
 from harness.result import Result, Severity, Status
@@ -18,7 +18,19 @@ if TYPE_CHECKING:
     from harness.trace.reader import Trace
 
 Judge = Callable[..., "Iterator[Finding]"]
-MODULES = ("ended", "values", "optimizers", "steps", "numbers", "processes", "files", "reloaded", "evaluation", "data")
+MODULES = (
+    "ended",
+    "values",
+    "optimizers",
+    "steps",
+    "numbers",
+    "processes",
+    "files",
+    "reloaded",
+    "evaluation",
+    "data",
+    "costs",
+)
 
 
 class Absent(str, Enum):
@@ -39,22 +51,30 @@ class Absent(str, Enum):
     NO_ACCUMULATION = "each step has one backward pass, or not always as many"
     NOT_EVALUATED = "no model could be tried on a batch of its own when training was over"
     NO_BACKWARD = "no backward pass started from a single number"
+    NO_TIME_BUDGET = "the intent does not say how long a step may take"
+    NO_MEMORY_BUDGET = "the intent does not say how much memory it may take"
 
 
 @dataclass(frozen=True)
 class Universal:
     """A property that any training should have. `areas` are the parts of a run that must have been followed. One that
-    hears is given the intent too, where there is one."""
+    hears is given the intent too, where there is one. Where `untold` has a reason, the run cannot be compared with what
+    is asked: such a check is made where there is an intent alone."""
 
     name: str
     title: str
     source: str
     areas: tuple[str, ...]
     steps: int
-    about: Callable[[Trace], Absent | None] | None
+    about: Callable[..., Absent | None] | None
     judge: Judge
     covers: str | None = None
     hears: bool = False
+    untold: Callable[[Trace, Intent], str | None] | None = None
+
+    def given(self, trace: Trace, intent: Intent) -> tuple[Any, ...]:
+        """What it is given."""
+        return (trace, intent) if self.hears else (trace,)
 
 
 _registered: dict[str, Universal] = {}
@@ -66,16 +86,17 @@ def universal(
     source: str,
     areas: Sequence[str] = (),
     steps: int = 1,
-    about: Callable[[Trace], Absent | None] | None = None,
+    about: Callable[..., Absent | None] | None = None,
     covers: str | None = None,
     hears: bool = False,
+    untold: Callable[[Trace, Intent], str | None] | None = None,
     name: str | None = None,
 ) -> Callable[[Judge], Judge]:
     """Register a universal check. `covers` is the recipes' check that says the same against an intent."""
 
     def register(judge: Judge) -> Judge:
         key = name or judge.__name__
-        _registered[key] = Universal(key, title, source, tuple(areas), steps, about, judge, covers, hears)
+        _registered[key] = Universal(key, title, source, tuple(areas), steps, about, judge, covers, hears, untold)
         return judge
 
     return register
@@ -110,16 +131,24 @@ def judge_script(name: str, trace: Trace, besides: Sequence[Result] = (), intent
     return [
         _result(one, name, trace, intent or NOBODYS)
         for one in UNIVERSAL
-        if one.name not in held and (one.covers is None or one.covers not in done)
+        if one.name not in held and (one.covers is None or one.covers not in done) and (intent or one.untold is None)
     ]
+
+
+def judge_costs(name: str, trace: Trace, intent: Intent) -> list[Result]:
+    """The results on a trace that is no script's of what an intent says of costs, if it does."""
+    return [_result(one, name, trace, intent) for one in UNIVERSAL if one.untold is not None] if intent.costs else []
 
 
 def _result(one: Universal, name: str, trace: Trace, intent: Intent) -> Result:
     if one.steps and (missing := _missing(one, trace)):
         return Result(name, one.name, Status.BLOCKED, missing)
-    if one.about is not None and (absent := one.about(trace)):
+    given = one.given(trace, intent)
+    if one.about is not None and (absent := one.about(*given)):
         return Result(name, one.name, Status.NOT_APPLICABLE, absent.value)
-    findings = tuple(one.judge(trace, intent) if one.hears else one.judge(trace))
+    findings = tuple(one.judge(*given))
+    if not findings and one.untold is not None and (reason := one.untold(trace, intent)):
+        return Result(name, one.name, Status.NOT_COMPARABLE, reason)
     if not findings:
         return Result(name, one.name, Status.PASSED)
     failed = any(finding.severity is Severity.ERROR for finding in findings)

@@ -18,7 +18,7 @@ class Pace:
     def __init__(self, asked: int) -> None:
         self.every = asked
         self._asked, self._elements = asked, 0
-        self._stepped, self._spent = 0.0, 0.0
+        self._stepped, self.spent = 0.0, 0.0  # in the step that is being made, by looking
 
     def trains(self, elements: int) -> None:
         """A model with so many elements, beside those told before."""
@@ -37,12 +37,12 @@ class Pace:
         try:
             yield
         finally:
-            self._spent += time.perf_counter() - begun
+            self.spent += time.perf_counter() - begun
 
     def chosen(self) -> bool:
         """After a step: whether how often to look was chosen just now. Of the first the beginning is not known."""
-        now, before, spent = time.perf_counter(), self._stepped, self._spent
-        self._stepped, self._spent = now, 0.0
+        now, before, spent = time.perf_counter(), self._stepped, self.spent
+        self._stepped, self.spent = now, 0.0
         if self.every or not before:
             return False
         bare = max(now - before - spent, 1e-6)

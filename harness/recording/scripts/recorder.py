@@ -6,10 +6,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from harness.recording.found import FoundModel
 from harness.recording.optimizers import OptimizerFacts
 from harness.recording.patches import Patches, compiling
 from harness.recording.recorder import Recorder
+from harness.recording.scripts.costs import StepCosts
 from harness.recording.scripts.ending import EnoughSteps, end_of
 from harness.recording.scripts.freshness import Freshness
 from harness.recording.scripts.frozen import FrozenWatch
@@ -26,7 +29,6 @@ from harness.recording.scripts.watcher import Watcher
 from harness.trace.writer import STORED
 
 if TYPE_CHECKING:
-    import torch
     from torch import nn
 
 COPIED_ELEMENTS = 100_000_000  # up to here a model's values are held twice to count what changed
@@ -52,7 +54,7 @@ class ScriptRecorder(Recorder):
         self.first_prints: dict[str, list[str]] = {}  # of each model's parameters when it was found
         self.last, self.saves = LastLook(self), Saves(self)
         self._fresh: dict[int, Freshness] = {}
-        self._frozen, self._pace = FrozenWatch(), Pace(self.options.every)
+        self._frozen, self._pace, self.costs = FrozenWatch(), Pace(self.options.every), StepCosts()
         self._used, self._inside, self._may_skip = True, False, False
         self._merged: dict[str, dict[str, Any]] = {}
         self._late = LateParts(self.live)
@@ -242,6 +244,7 @@ class ScriptRecorder(Recorder):
         if self.looking:
             with self._pace.looking():
                 super().step_ends(optimizer, skipped)
+            self.costs.stepped(self.clock.step, facts.ident, self._pace.spent)
             if self._pace.chosen():
                 self.stream.emit("looks", every=self._pace.every)
             return
@@ -250,6 +253,7 @@ class ScriptRecorder(Recorder):
         )
         self.stream.flush()
         self.clock.stepped()
+        self.costs.stepped(self.clock.step, facts.ident, 0.0)
 
     def _wake(self) -> None:
         self._paused = False
@@ -264,6 +268,7 @@ class ScriptRecorder(Recorder):
         if self.ended or not self.stream.claimed:
             return
         self.ended = True
+        self._told_costs()
         for watch in self.watchers:
             with self.guard("samples"):
                 watch.closing()
@@ -289,6 +294,12 @@ class ScriptRecorder(Recorder):
         if not self.ended and self.stream.claimed:
             self.ended = True
             super().failed(error)
+            self._told_costs()
+
+    def _told_costs(self) -> None:
+        with self.guard("costs"):
+            device = next((p.device for p in self._parameters()), torch.device("cpu"))
+            self.costs.write(self.stream.directory, device, sum(model.held for model in self.models))
 
     def forget(self) -> None:
         """In a process that was forked off: what the other one trains is its own."""
