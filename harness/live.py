@@ -40,7 +40,7 @@ class Watching:
 
         if self.directory.exists() and any(self.directory.iterdir()):
             raise Refused("holds files already", where=str(self.directory), do="name a new directory for the trace")
-        recorder = ScriptRecorder(Options(str(self.directory.parent), name=self.directory.name))
+        recorder = ScriptRecorder(Options(str(self.directory.parent), name=self.directory.name, last_look=True))
         recorder.watchers = watchers_of(recorder)
         self._recorder = recorder.__enter__()
         recorder.enter_stage("train")
@@ -86,7 +86,8 @@ class Watching:
 def watch(
     directory: Path | str, *parts: Any, intent: Intent | IntentFile | dict[str, Any] | None = None
 ) -> Iterator[Watching]:
-    """Record the training inside the block. An exception is recorded and raised on.
+    """Record the training inside the block. An exception is recorded and raised on. At the block's end each model is
+    evaluated twice on the first batch that it was given; nothing is left of that.
 
     `with harness.watch(tmp_path / "trace", model, optimizer) as training: ...`, then `training.results()`.
     """

@@ -17,6 +17,7 @@ from harness.refusal import Refused
 
 if TYPE_CHECKING:
     from harness.face import Results
+    from harness.intents import Promise
     from harness.result import Result
     from harness.trace.reader import Trace
     from harness.tracing import Ended, Traced
@@ -52,7 +53,7 @@ def trace(
 
     The exit status is the command's own where that is not 0, else the harness's.
     """
-    from harness.intents import in_header, loader_of, read_intent
+    from harness.intents import in_header, read_intent
     from harness.recording.scripts.options import Options
     from harness.running.session import claim_out
     from harness.tracing import collected, launch
@@ -73,23 +74,25 @@ def trace(
     if not made:
         return _unobserved(place, ended)
     if again:
-        made = _loaded_again(place, made, loader_of(promise) if promise else None, intent)
+        made = _loaded_again(place, made, promise, intent)
     return _told(made, place, out, ended, strict)
 
 
-def _loaded_again(place: Path, made: Sequence[Traced], loader: str | None, intent: str | None) -> list[Traced]:
+def _loaded_again(place: Path, made: Sequence[Traced], promise: Promise | None, intent: str | None) -> list[Traced]:
     """Each training with what its newest saved directory gave back. A loader's module lies beside the intent file, or
     where the command was started."""
     from dataclasses import replace
 
+    from harness.intents import loader_of, trusts_code
     from harness.own_code import let_in
     from harness.tracing.reloading import load_again
 
+    loader, trusted = (loader_of(promise), trusts_code(promise)) if promise else (None, False)
     if loader is not None and intent is not None:
         let_in(Path(intent.partition("::")[0]).absolute().parent)
         let_in(Path.cwd())
     try:
-        return [replace(one, trace=load_again(place, one.trace, loader)) for one in made]
+        return [replace(one, trace=load_again(place, one.trace, loader, trusted)) for one in made]
     finally:
         shutil.rmtree(place / RELOAD, ignore_errors=True)
 

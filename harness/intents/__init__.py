@@ -2,7 +2,7 @@
 
 from harness.intents.applying import applied
 from harness.intents.file import IntentFile
-from harness.intents.judged_by import in_header, judged_by, loader_of
+from harness.intents.judged_by import in_header, judged_by, loader_of, trusts_code
 from harness.intents.naming import naming_said
 from harness.intents.reading import Promise, intent_from, intents_of, read_intent
 
@@ -17,4 +17,5 @@ __all__ = [
     "loader_of",
     "naming_said",
     "read_intent",
+    "trusts_code",
 ]

@@ -128,6 +128,7 @@ class IntentFile(Frozen):
     steps: PositiveInt | None = None
     images: bool | None = Field(default=None, description="whether samples hold pictures")
     save: Annotated[Saved | None, BeforeValidator(_as_what)] = None
+    trust_remote_code: bool = Field(default=False, description="code in a saved directory may run to load it again")
     budget: Costs | None = Field(default=None, description="what a traced command may cost")
     agrees_with: Annotated[tuple[Equivalence, ...], OneOrMore()] = Field(
         default=(), description="other ways of making the run that must lead to the same weights: harness check --with"

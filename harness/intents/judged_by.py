@@ -36,3 +36,8 @@ def in_header(promise: Promise) -> dict[str, Any]:
 def loader_of(promise: Promise) -> str | None:
     """The function `module:function` that gives the model of a saved directory, if the intent file names one."""
     return promise.save.loader if isinstance(promise, IntentFile) and promise.save else None
+
+
+def trusts_code(promise: Promise) -> bool:
+    """Whether an intent file says, in as many words, that code in a saved directory may run."""
+    return isinstance(promise, IntentFile) and promise.trust_remote_code

@@ -20,12 +20,13 @@ if TYPE_CHECKING:
     from harness.trace.reader import Trace
 
 SECONDS = 600.0
+TRUST_IT = "say trust_remote_code: true in an intent file, or name a loader there"
 NAME_A_LOADER = "name a function that gives the model, save: {loader: module:function}, in an intent file"
 
 
-def load_again(out: Path, trace: Trace, loader: str | None = None) -> Trace:
+def load_again(out: Path, trace: Trace, loader: str | None = None, trusted: bool = False) -> Trace:
     """Load what a training saved last and is still there, and put what came of it beside its trace. What the recorder
-    left for it, a batch among it, is gone afterwards."""
+    left for it, a batch among it, is gone afterwards. Code that lies in the directory runs if it is `trusted`."""
     left = out / RELOAD / trace.directory.name
     try:
         file = next(iter(sorted(left.glob("rank-*.json"))), None)
@@ -36,24 +37,24 @@ def load_again(out: Path, trace: Trace, loader: str | None = None) -> Trace:
         place.mkdir(exist_ok=True)
         there = [number for number, one in enumerate(asked["directories"]) if Path(one).is_dir()]
         directory = Path(asked["directories"][there[-1]]) if there else None
-        if directory is None or (why := _why_not(directory, loader)):
+        if directory is None or (why := _why_not(directory, loader, trusted)):
             _add(place, {"kind": "not_reloaded", "reason": why if directory else "every saved directory is gone"})
         else:
-            _load(directory, asked, place, left, loader, _sees(trace))
+            _load(directory, asked, place, left, loader, _sees(trace), trusted)
             _add(place, {"kind": "loaded_directory", "rank": int(file.stem[len("rank-") :]), "number": there[-1]})
     finally:
         shutil.rmtree(left, ignore_errors=True)
     return read_trace(trace.directory)
 
 
-def _why_not(directory: Path, loader: str | None) -> str:
+def _why_not(directory: Path, loader: str | None, trusted: bool) -> str:
     """Why a directory cannot be loaded without more being said; nothing where it can."""
     if loader or (directory / ADAPTER).is_file():
         return ""
     if not (directory / CONFIG).is_file():
         return f"{directory.name} is of no format that Auto classes load: {NAME_A_LOADER}"
-    if "auto_map" in entries(directory / CONFIG):
-        return f"{directory.name} names code of its own, which is not run unasked: {NAME_A_LOADER}"
+    if not trusted and "auto_map" in entries(directory / CONFIG):
+        return f"{directory.name} names code of its own, which is not run unasked: {TRUST_IT}"
     return ""
 
 
@@ -61,7 +62,15 @@ def _sees(trace: Trace) -> bool:
     return any("pixels" in event for event in trace.of("forward"))
 
 
-def _load(directory: Path, asked: dict[str, Any], place: Path, left: Path, loader: str | None, processor: bool) -> None:
+def _load(
+    directory: Path,
+    asked: dict[str, Any],
+    place: Path,
+    left: Path,
+    loader: str | None,
+    processor: bool,
+    trusted: bool,
+) -> None:
     adapter = (directory / ADAPTER).is_file() and not loader
     request = Request(
         directory=str(directory),
@@ -77,6 +86,7 @@ def _load(directory: Path, asked: dict[str, Any], place: Path, left: Path, loade
         tokenizer=(directory / "tokenizer_config.json").is_file(),
         processor=processor and not adapter,
         loader=loader,
+        trust_remote_code=trusted,
         listed=_files_alone(directory, asked["files"].get(str(directory), ()), left / "files"),
     )
     output = left / "output.txt"

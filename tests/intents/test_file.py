@@ -11,7 +11,7 @@ import pytest
 
 import harness
 from harness.intent import Intent
-from harness.intents import IntentFile, applied, intent_from, loader_of, read_intent
+from harness.intents import IntentFile, applied, intent_from, loader_of, read_intent, trusts_code
 from harness.refusal import Refused
 
 Trace = Any
@@ -71,6 +71,12 @@ def test_the_loader_that_a_file_names() -> None:
     assert loader_of(IntentFile.model_validate({"save": {"loader": "mine:load"}})) == "mine:load"
     assert loader_of(IntentFile()) is None
     assert loader_of(Intent()) is None
+
+
+def test_code_is_trusted_in_as_many_words_alone() -> None:
+    assert trusts_code(IntentFile.model_validate({"trust_remote_code": True}))
+    assert not trusts_code(IntentFile())
+    assert not trusts_code(Intent())
 
 
 SILENT: list[tuple[str, dict[str, Any]]] = [

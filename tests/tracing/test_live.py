@@ -48,6 +48,27 @@ def test_a_block_judges_what_is_in_it(parts: tuple[Any, Any], tmp_path: Path) ->
         harness.watch(tmp_path / "trace", *parts).__enter__()
 
 
+def test_dropout_that_stays_on_is_found_at_the_end(tmp_path: Path) -> None:
+    import torch
+
+    class Dropped(torch.nn.Linear):
+        always = False
+
+        def forward(self, x: Any) -> Any:
+            return torch.nn.functional.dropout(super().forward(x), 0.5, self.always or self.training)
+
+    seen = []
+    for always in (False, True):
+        model = Dropped(3, 2)
+        model.always = always
+        with harness.watch(tmp_path / f"{always}", model) as training:
+            trained(model, torch.optim.SGD(model.parameters(), lr=0.1))
+        assert model.training
+        seen.append(status(training.results(), "evaluation_repeats"))
+
+    assert seen == ["passed", "failed"]
+
+
 def test_the_fixture_does_too(watched_training: Callable[..., Any], parts: tuple[Any, Any]) -> None:
     with watched_training(*parts) as training:
         trained(*parts, zero=False)

@@ -137,16 +137,26 @@ def no_adapter_file(one: Training) -> None:
 
 
 def loaded_again(
-    base: Path, place: Path, monkeypatch: pytest.MonkeyPatch, do: Callable[[Training], None], lora: bool = False
+    base: Path,
+    place: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    do: Callable[[Training], None],
+    lora: bool = False,
+) -> dict[str, Any]:
+    return results_of(place, monkeypatch, lambda: do(Training(base, place, lora)))
+
+
+def results_of(
+    place: Path, monkeypatch: pytest.MonkeyPatch, train: Callable[[], None], trusted: bool = False
 ) -> dict[str, Any]:
     """The results of a training that was recorded and loaded again, by check."""
     recorder = ScriptRecorder(Options(str(place), last_look=True, reload=True))
     recorder.watchers = watchers_of(recorder)
     with recorder:
-        do(Training(base, place, lora))
+        train()
         recorder.finish()
     monkeypatch.setattr(reloading, "Launcher", Here)
-    trace = load_again(place, read_trace(place / "trace"))
+    trace = load_again(place, read_trace(place / "trace"), trusted=trusted)
     assert not (place / "reload" / "trace").exists()
     return {result.check: result for result in harness.check(trace.directory)}
 
@@ -197,6 +207,72 @@ def test_a_directory_that_is_gone_is_said_to_be(base: Path, tmp_path: Path, monk
 
     assert results[LOADS].status.value == "blocked"
     assert results[LOADS].reason == "every saved directory is gone"
+
+
+CODE = {
+    "configuration_mine.py": """
+from transformers import LlamaConfig
+
+
+class MineConfig(LlamaConfig):
+    pass
+""",
+    "modeling_mine.py": """
+from transformers import LlamaForCausalLM
+
+from .configuration_mine import MineConfig
+
+
+class Mine(LlamaForCausalLM):
+    config_class = MineConfig
+
+    def forward(self, *args, **kwargs):
+        output = super().forward(*args, **kwargs)
+        output.logits = output.logits * FACTOR
+        return output
+""",
+}
+
+
+def trained_with_code(saved: Path, factor: int) -> None:
+    """A few steps of a model that is saved with code of its own beside it."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(0)
+    model = LlamaForCausalLM(
+        LlamaConfig(vocab_size=64, hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2)
+    ).train()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    for _ in range(2):
+        ids = torch.randint(64, (2, 8))
+        model(input_ids=ids, labels=ids).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    model.save_pretrained(saved)
+    for name, text in CODE.items():
+        (saved / name).write_text(text.replace("FACTOR", str(factor)))
+    names = {"AutoConfig": "configuration_mine.MineConfig", "AutoModelForCausalLM": "modeling_mine.Mine"}
+    facts = json.loads((saved / "config.json").read_text())
+    (saved / "config.json").write_text(json.dumps({**facts, "auto_map": names}))
+
+
+@pytest.mark.parametrize(
+    ("factor", "trusted", "status"),
+    [(1, False, "blocked"), (1, True, "passed"), (2, True, "failed")],
+    ids=["unasked", "asked", "code that computes something else"],
+)
+def test_code_in_a_directory_runs_if_it_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, factor: int, trusted: bool, status: str
+) -> None:
+    results = results_of(tmp_path, monkeypatch, lambda: trained_with_code(tmp_path / "saved", factor), trusted)
+
+    assert results[OUTPUTS].status.value == status, results[LOADS]
+    assert results[VALUES].status.value == ("passed" if trusted else "blocked")
+    assert trusted or results[LOADS].reason == (
+        "saved names code of its own, which is not run unasked: "
+        "say trust_remote_code: true in an intent file, or name a loader there"
+    )
 
 
 SCRIPT = """
