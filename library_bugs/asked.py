@@ -31,7 +31,8 @@ class Script(Frozen):
 class Bug(Frozen):
     """A released bug. Versions are by distribution; what they leave out is as installed.
 
-    `recipe` is one of a suite beside this file, `SUITE::NAME`; `silent` says where nobody is told.
+    `recipe` is one of a suite beside this file, `SUITE::NAME`; `silent` says where nobody is told; `saying` is a word
+    that a finding must have, so that a run that ends for another reason is not taken for the bug.
     """
 
     about: str
@@ -40,6 +41,7 @@ class Bug(Frozen):
     recipe: str | None = None
     script: Script | None = None
     caught_by: tuple[str, ...] = Field(min_length=1)
+    saying: str = ""
     broken: tuple[Mapping[str, str], ...] = Field(min_length=1)
     good: tuple[Mapping[str, str], ...] = Field(min_length=1)
     hash_seeds: tuple[int, ...] = ()

@@ -54,7 +54,8 @@ def judged(
     applied = sum(one.status is not Status.NOT_APPLICABLE for one in results)
     failed = tuple(dict.fromkeys(one.check for one in results if one.status in (Status.FAILED, Status.WARNED)))
     lost = tuple(dict.fromkeys(one.check for one in results if one.status is Status.BLOCKED))
-    caught = tuple(name for name in failed if name in bug.caught_by)
+    told = {one.check: one for one in results if one.check in bug.caught_by and _says(one, bug.saying)}
+    caught = tuple(name for name in failed if name in told)
     if caught:
         said = f"caught: {', '.join(caught)}"
     elif failed or lost:
@@ -63,8 +64,13 @@ def judged(
         said = "silent" if applied else "not observed"
     unseen = hash_seed is not None and said == "silent"  # the bug need not show under every seed
     right = bool(caught) or unseen if broken else said == "silent"
-    seen = next((one.findings[0].seen for one in results if one.check in caught and one.findings), "")
+    seen = told[caught[0]].findings[0].seen if caught else ""
     return Verdict(dict(versions), broken, hash_seed, said, right, applied, failed, lost, " ".join(seen.split())[:200])
+
+
+def _says(result: Result, word: str) -> bool:
+    """Whether there are findings, and the word is in one."""
+    return any(word in finding.seen for finding in result.findings)
 
 
 def observe(bug: Bug, layer: Path | None, place: Path, hash_seed: int | None) -> list[Result]:
@@ -87,7 +93,7 @@ def _of_script(bug: Bug, layer: Path | None, place: Path, seed: Mapping[str, str
     intent = ["--intent", f"{INTENTS}::{bug.script.intent}"]
     for partner in ("", *bug.script.partners):
         words = bug.script.words(partner, scripts=str(SCRIPTS), out=str(place / f"saved-{partner or 'out'}"))
-        command = [sys.executable, inside.__file__, str(layer or ""), sys.executable, *words[1:]]
+        command = [sys.executable, inside.__file__, str(layer or ""), *words]
         asked = ["trace", *(() if partner else intent), "--out", str(place / (partner or "out")), "--", *command]
         _harness(asked, place, seed)
     if not bug.script.partners:

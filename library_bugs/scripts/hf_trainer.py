@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from torch.utils.data import Dataset
-from transformers import Trainer, TrainingArguments
+from transformers import Trainer, TrainerCallback, TrainingArguments
 
 IGNORED = -100
 
@@ -21,6 +21,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--accumulation", type=int, default=1)
     parser.add_argument("--label_smoothing", type=float, default=0.0)
     parser.add_argument("--answers", choices=("equal", "different"), default="equal", help="in length")
+    parser.add_argument("--interrupted_after", type=int, default=0, help="steps; then a Trainer goes on anew")
     return parser.parse_args()
 
 
@@ -113,8 +114,26 @@ class Answers(Dataset[dict[str, Any]]):
         return self.rows[index]
 
 
+class Stop(TrainerCallback):
+    """Ends training after some steps."""
+
+    def __init__(self, after: int) -> None:
+        self.after = after
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        control.should_training_stop = state.global_step >= self.after
+
+
 def main() -> None:
     args = options()
+    if args.interrupted_after:
+        trainer(args, Stop(args.interrupted_after)).train()
+    made = trainer(args)
+    made.train(resume_from_checkpoint=bool(args.interrupted_after))
+    made.model.save_pretrained(args.output)
+
+
+def trainer(args: argparse.Namespace, *callbacks: Any) -> Any:
     torch.manual_seed(0)
     model = MODELS[args.model]()
     arguments = TrainingArguments(
@@ -125,14 +144,14 @@ def main() -> None:
         label_smoothing_factor=args.label_smoothing,
         learning_rate=1e-3,
         logging_steps=1,
-        save_strategy="no",
+        save_strategy="steps" if args.interrupted_after else "no",
+        save_steps=max(args.interrupted_after, 1),
         remove_unused_columns=False,
         report_to="none",
         use_cpu=True,
     )
     data = Answers(PICTURES[args.model], different=args.answers == "different")
-    Trainer(model=model, args=arguments, train_dataset=data).train()
-    model.save_pretrained(args.output)
+    return Trainer(model=model, args=arguments, train_dataset=data, callbacks=[*callbacks])
 
 
 if __name__ == "__main__":

@@ -83,3 +83,10 @@ def test_a_bug_that_depends_on_the_seed_is_caught_under_one_at_least(results: li
     runs = [judged(BUG, {"library": "1.0"}, True, seed, [one]).to_json() for seed, one in enumerate(results)]
 
     assert as_it_should_be(runs) == right
+
+
+@pytest.mark.parametrize(("word", "said"), [("of them", "caught"), ("KeyError", "otherwise")])
+def test_another_error_is_not_taken_for_the_bug(word: str, said: str) -> None:
+    bug = BUG.model_copy(update={"saying": word})
+
+    assert judged(bug, {"library": "1.0"}, True, None, [CAUGHT]).verdict == f"{said}: adapter_merges"
