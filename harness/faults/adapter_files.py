@@ -7,13 +7,14 @@ from typing import Any
 
 from harness.faults.registry import fault
 from harness.faults.saved_files import rewrite
-from harness.faults.where import saves_parameters
+from harness.faults.where import saves_parameters, trains_own_adapter
 from harness.recipe import Recipe
 from harness.seams import Moment, Seam
 
 
 def _saves_adapter(recipe: Recipe) -> bool:
-    return recipe.saves == "adapter"
+    """Whether an adapter is saved as peft does; a family's own has a file of its own."""
+    return recipe.saves == "adapter" and not trains_own_adapter(recipe)
 
 
 @fault(

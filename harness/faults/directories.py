@@ -13,8 +13,9 @@ from harness.recipe import Recipe
 from harness.seams import Moment, Seam
 
 PROCESSOR_FILES = ("processor_config.json", "preprocessor_config.json")
-IMPORTED = ("resampler.py", "towers.py")
+IMPORTED = ("resampler.py", "towers.py", "LMConfig.py", "model_minimind.py")
 INDEX = "model.safetensors.index.json"
+OWN_GENERATION = ("minimind-v1", "minimind-v2")  # whose code generates by itself and reads no settings for it
 
 
 def _saves_whole_with_processor(recipe: Recipe) -> bool:
@@ -65,7 +66,7 @@ def generation_configuration_missing(directory: Path, moment: Moment) -> None:
     applies=_saves_whole_with_code,
 )
 def one_code_file_missing(directory: Path, moment: Moment) -> None:
-    """A code file that another one imports is not beside it."""
+    """A code file that another one imports, or the configuration names, is not there."""
     next(path for name in IMPORTED if (path := directory / name).exists()).unlink()
 
 
@@ -127,7 +128,7 @@ def one_pickle_beside(directory: Path, moment: Moment) -> None:
     caught_by="reloaded_generation_equal",
     finding="GenerationDiffers",
     size="one setting",
-    applies=saves_whole,
+    applies=lambda recipe: saves_whole(recipe) and not recipe.family.startswith(OWN_GENERATION),
 )
 def every_token_ends_generation(directory: Path, moment: Moment) -> None:
     """The saved generation configuration takes any token for the end."""
@@ -192,7 +193,8 @@ def one_added_token_lost(directory: Path, moment: Moment) -> None:
 
 def _fits_no_plain_llama(recipe: Recipe) -> bool:
     """Whether the adapter's modules have paths of the system's own; those of Mini-Gemini are those of its Llama."""
-    return by_expression(recipe) and not recipe.save.loader and not recipe.family.startswith("mini-gemini")
+    saved = recipe.saves == "adapter" and not recipe.save.loader
+    return saved and by_expression(recipe) and not recipe.family.startswith("mini-gemini")
 
 
 @fault(

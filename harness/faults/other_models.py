@@ -14,6 +14,7 @@ from harness.recipe import Recipe
 from harness.seams import Moment, Seam
 
 CONFIG = "config.json"
+LAYERS = ("num_hidden_layers", "n_layers")  # what configurations call their number
 TABLES = ("position_embedding.weight", "vision_tower.pos_embed", "vpm.pos_embed")
 
 
@@ -78,7 +79,7 @@ def configuration_with_a_layer_less(directory: Path, moment: Moment) -> None:
 
     def shorten(settings: dict[str, Any]) -> None:
         text = settings.get("text_config", settings)
-        text["num_hidden_layers"] -= 1
+        text[next(name for name in LAYERS if name in text)] -= 1
         if "layer_types" in text:
             text["layer_types"] = text["layer_types"][:-1]
 

@@ -6,12 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.faults.registry import fault
-from harness.recipe import Recipe
+from harness.faults.where import trains_own_adapter
 from harness.seams import Moment, Seam
-
-
-def _own(recipe: Recipe) -> bool:
-    return recipe.peft is not None and recipe.peft.method == "minimind-lora"
 
 
 def _adapted(model: Any) -> list[Any]:
@@ -28,7 +24,7 @@ def _take_off(layer: Any) -> None:
     caught_by="adapters_where_intended",
     finding="AdapterMissing",
     size="one layer",
-    applies=_own,
+    applies=trains_own_adapter,
 )
 def one_square_layer_passed_over(model: Any, moment: Moment) -> None:
     """One square layer is given no factors."""
@@ -40,7 +36,7 @@ def one_square_layer_passed_over(model: Any, moment: Moment) -> None:
     caught_by="adapters_where_intended",
     finding="AdapterMissing",
     size="every layer but one that should have none",
-    applies=_own,
+    applies=trains_own_adapter,
 )
 def squares_where_none_are_meant(model: Any, moment: Moment) -> None:
     """Heads of another width make other layers square: keys have factors, and queries and outputs none."""
@@ -57,7 +53,7 @@ def squares_where_none_are_meant(model: Any, moment: Moment) -> None:
     caught_by="adapter_file_holds_adapter_only",
     finding="AdapterTensorMissing",
     size="one factor",
-    applies=_own,
+    applies=trains_own_adapter,
 )
 def one_factor_not_saved(directory: Path, moment: Moment) -> None:
     """One factor is not in the adapter's file."""
@@ -69,7 +65,7 @@ def one_factor_not_saved(directory: Path, moment: Moment) -> None:
     caught_by="saved_directory_loads",
     finding="DirectoryDoesNotLoad",
     size="the rank",
-    applies=_own,
+    applies=trains_own_adapter,
 )
 def adapter_of_an_older_default_rank(directory: Path, moment: Moment) -> None:
     """All factors but the first two have half the rank, as when the default was another: torch raises for them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from typing import Any
 
 from harness.devices import type_of
@@ -189,6 +190,11 @@ def one_gradient_element_overflows_again(unscale: Any, moment: Moment) -> None:
     unscale()
 
 
+def _called(model: Any) -> Iterator[tuple[str, Any]]:
+    """Modules by path, but for those that peft has put a copy in the place of: nobody calls them."""
+    return (one for one in model.named_modules() if "original_module" not in one[0])
+
+
 @fault(
     Seam.AFTER_TUNING,
     caught_by="layers_compute_as_asked",
@@ -200,7 +206,7 @@ def one_layer_in_fp32(model: Any, moment: Moment) -> None:
     """One linear layer computes in fp32 under bf16 autocast."""
     import torch
 
-    layer: Any = next(module for module in model.modules() if isinstance(module, torch.nn.Linear))
+    layer: Any = next(module for _, module in _called(model) if isinstance(module, torch.nn.Linear))
     forward = layer.forward
 
     @functools.wraps(forward)
@@ -220,7 +226,7 @@ def one_layer_in_fp32(model: Any, moment: Moment) -> None:
 )
 def one_norm_in_bf16(model: Any, moment: Moment) -> None:
     """What one norm gives is rounded to bf16."""
-    norms = ((path, module) for path, module in model.named_modules() if "Norm" in type(module).__name__)
+    norms = ((path, module) for path, module in _called(model) if "Norm" in type(module).__name__)
     norm = next(module for path, module in norms if not path.endswith(("q_norm", "k_norm")))  # those are given 16 bits
     norm.register_forward_hook(lambda _module, _inputs, output: output.bfloat16())
 

@@ -13,8 +13,9 @@ OTHERS = {
     "mm_vision_select_layer": -1,
     "initializer_range": 0.5,
     "max_position_embeddings": 4095,
+    "rope_theta": 9999.0,
 }
-"""By setting, what it falls back to: the first that a configuration has."""
+"""By setting, what it falls back to: the first that a configuration has, or that of its text model."""
 
 
 @fault(
@@ -26,5 +27,6 @@ OTHERS = {
 )
 def one_setting_falls_back_to_a_default(model: Any, moment: Moment) -> None:
     """A trainer that is not told of a setting writes its own default over the checkpoint's."""
-    name = next(name for name in OTHERS if hasattr(model.config, name))
-    setattr(model.config, name, OTHERS[name])
+    holders = [model.config, getattr(model.config, "text_config", None)]
+    config, name = next((config, name) for config in holders for name in OTHERS if hasattr(config, name))
+    setattr(config, name, OTHERS[name])

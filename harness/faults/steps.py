@@ -14,7 +14,7 @@ from harness.faults.steps_taken import (
     repeats_a_batch,
     second_takes_effect,
 )
-from harness.faults.where import first_trained, tunes_something
+from harness.faults.where import tunes_something
 from harness.recipe import Recipe
 from harness.seams import Moment, Seam
 
@@ -220,7 +220,7 @@ def one_bias_decays(groups: Any, moment: Moment) -> Any:
 )
 def one_matrix_without_decay(groups: Any, moment: Moment) -> Any:
     """One matrix that should decay is in a group of its own that does not."""
-    first = first_trained(moment.model)
+    first = next(p for p in moment.model.parameters() if p.requires_grad and p.dim() > 1)
     group = next(group for group in groups if any(p is first for p in group["params"]))
     group["params"] = [p for p in group["params"] if p is not first]
     return [*groups, {**group, "params": [first], "weight_decay": 0.0}]

@@ -20,9 +20,14 @@ def _has_own_tower(recipe: Recipe) -> bool:
     return bool(own_towers(recipe))
 
 
+def _has_positions(recipe: Recipe) -> bool:
+    """Whether a tower is made anew that has a table of positions: the second one, of convolutions, has none."""
+    return "mm_vision_tower" in own_towers(recipe)
+
+
 def _trains_own_tower(recipe: Recipe) -> bool:
     trains = "vision" in {part.component for part in recipe.tune}
-    return "mm_vision_tower" in own_towers(recipe) and trains and recipe.saves == "full"
+    return _has_positions(recipe) and trains and recipe.saves == "full"
 
 
 @fault(
@@ -64,7 +69,7 @@ def one_element_of_a_tower_differs(directory: Path, moment: Moment) -> None:
     caught_by="base_directory_sound",
     finding="BaseBroken",
     size="one tensor",
-    applies=_has_own_tower,
+    applies=_has_positions,
 )
 def tower_for_smaller_pictures_under_the_same_name(directory: Path, moment: Moment) -> None:
     """The tower in the directory has fewer positions than the checkpoint's: it is one for smaller pictures."""

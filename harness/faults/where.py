@@ -63,6 +63,11 @@ def is_adalora(recipe: Recipe) -> bool:
     return recipe.peft is not None and recipe.peft.method == "adalora"
 
 
+def trains_own_adapter(recipe: Recipe) -> bool:
+    """Whether the adapter is not peft's but one that a family's own code puts on."""
+    return recipe.peft is not None and recipe.peft.method == "minimind-lora"
+
+
 def saves_whole(recipe: Recipe) -> bool:
     return recipe.saves == "full"
 

@@ -94,7 +94,7 @@ def _other(draw: DrawFn, facts: FamilyFacts, steps_to_allocate: int, own: Sequen
         {"method": "boft", **on_layers, "options": {"boft_block_size": 4}},
         {"method": "ia3", **on_layers, "options": {"feedforward_modules": []}},
         {"method": "ln_tuning", "targets": facts.norms},
-        *({"method": method, "options": PROMPTED} for method in (PROMPTS if facts.prompts else ())),
+        *({"method": method, "options": PROMPTED} for method in facts.prompts),
         *({"method": method, "options": {"rank": 8}} for method in own),
     ]
     if steps := steps_to_allocate:

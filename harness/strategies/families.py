@@ -11,7 +11,7 @@ from harness.families.family import reads_pictures
 from harness.recipe import Recipe
 from harness.recipe.components import UNIONS
 from harness.refusal import Refused
-from harness.strategies.adapters import named_by
+from harness.strategies.adapters import PROMPTED, PROMPTS, named_by
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,6 +44,8 @@ SAVED: dict[str, dict[str, Any]] = {
 }
 # MiniMind-V publishes no adapter. Its language layers are MiniMind's, whose published lists name them as well.
 ADAPTED_AS = {"minimind-3v": "minimind-v3"}
+# Some of whose layers have linear attention, with modules of other names.
+HYBRID = ("minicpm-v-4.6", "minicpm-v-4.7")
 # What towers call projections of their attention: one for all three where the code is timm's. EVA reads the weights of
 # that one by itself, and passes over an adapter around them: nothing would train.
 TOWER_PROJECTIONS = "(q_proj|v_proj)"
@@ -60,7 +62,7 @@ class FamilyFacts:
     targets: tuple[Any, ...]
     sees: bool
     mixes: bool
-    prompts: bool  # whether prompts can be put before what it is given
+    prompts: tuple[str, ...]  # methods that put prompts before what it is given
     tied: bool  # whether two of its weights are one: a copy that peft keeps of one of them is another
     trainable: tuple[str, ...]  # components that a published mode trains; a tied head is the embeddings
     recomputes: tuple[Any, ...]  # values of checkpointing that it takes whatever trains
@@ -117,8 +119,9 @@ class FamilyFacts:
 
     @property
     def layers_by_number(self) -> bool:
-        """Whether peft finds the number of a language layer in its path: it wants a name before the list's own."""
-        return "." in self.handles.layers["language"]
+        """Whether peft finds the number of a language layer in its path, for it wants a name before the list's own; and
+        whether each has the modules that others have."""
+        return "." in self.handles.layers["language"] and self.name not in HYBRID
 
     @property
     def norms(self) -> str:
@@ -160,7 +163,7 @@ def facts_of(name: str) -> FamilyFacts:
         tuple(dict.fromkeys(mode.lora.targets for mode in modes if mode.lora)) or _as_another(known),
         reads_pictures(known),
         known.text_beside_images,
-        _takes(known, adapter={"method": "prompt_tuning", "options": {"task_type": "CAUSAL_LM"}}),
+        tuple(one for one in PROMPTS if _takes(known, adapter={"method": one, "options": PROMPTED})),
         tied,
         tuple(one for one in known.handles.components if one in tuned and not (tied and one == "lm_head")),
         tuple(one for one in RECOMPUTED if _takes(known, tune={first: "all"}, checkpointing=one)),

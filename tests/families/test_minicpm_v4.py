@@ -11,12 +11,14 @@ import torch
 
 from harness import stack
 from harness.data import SHIPPED, Sample, read_samples
-from harness.families import family
+from harness.families import check_possible, family
 from harness.families.minicpm.v4 import names
 from harness.families.minicpm.v4.dimensions import PUBLISHED, TINY
 from harness.families.minicpm.v4.processing import CLOSE, OPEN, PICTURE
 from harness.families.supervision import IGNORED_LABEL
 from harness.planning import family_plan
+from harness.recipe import Recipe
+from harness.refusal import Refused
 
 pytest.importorskip("transformers.models.minicpmv4_7", reason="in transformers since 5.2x")
 NAMES = ("minicpm-v-4.6", "minicpm-v-4.7")
@@ -106,6 +108,16 @@ def test_tiny_has_every_kind_of_module_that_full_has(name: str) -> None:
         assert d.key_value_heads < d.heads
     layers = TINY.layers, PUBLISHED.layers
     assert layers[0] == TINY.period < layers[1]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_prefixes_are_refused_for_layers_that_keep_a_state(name: str) -> None:
+    prompts = {"options": {"task_type": "CAUSAL_LM", "num_virtual_tokens": 4}}
+    check_possible(Recipe.model_validate({"family": name, "adapter": {"method": "prompt_tuning", **prompts}}))
+
+    with pytest.raises(Refused, match="layers of linear attention keep a state instead") as refused:
+        check_possible(Recipe.model_validate({"family": name, "adapter": {"method": "prefix_tuning", **prompts}}))
+    assert refused.value.do
 
 
 @pytest.mark.parametrize("name", NAMES)

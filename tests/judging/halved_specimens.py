@@ -53,6 +53,14 @@ def halved(*alterations: Alteration) -> Alteration:
     return alter
 
 
+def halved_and_trained_so(e: Evidence) -> None:
+    """Trained in fp16 too, as which it comes back."""
+    halved()(e)
+    e.one("parameters")["dtype"] = ["float16"] * len(PARAMETERS)
+    for at, (path, _, _) in enumerate(PARAMETERS):
+        e.reloaded["fingerprints"][f"{BASE}{path}"] = in_half(at)
+
+
 def adapter_halved(*alterations: Alteration) -> Alteration:
     """Of a run that saves an adapter in fp16, with nothing trained beside it."""
 
@@ -164,6 +172,7 @@ SILENT: dict[str, list[tuple[str, Alteration]]] = {
     "saved_tensors_as_trained": [("rounded", halved()), ("rounded, without the tower", halved(without_the_tower))],
     "reloaded_parameters_equal": [
         ("rounded", halved()),
+        ("trained in 16 bits, and loaded in them", halved_and_trained_so),
         ("rounded, without the tower", halved(without_the_tower)),
         ("an adapter rounded, on a base that is not", adapter_halved()),
     ],

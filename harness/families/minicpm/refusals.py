@@ -69,6 +69,16 @@ def _prompts_before_a_dict(recipe: Recipe) -> None:
         )
 
 
+def prefixes_before_linear_attention(recipe: Recipe) -> None:
+    """What peft puts before is keys and values, which layers of linear attention have none of."""
+    if recipe.peft and recipe.peft.method == "prefix_tuning":
+        raise Refused(
+            "adapter.method prefix_tuning: prefixes are keys and values of earlier tokens, and layers of linear "
+            "attention keep a state instead",
+            do="use prompt_tuning, or a method that sits on layers, such as lora",
+        )
+
+
 OF_ONE_DICT = (_regularisation_of_no_loss, _prompts_before_a_dict)
 OF_2_6 = (_checkpointing_over_frozen_embeddings, *OF_ONE_DICT)
 OF_2_5 = (_text_beside_pictures, _checkpointing_over_frozen_embeddings, *OF_ONE_DICT)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from harness import stack
 from harness.families.family import Handles, Loaded
 from harness.families.fed import Batches, FedConversations, TakesBatchesAsTheyAre
+from harness.families.minicpm.refusals import prefixes_before_linear_attention
 from harness.families.minicpm.v4 import batches, names, processing
 from harness.families.minicpm.v4.dimensions import PUBLISHED, TINY, Dimensions, configuration
 from harness.families.promises import intent_from
@@ -93,6 +94,7 @@ class MiniCPMV4(TakesBatchesAsTheyAre, FedConversations):
         return Loaded(model, stack.pictures_alone(directory), directory)
 
     def intent(self, recipe: Recipe) -> Intent:
+        prefixes_before_linear_attention(recipe)
         return intent_from(recipe, names.tables(self.kind, self.dimensions(recipe.size)))
 
     def modes(self) -> dict[str, dict[str, Any]]:
