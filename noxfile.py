@@ -148,6 +148,17 @@ def families(session: nox.Session) -> None:
 
 
 @nox.session
+def families_stacks(session: nox.Session) -> None:
+    """Train some of these types under the libraries of other years, and write how they compare into docs/families.md.
+
+    Takes the network where a stack is not in the cache. Arguments name types, and `--stack 4.57`.
+    """
+    _install(session, "train")
+    session.install("-c", CONSTRAINTS, "--no-deps", "torchvision")
+    session.run("python", "docs/families_stacks.py", "run", "harness-out/families-stacks", *session.posargs)
+
+
+@nox.session
 def old_goldens(session: nox.Session) -> None:
     """Pin goldens under the libraries of other years, as the stacks file names them. Arguments name stacks."""
     _install(session, "train")
@@ -173,7 +184,8 @@ def properties(session: nox.Session) -> None:
 def trainers(session: nox.Session) -> None:
     """Run real trainers, each in a layer of its own, under `harness trace`; of the whole, write docs/trainers.md.
 
-    Takes half an hour, and the network where one is not in the cache. Arguments name trainers, and `--case NAME`.
+    Takes half an hour, and the network where one is not in the cache. Arguments name trainers, `--case NAME`, and
+    `--model NAME` of those that a trainer is given besides.
     """
     _install(session, "train")
     session.install("-c", CONSTRAINTS, "setuptools")  # which DeepSpeed, having no wheel, is built with
