@@ -15,6 +15,7 @@ from typing import Any
 
 from harness.recording.scripts.options import VARIABLE, Options
 from harness.refusal import Refused
+from harness.wording import count
 
 SITE = Path(__file__).parent / "site"
 TICK = 0.1
@@ -97,6 +98,6 @@ def live_line(out: Path, every: float = 10.0) -> Callable[[], None]:
         if size != state["size"]:
             state["size"] = size
             steps = sum(line.startswith('{"kind":"optimizer_step"') for path in streams for line in path.open())
-            print(f"harness: {steps} optimizer steps recorded", file=sys.stderr, flush=True)
+            print(f"harness: {count(steps, 'optimizer step')} recorded", file=sys.stderr, flush=True)
 
     return tick

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.cli.main import status_of
+from harness.tracing.launching import live_line
 from tests.tracing.conftest import HERE
 
 TRAINING = """
@@ -92,6 +93,25 @@ def test_what_takes_a_script_s_place_is_followed_and_its_spawned_workers_are_let
     assert "os._exit, an exec" in printed.out
     assert printed.out.count("Linear (2 parameters); 3 optimizer steps") == 2
     assert not printed.err
+
+
+def test_a_terminal_is_told_from_time_to_time_how_far_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stream = tmp_path / "trace" / "rank-0" / "events.jsonl"
+    stream.parent.mkdir(parents=True)
+    told = []
+    for terminal, every in ((True, 0.0), (True, 60.0), (False, 0.0)):
+        stream.write_text("")
+        monkeypatch.setattr(sys.stderr, "isatty", lambda terminal=terminal: terminal, raising=False)
+        tick = live_line(tmp_path, every)
+        for line in ('{"kind":"forward"}\n', '{"kind":"optimizer_step"}\n', ""):
+            with stream.open("a") as events:
+                events.write(line)
+            tick()
+        told.append(capsys.readouterr().err.splitlines())
+
+    assert told == [["harness: 0 optimizer steps recorded", "harness: 1 optimizer step recorded"], [], []]
 
 
 @pytest.mark.parametrize(
