@@ -23,9 +23,11 @@ class LayerWatch:
         self.recomputed: dict[str, int] = {}
         self._rows: dict[tuple[str, str, str | None, str], None] = {}
         self._handles: list[Any] = []
+        alone = next(root.children(), None) is None  # a layer that is the model: seen before the forward is told of
         for path, module in root.named_modules():
             if next(module.parameters(recurse=False), None) is not None:
-                self._handles.append(module.register_forward_hook(functools.partial(self._seen, path)))
+                seen = functools.partial(self._seen, path)
+                self._handles.append(module.register_forward_hook(seen, prepend=alone))
 
     def _seen(self, path: str, module: nn.Module, inputs: Any, output: Any) -> None:
         kind = kind_of(module).rpartition(".")[2]

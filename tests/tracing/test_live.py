@@ -11,7 +11,8 @@ import pytest
 
 import harness
 from harness.refusal import Refused
-from tests.tracing.conftest import HERE, run_many
+from tests.docs.conftest import blocks
+from tests.tracing.conftest import run_many
 
 
 def trained(model: Any, optimizer: Any, zero: bool = True) -> None:
@@ -43,6 +44,7 @@ def test_a_block_judges_what_is_in_it(parts: tuple[Any, Any], tmp_path: Path) ->
 
     assert training.results().ok, str(training.results())
     assert status(training.results(), "gradients_fresh") == "passed"
+    assert harness.check(tmp_path / "trace", {"precision": "fp32"}).ok
     assert not parts[0]._forward_hooks
     with pytest.raises(Refused, match="holds files already"):
         harness.watch(tmp_path / "trace", *parts).__enter__()
@@ -119,10 +121,11 @@ def test_lightnings_callback_records_from_start_to_end(parts: tuple[Any, Any], t
     assert callback.watching.results().ok
 
 
-def test_the_trainers_callback_records_a_run(tmp_path: Path) -> None:
-    script = str(HERE / "ways" / "hf_trainer.py")
+def test_the_callback_that_the_page_shows_records_a_run(tmp_path: Path) -> None:
+    (source,) = [block for block in blocks("docs/trace.md") if block.name == "callback.py"]
+    (tmp_path / "callback.py").write_text(source.text, encoding="utf-8")
 
-    (ran,) = run_many([{"script": script, "directory": str(tmp_path / "hf"), "traced": False}])
+    (ran,) = run_many([{"script": str(tmp_path / "callback.py"), "directory": str(tmp_path / "hf"), "traced": False}])
 
     assert ran.status == 0, ran.printed
     assert int(ran.printed.splitlines()[-1].split()[0]) >= 8
