@@ -44,10 +44,13 @@ def test_a_command_ends_with_that_line_and_not_well(no_gpu: None, capsys: pytest
 
 
 def test_where_there_is_one_and_for_what_needs_none_nothing_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(devices, "why_no_cuda", lambda: None)
-    refuse_missing_device([read_suite(path) for path in GPU_SUITES])
-    monkeypatch.setattr(devices, "why_no_cuda", lambda: pytest.fail("asked without need"))
+    asked: list[str] = []
+    monkeypatch.setattr(devices, "why_no_cuda", lambda: asked.append("once"))
+
     refuse_missing_device([read_suite(ROOT / "suites" / "llava.yaml")])
+    assert asked == []
+    refuse_missing_device([read_suite(path) for path in GPU_SUITES])
+    assert asked
 
 
 def test_plain_pytest_says_it_too() -> None:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from harness.running.session import suite_at
-from tests.docs.conftest import ROOT, blocks, commands
-from tests.docs.test_readme import run
+from tests.docs.conftest import ROOT
+from tests.docs.test_readme import each_command_of, run
 
 PAGE = "docs/covering.md"
 
@@ -19,12 +19,7 @@ PAGE = "docs/covering.md"
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where its commands were run one after the other, each with the output that is shown for it."""
     place = tmp_path_factory.mktemp("covering")
-    for block in blocks(PAGE):
-        if block.name:
-            (place / block.name).write_text(block.text, encoding="utf-8")
-    for command, shown in commands(PAGE):
-        ended = run(command, place)
-        assert ended.returncode == 0, ended.stdout + ended.stderr
+    for ended, shown in each_command_of(PAGE, place):
         assert set(shown) <= set(ended.stdout.splitlines()), ended.stdout
     return place
 

@@ -7,11 +7,12 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.docs.conftest import ROOT, commands, written_by
+from tests.docs.conftest import ROOT, blocks, commands, written_by
 
 RUN = ("harness", "cp", "rm")
 HARNESS = [(command, shown) for command, shown in commands("README.md") if command.split()[0] in RUN]
@@ -28,6 +29,17 @@ def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
         text=True,
         check=False,
     )
+
+
+def each_command_of(page: str, place: Path) -> Iterator[tuple[subprocess.CompletedProcess[str], list[str]]]:
+    """The commands of a page beside the files that it names, one after the other: each ends well, and what is shown."""
+    for block in blocks(page):
+        if block.name:
+            (place / block.name).write_text(block.text, encoding="utf-8")
+    for command, shown in commands(page):
+        ended = run(command, place)
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        yield ended, shown
 
 
 def without_time(line: str) -> str:

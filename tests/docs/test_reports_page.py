@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.conftest import ROOT, blocks, commands
-from tests.docs.test_readme import run
+from tests.docs.conftest import ROOT
+from tests.docs.test_readme import each_command_of
 
 PAGE = "docs/reports.md"
 TEXT = (ROOT / PAGE).read_text(encoding="utf-8")
@@ -18,12 +18,7 @@ TEXT = (ROOT / PAGE).read_text(encoding="utf-8")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where its commands were run one after the other."""
     place = tmp_path_factory.mktemp("reports")
-    for block in blocks(PAGE):
-        if block.name:
-            (place / block.name).write_text(block.text, encoding="utf-8")
-    for command, _ in commands(PAGE):
-        ended = run(command, place)
-        assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert list(each_command_of(PAGE, place))
     return place
 
 

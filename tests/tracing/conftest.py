@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,16 @@ def run_many(jobs: Sequence[dict[str, Any]]) -> list[Ran]:
     assert done.returncode == 0, done.stderr
     statuses = json.loads(done.stdout.splitlines()[-1])
     return [Ran(Path(job["directory"]), status) for job, status in zip(jobs, statuses, strict=True)]
+
+
+def with_each_defect(way: str, place: Path, defects: Iterable[str]) -> dict[str, Ran]:
+    """A script of `ways`, traced without a defect, under the name "", and with each."""
+    names = ["", *defects]
+    jobs = [
+        {"script": str(HERE / "ways" / way), "directory": str(place / str(n)), "traced": True, "arguments": [name]}
+        for n, name in enumerate(names)
+    ]
+    return dict(zip(names, run_many(jobs), strict=True))
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from harness.checks.universal import UNIVERSAL
 from harness.checks.universal.registry import MODULES
 from harness.result import Finding
-from tests.tracing.conftest import HERE, Ran, run_many
+from tests.tracing.conftest import Ran, with_each_defect
 from tests.tracing.test_scripts import DEFECTS as OF_SCRIPTS
 
 DEFECTS: dict[str, tuple[str, str, str]] = {
@@ -32,14 +32,7 @@ BESIDES = {"gradients are no numbers": {"WeightNotANumber", "LossNotANumber"}, "
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ran]:
-    place = tmp_path_factory.mktemp("defects")
-    names = ["", *DEFECTS]
-    script = str(HERE / "ways" / "defects.py")
-    jobs = [
-        {"script": script, "directory": str(place / f"d{n}"), "traced": True, "arguments": [name]}
-        for n, name in enumerate(names)
-    ]
-    return dict(zip(names, run_many(jobs), strict=True))
+    return with_each_defect("defects.py", tmp_path_factory.mktemp("defects"), DEFECTS)
 
 
 def test_without_a_defect_nothing_is_found(ran: dict[str, Ran]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.tracing.conftest import HERE, Ran, run_many
+from tests.tracing.conftest import Ran, with_each_defect
 
 DEFECTS = {
     "same data": ("processes_see_their_own_data", "SameData"),
@@ -15,14 +15,7 @@ DEFECTS = {
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ran]:
-    place = tmp_path_factory.mktemp("processes")
-    names = ["", *DEFECTS]
-    script = str(HERE / "ways" / "processes.py")
-    jobs = [
-        {"script": script, "directory": str(place / f"p{n}"), "traced": True, "arguments": [name]}
-        for n, name in enumerate(names)
-    ]
-    return dict(zip(names, run_many(jobs), strict=True))
+    return with_each_defect("processes.py", tmp_path_factory.mktemp("processes"), DEFECTS)
 
 
 def test_its_processes_are_one_trace_and_its_launcher_none(ran: dict[str, Ran]) -> None:
