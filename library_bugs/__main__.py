@@ -44,7 +44,7 @@ def run_bug(name: str, bug: Bug, out: Path) -> Iterator[Verdict]:
             layer = environment(name, Layer(versions=versions)).folder
             for seed in bug.hash_seeds or (None,):
                 place = out / "library_bugs" / name / _folder(versions, seed)
-                verdict = judged(bug, versions, broken, seed, observe(bug, layer, place, seed))
+                verdict = judged(bug, versions, broken, seed, observe(bug, versions, layer, place, seed))
                 told = f"{versions_text(versions)}{'' if seed is None else f', hash seed {seed}'}"
                 print(f"{name}, {told}: {verdict.verdict} ({verdict.applied} checks)", flush=True)
                 yield verdict

@@ -17,11 +17,13 @@ SUITES, SCRIPTS, INTENTS = HERE / "suites", HERE / "scripts", HERE / "intents.ya
 
 class Script(Frozen):
     """A training script as its users start it, the intent that it is held to, and by name the other ways of making the
-    same run that it must agree with: `{scripts}` and `{out}` are places."""
+    same run that it must agree with: `{scripts}` and `{out}` are places. With `reload`, what it saves is loaded again
+    under the same libraries."""
 
     command: str
     intent: str
     partners: Mapping[str, str] = {}
+    reload: bool = False
 
     def words(self, partner: str = "", **places: str) -> list[str]:
         """The command, or that of a partner run, with its places filled in."""
@@ -31,7 +33,8 @@ class Script(Frozen):
 class Bug(Frozen):
     """A released bug. Versions are by distribution; what they leave out is as installed.
 
-    `recipe` is one of a suite beside this file, `SUITE::NAME`; `silent` says where nobody is told; `saying` is a word
+    `recipe` is one of a suite beside this file, `SUITE::NAME`; what it saves under the versions of `saved_under`, if
+    there are any, is only loaded under the others. `silent` says where nobody is told; `saying` is a word
     that a finding must have, so that a run that ends for another reason is not taken for the bug.
     """
 
@@ -39,6 +42,7 @@ class Bug(Frozen):
     threads: tuple[str, ...] = Field(min_length=1)
     silent: str
     recipe: str | None = None
+    saved_under: Mapping[str, str] | None = None
     script: Script | None = None
     caught_by: tuple[str, ...] = Field(min_length=1)
     saying: str = ""

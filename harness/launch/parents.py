@@ -13,6 +13,7 @@ from pathlib import Path
 from harness.launch.job import SINGLE_THREADED
 
 BESIDE = "--beside"  # as harness.launch.warm reads it
+HASH_SEED = "HARNESS_HASH_SEED"  # that of every process that trains or reloads, for who looks for what depends on it
 FRESH = "HARNESS_FRESH_PROCESSES"  # set to 1 to do without fork
 
 
@@ -23,7 +24,8 @@ def can_fork() -> bool:
 
 def job_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment of every process that trains or reloads: one thread, a fixed hash seed, no hub."""
-    return {**os.environ, **SINGLE_THREADED, **(extra or {})}
+    seed = {"PYTHONHASHSEED": os.environ[HASH_SEED]} if os.environ.get(HASH_SEED) else {}
+    return {**os.environ, **SINGLE_THREADED, **seed, **(extra or {})}
 
 
 class WarmParent:

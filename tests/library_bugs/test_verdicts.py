@@ -90,3 +90,10 @@ def test_another_error_is_not_taken_for_the_bug(word: str, said: str) -> None:
     bug = BUG.model_copy(update={"saying": word})
 
     assert judged(bug, {"library": "1.0"}, True, None, [CAUGHT]).verdict == f"{said}: adapter_merges"
+
+
+def test_of_what_has_no_findings_the_reason_is_shown() -> None:
+    lost = Result("r", "adapter_merges", Status.FAILED, "2 keys lost")
+    verdict = judged(BUG, {"library": "1.0"}, True, None, [lost])
+
+    assert (verdict.verdict, verdict.seen) == ("caught: adapter_merges", "2 keys lost")

@@ -179,3 +179,14 @@ def test_without_fork_each_job_gets_a_fresh_interpreter(monkeypatch, bases, tmp_
     assert results["frozen_parameters_unchanged"].status.value == "passed"
     header = json.loads((tmp_path / "runs" / "fresh" / "trace" / "header.json").read_text())
     assert header["process"] == "fresh interpreter"
+
+
+def test_the_hash_seed_is_fixed_and_another_where_one_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    from harness.launch.parents import HASH_SEED, job_environment
+
+    monkeypatch.setenv("PYTHONHASHSEED", "7")
+    monkeypatch.delenv(HASH_SEED, raising=False)
+    assert job_environment()["PYTHONHASHSEED"] == "0"
+
+    monkeypatch.setenv(HASH_SEED, "3")
+    assert job_environment()["PYTHONHASHSEED"] == "3"
