@@ -21,6 +21,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m trainers", description=__doc__)
     parser.add_argument("names", nargs="*", help="trainers, by a part of their names; none: all")
     parser.add_argument("--case", action="append", choices=CASES, help="this case alone; may be repeated")
+    parser.add_argument("--model", action="append", help="one of a trainer's further models alone; may be repeated")
     parser.add_argument("--out", type=Path, default=Path("harness-out"))
     asked, options = read_asked(), parser.parse_args(arguments)
     chosen = [one for one in asked.trainers if not options.names or _named(one, options.names)]
@@ -30,10 +31,12 @@ def main(arguments: Sequence[str]) -> int:
     machine = {"python": platform.python_version(), "machine": platform.machine()}
     rows: list[Row] = []
     for one in chosen:
-        rows.append(run_trainer(asked, one, options.case or CASES, options.out.absolute()))
+        cases, models = options.case or ([] if options.model else CASES), options.model or list(one.also.models)
+        rows.append(run_trainer(asked, one, cases, [] if options.case else models, options.out.absolute()))
         keep(options.out / "trainers.json", rows[-1:], machine, [one.name for one in asked.trainers])
-    wrong = [case for row in rows for case in row["cases"] if not case["right"]]
-    print(f"{sum(len(row['cases']) for row in rows)} runs of {len(rows)} trainers, {len(wrong)} not as they should be")
+    ran = [case for row in rows for case in (*row["cases"], *row["models"])]
+    wrong = [case for case in ran if not case["right"]]
+    print(f"{len(ran)} runs of {len(rows)} trainers, {len(wrong)} not as they should be")
     return int(bool(wrong))
 
 
@@ -41,13 +44,19 @@ def _named(trainer: Trainer, names: Sequence[str]) -> bool:
     return any(name.lower() in trainer.name.lower() for name in names)
 
 
-def run_trainer(asked: Asked, trainer: Trainer, cases: Sequence[Case], out: Path) -> Row:
-    """All cases of one trainer. Raises Refused where its environment cannot be had."""
+def run_trainer(asked: Asked, trainer: Trainer, cases: Sequence[Case], models: Sequence[str], out: Path) -> Row:
+    """Cases of one trainer, and the first with further models. Raises Refused where its environment cannot be had."""
     layer = environment(trainer.layer, asked.layers[trainer.layer]).folder if trainer.layer else None
+    chosen = [case for case in cases if case in trainer.runs]
+    verdicts = run_cases(asked, trainer, chosen, out, layer) if chosen else []
+    others = {model: run_cases(asked, trainer.given(model), CASES[:1], out / "also", layer)[0] for model in models}
+    return row_of(trainer.name, versions_in(layer, trainer.shows), trainer.remark, verdicts, others)
+
+
+def run_cases(asked: Asked, trainer: Trainer, cases: Sequence[Case], out: Path, layer: Path | None) -> list[Verdict]:
     with tempfile.TemporaryDirectory(prefix="harness-trainers-") as folder:
         given = prepared(trainer, Path(folder))
-        verdicts = [run_case(asked, trainer, case, given, out, layer) for case in cases if case in trainer.runs]
-    return row_of(trainer.name, versions_in(layer, trainer.shows), trainer.remark, verdicts)
+        return [run_case(asked, trainer, case, given, out, layer) for case in cases]
 
 
 def prepared(trainer: Trainer, folder: Path) -> dict[str, str]:
@@ -74,7 +83,8 @@ def run_case(
     shown = " ".join(trainer.words(case, {"model": "MODEL", "data": "DATA", "out": "OUT", "scripts": "SCRIPTS"}))
     more = {"wanted": wanted, "environment": settings, "kind": run.kind, "shown": shown}
     verdict = observe(case, words, run.intent, Path(given["model"]), place, layer, **more)
-    print(f"{trainer.name}, {case}: {verdict.verdict} ({verdict.applied} checks, {verdict.seconds:.0f} s)", flush=True)
+    said = f"{verdict.verdict} ({verdict.applied} checks, {verdict.seconds:.0f} s)"
+    print(f"{trainer.name}, {trainer.model}, {case}: {said}", flush=True)
     return verdict
 
 

@@ -51,6 +51,14 @@ class Run(Frozen):
     kind: str | None = None  # of what is saved, where `harness inspect` cannot tell by itself
 
 
+class Also(Frozen):
+    """Further models, whose tiny checkpoints the trainer is given by path for the first case, each with the intent that
+    it is held to, and words that it takes for them."""
+
+    models: Mapping[str, str] = {}
+    add: str = ""
+
+
 class Trainer(Frozen):
     """A trainer: the distributions that its row names, the model that it is given, and its cases."""
 
@@ -63,6 +71,14 @@ class Trainer(Frozen):
     data: Data
     environment: Mapping[str, str] = {}
     remark: str = ""
+    also: Also = Also()
+
+    def given(self, model: str) -> Trainer:
+        """The same trainer with one of the further models: the first case, and what that takes besides."""
+        first = CASES[0]
+        more = {"add": f"{self.runs[first].add} {self.also.add}", "intent": self.also.models[model]}
+        run = self.runs[first].model_copy(update=more)
+        return self.model_copy(update={"model": model, "runs": {first: run}})
 
     def words(self, case: Case, places: Mapping[str, str]) -> list[str]:
         """The command of a case, with its places filled in."""

@@ -13,9 +13,13 @@ from trainers.asked import CASES
 Row = dict[str, Any]
 
 
-def row_of(name: str, versions: Mapping[str, str], remark: str, verdicts: list[Any]) -> Row:
+def row_of(
+    name: str, versions: Mapping[str, str], remark: str, verdicts: list[Any], others: Mapping[str, Any] | None = None
+) -> Row:
+    """A trainer's row: its cases, and by model what came of the first case with further ones."""
     cases = [verdict.to_json() for verdict in verdicts]
-    return {"trainer": name, "versions": dict(versions), "remark": remark, "cases": cases}
+    models = [{"model": model, **verdict.to_json()} for model, verdict in (others or {}).items()]
+    return {"trainer": name, "versions": dict(versions), "remark": remark, "cases": cases, "models": models}
 
 
 def keep(path: Path, rows: list[Row], machine: Mapping[str, str], order: Sequence[str]) -> None:
@@ -24,7 +28,9 @@ def keep(path: Path, rows: list[Row], machine: Mapping[str, str], order: Sequenc
     for row in rows:
         old = {one["case"]: one for one in before.get(row["trainer"], {}).get("cases", [])}
         now = old | {one["case"]: one for one in row["cases"]}
-        before[row["trainer"]] = {**row, "cases": [now[case] for case in CASES if case in now]}
+        models = {one["model"]: one for one in (*before.get(row["trainer"], {}).get("models", ()), *row["models"])}
+        cases = [now[case] for case in CASES if case in now]
+        before[row["trainer"]] = {**row, "cases": cases, "models": [models[name] for name in sorted(models)]}
     kept = [before[name] for name in order if name in before]
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps({"machine": dict(machine), "trainers": kept}, indent=1, ensure_ascii=False)
@@ -46,6 +52,9 @@ def as_markdown(rows: list[Row]) -> Iterator[str]:
         yield f"| {_heading(row)} | {' | '.join(cells)} |"
     yield ""
     for row in rows:
+        if models := row.get("models"):
+            told = (f"`{one['model']}` {one['verdict']}, {one['applied']} checks" for one in models)
+            yield f"- {row['trainer']} with tiny checkpoints of the library's own types, by path: {'; '.join(told)}."
         if row["remark"]:
             yield f"- {row['trainer']}: {row['remark']}."
 

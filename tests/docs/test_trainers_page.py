@@ -42,6 +42,17 @@ def test_what_was_seen_is_of_what_is_asked_for_now_and_as_it_should_be(row: dict
         )
 
 
+def test_tiny_checkpoints_of_the_librarys_types_are_trained_by_path_and_nothing_is_found() -> None:
+    for trainer in read_asked().trainers:
+        rows = [row for row in ROWS if row["trainer"] == trainer.name]
+        seen = {one["model"]: one for row in rows for one in row.get("models", ())}
+        assert seen.keys() == set(trainer.also.models)
+        places = {"model": "MODEL", "data": "DATA", "out": "OUT", "scripts": "SCRIPTS"}
+        for model, one in seen.items():
+            assert one["command"] == " ".join(trainer.given(model).words("healthy", places))
+            assert (one["verdict"], one["right"], one["applied"] >= 20) == ("silent", True, True), model
+
+
 def test_its_commands_write_a_model_and_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     shown = [command for command, _ in commands("docs/trainers.md")]

@@ -46,6 +46,16 @@ def test_intents_and_scripts_are_there_and_healthy_runs_differ_from_others(train
     assert len(commands) == len(CASES)
 
 
+def test_a_further_model_is_for_the_first_case_with_what_it_takes_besides() -> None:
+    (trl,) = [one for one in ASKED.trainers if one.also.models]
+    places = {"model": "M", "data": "D", "out": "O", "scripts": "S"}
+    given = trl.given("transformers:gemma3")
+    assert (given.model, list(given.runs)) == ("transformers:gemma3", ["healthy"])
+    assert given.words("healthy", places) == [*trl.words("healthy", places), "--max_length", "4096"]
+    for name, intent in trl.also.models.items():
+        assert read_intent(f"{HERE / 'intents.yaml'}::{intent}").family == name
+
+
 def test_a_command_in_a_layer_finds_the_layer_after_what_came_before(monkeypatch: pytest.MonkeyPatch) -> None:
     became: list[list[str]] = []
     monkeypatch.setattr("os.execvp", lambda name, words: became.append(words))

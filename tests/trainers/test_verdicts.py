@@ -59,6 +59,7 @@ def test_rows_take_the_place_of_their_own_cases_and_of_no_others(tmp_path: Path)
     keep(path, [row_of("torch", {"torch": "2"}, "", [alarm, caught])], {}, order)
     keep(path, [row_of("TRL", {"trl": "1"}, "a remark", [silent])], {}, order)
     keep(path, [row_of("torch", {"torch": "2"}, "", [silent])], {}, order)
+    keep(path, [row_of("TRL", {"trl": "1"}, "a remark", [], {"some": silent})], {}, order)
 
     rows = read_table(path)["trainers"]
     assert [row["trainer"] for row in rows] == order
@@ -66,4 +67,5 @@ def test_rows_take_the_place_of_their_own_cases_and_of_no_others(tmp_path: Path)
     assert json.loads(path.read_text())["machine"] == {}
     text = list(as_markdown(rows))
     assert text[2] == "| TRL (trl 1) | silent; 1 checks | not run | not run | not run | not run |"
+    assert text[-2] == "- TRL with tiny checkpoints of the library's own types, by path: `some` silent, 1 checks."
     assert text[-1] == "- TRL: a remark."
