@@ -94,7 +94,7 @@ def observe(
     if bug.saved_under:
         return _of_load(bug.saved_under, versions, ["compat", str(suite), "--recipe", name], place)
     asked = ["run", str(suite), "--recipe", name, "--out", str(place / "out"), "--history", "off"]
-    _harness(asked, place, _over(layer) | seed)
+    _harness(asked, place, _over(layer) | seed, suite.parent)
     return _read(place / "out" / RESULTS)
 
 
@@ -141,14 +141,17 @@ def _over(layer: Path | None) -> dict[str, str]:
     return {"PYTHONPATH": os.pathsep.join([str(layer), *above])} if layer else {}
 
 
-def _harness(arguments: Sequence[str], place: Path, environment: Mapping[str, str]) -> str:
-    """What a command of the harness prints; with its errors it is kept in the folder, too."""
+def _harness(
+    arguments: Sequence[str], place: Path, environment: Mapping[str, str], started_in: Path | None = None
+) -> str:
+    """What a command of the harness prints; with its errors it is kept in the folder, where it is started, if not
+    elsewhere: what a suite names by its path is found from the suite's own folder."""
     around = {**os.environ, **QUIET, **environment}
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     with (place / "output.txt").open("a", encoding="utf-8") as errors:
         ended = subprocess.run(
             [*HARNESS, *arguments],
-            cwd=place,
+            cwd=started_in or place,
             env={**around, "PATH": path},
             stdout=subprocess.PIPE,
             stderr=errors,
