@@ -18,8 +18,9 @@ def device_kind(device: Any = "cpu") -> str:
         return f"cuda: {torch.cuda.get_device_name(device)!s}"
     if device.type != "cpu":
         return str(device.type)
-    capability, threads = torch.backends.cpu.get_cpu_capability(), torch.get_num_threads()
-    return f"cpu: {cpu_model()}, {capability}, {count(threads, 'thread')}"
+    told = getattr(torch.backends, "cpu", None)  # which torch 2.0 has not
+    capability = told.get_cpu_capability() if told else platform.machine()
+    return f"cpu: {cpu_model()}, {capability}, {count(torch.get_num_threads(), 'thread')}"
 
 
 def cpu_model(listing: Path = Path("/proc/cpuinfo")) -> str:

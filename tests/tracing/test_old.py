@@ -65,6 +65,8 @@ def test_a_model_of_old_transformers(defect: str, check: str | None, tmp_path: P
     assert wrong == ([check] if check else [])
     assert status == (1 if check else 0)
     assert sum(one["status"] == "passed" for one in results.values()) >= 8
+    measured = json.loads((tmp_path / "here" / "out" / "trace" / "rank-0" / "measured.json").read_text())
+    assert measured["costs"]["device"].startswith("cpu: ")
     header = json.loads((tmp_path / "here" / "out" / "trace" / "header.json").read_text())
     assert header["environment"]["versions"]["transformers"].startswith("4.36")
     assert header["environment"]["versions"]["torch"].startswith("2.0")
