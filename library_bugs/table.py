@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.report.text import one_line
 from harness.trace.atomic import write_atomically
 from library_bugs.asked import Bug
 
@@ -75,4 +76,4 @@ def _threads(threads: Sequence[str]) -> str:
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
+    return one_line(text).replace("|", "\\|")
