@@ -148,7 +148,7 @@ def _probes(trace: Trace) -> Iterator[Observed]:
         yield Observed(Place("probe", "outputs", subject=name), values)
     for probe in trace.probes():
         if probe["name"] == "generated":
-            for name, ids in probe["ids"].items():
+            for name, ids in probe.get("ids", {}).items():  # none, where it could not be made
                 yield Observed(Place("probe", "generated ids", subject=name), tuple(ids))
 
 

@@ -10,7 +10,7 @@ from harness.faults.registry import fault
 from harness.recipe import Recipe
 from harness.seams import Moment, Seam
 
-_LAYER = re.compile(r".*\blayers\.0$")
+_LAYER = re.compile(r".*\blayers\.\d+$")
 
 
 def _agrees_with_one_batch(recipe: Recipe) -> bool:
@@ -126,7 +126,7 @@ def one_layer_given_eight_bits(batch: Any, moment: Moment) -> None:
         low = torch.is_autocast_enabled(type_of(moment.model))
         return (inputs[0].to(torch.float8_e5m2).to(inputs[0].dtype), *inputs[1:]) if low else None
 
-    if (moment.step, moment.micro) == (0, 0):
+    if (moment.step, moment.micro) == (moment.first, 0):
         _first_layer_that_trains(moment.model).register_forward_pre_hook(rounded)
 
 

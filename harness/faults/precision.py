@@ -239,8 +239,8 @@ def one_norm_in_bf16(model: Any, moment: Moment) -> None:
     applies=_autocasts_bf16,
 )
 def one_trained_parameter_in_bf16(model: Any, moment: Moment) -> None:
-    """One parameter that trains is kept in bf16."""
-    held = first_trained(model)
+    """One matrix that trains is kept in bf16; norms refuse weights in another dtype than their input."""
+    held = next(p for p in model.parameters() if p.requires_grad and p.dim() > 1)
     held.data = held.data.bfloat16()
 
 

@@ -179,6 +179,20 @@ def test_differences_come_stage_by_stage_and_what_has_no_step_first(recorded: Ma
         ("reloaded", None)]  # fmt: skip
 
 
+def test_a_probe_that_could_not_be_made_has_generated_nothing(recorded: Make) -> None:
+    def fail(trace: Trace) -> None:
+        probe = next(probe for probe in trace.probes() if probe["name"] == "generated")
+        probe["error"] = f"RuntimeError: {len(probe.pop('ids'))} samples"
+
+    (difference,) = altered(recorded, fail).differences
+    assert (difference.kind, difference.place.field) == ("missing", "generated ids")
+
+    both = recorded(), recorded()
+    for trace in both:
+        fail(trace)
+    assert compare(*both).differences == ()
+
+
 def test_micro_batches_come_in_order(recorded: Make) -> None:
     one, other = recorded(), recorded()
     for trace in (one, other):
