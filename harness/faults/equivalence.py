@@ -131,6 +131,9 @@ def one_layer_given_eight_bits(batch: Any, moment: Moment) -> None:
 
 
 def _first_layer_that_trains(model: Any) -> Any:
-    """What is frozen below everything that trains is not computed a second time."""
+    """What is frozen below everything that trains is not computed a second time. Where no layer trains, the first module
+    whose own weight does."""
     layers = (module for path, module in model.named_modules() if _LAYER.match(path))
-    return next(layer for layer in layers if any(parameter.requires_grad for parameter in layer.parameters()))
+    others = (module for module in model.modules() if "weight" in module._parameters)
+    trained = (one for one in (*layers, *others) if any(parameter.requires_grad for parameter in one.parameters()))
+    return next(trained)
