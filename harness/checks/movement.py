@@ -81,7 +81,7 @@ def _in_vain(intent: Intent, trace: Trace) -> Iterator[Finding]:
     free = [p for p in trace.parameters if p.role in ("base", "copy") and not intent.is_fixed(p.key)]
     for component in dict.fromkeys(p.component for p in free):
         ours = [p for p in free if p.component == component]
-        chosen = [p for p in ours if p.requires_grad and should_train(intent, p)]
+        chosen = [p for p in ours if p.requires_grad and intent.names_as_trained(p.key)]
         if 0 < len(chosen) < len(ours) and not any(gets_gradient(intent, p) for p in chosen):
             yield TunedInVain(
                 expected=f"{component}: some of what is tuned can be reached by a gradient",

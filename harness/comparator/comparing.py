@@ -73,8 +73,13 @@ def _nothing_trained(one: Trace, other: Trace) -> tuple[str, ...]:
 
 
 def _reach(trace: Trace) -> float:
-    """How far the optimizer can have moved an element: the sum of its rates, the largest of each step."""
-    return sum(max(map(float, step["lr"]), default=0.0) for step in trace.effective_steps)
+    """How far the optimizer can have moved an element: the sum of its rates, the largest of each step. Of steps that
+    another process took before, the rate that was asked for."""
+    intent = trace.header.get("intent") or {}
+    asked = intent.get("optimization") or {}
+    full: float = max([asked.get("learning_rate", 0.0), *(asked.get("component_rates") or {}).values()])
+    before: float = intent.get("effective_before", 0) * full * max([1.0, *(asked.get("rate_factors") or {}).values()])
+    return before + sum(max(map(float, step["lr"]), default=0.0) for step in trace.effective_steps)
 
 
 def _skipped_in_both(one: Trace, other: Trace) -> set[int]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import Any
 
 from harness.devices import type_of
 from harness.faults.registry import fault
+from harness.faults.where import TOWERS
 from harness.recipe import Recipe
 from harness.seams import Moment, Seam
 
@@ -131,9 +133,9 @@ def one_layer_given_eight_bits(batch: Any, moment: Moment) -> None:
 
 
 def _first_layer_that_trains(model: Any) -> Any:
-    """What is frozen below everything that trains is not computed a second time. Where no layer trains, the first module
-    whose own weight does."""
-    layers = (module for path, module in model.named_modules() if _LAYER.match(path))
-    others = (module for module in model.modules() if "weight" in module._parameters)
-    trained = (one for one in (*layers, *others) if any(parameter.requires_grad for parameter in one.parameters()))
-    return next(trained)
+    """What is frozen below everything that trains is not computed a second time. Where no layer trains, the first of
+    the language model, through which the loss comes."""
+    layers = [(path, module) for path, module in model.named_modules() if _LAYER.match(path)]
+    trained = (one for _, one in layers if any(parameter.requires_grad for parameter in one.parameters()))
+    others = (one for path, one in layers if not any(name in path for name in TOWERS))
+    return next(itertools.chain(trained, others))

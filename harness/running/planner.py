@@ -94,6 +94,8 @@ def with_changes(recipe: Recipe, changes: Any) -> Recipe:
     """The recipe with some settings changed, nested ones by dotted name. Raises if the result cannot work."""
     settings = json.loads(recipe.model_dump_json(exclude_defaults=True))
     for dotted, value in dict(changes).items():
+        if dotted == "save" and recipe.save.beside_adapter:
+            continue  # what is saved beside an adapter trains in place: with nothing saved, a copy of it would
         target = settings
         *outer, last = dotted.split(".")
         for name in outer:

@@ -59,7 +59,7 @@ def _lora(draw: DrawFn, facts: FamilyFacts) -> Settings:
     if name:
         pattern = draw(st.sampled_from([{"rank_pattern": {name: 3}}, {"alpha_pattern": {name: 5}}]))
         chosen |= pattern
-    if draw(st.booleans()):
+    if draw(st.booleans()) and "lora_bias" not in placed:
         chosen["init"] = "gaussian"
     if facts.copied and draw(st.booleans()):
         chosen["modules_to_save"] = [facts.copied]

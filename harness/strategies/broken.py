@@ -88,6 +88,7 @@ BREAKS: dict[str, Settings] = {
     "layers_of_listed_targets": {"lora": {"layers_to_transform": [0], "targets": "all-linear"}},
     "layers_pattern_of_layers": {"adapter": {"layers_pattern": "h", "targets": ["q_proj"]}},
     "biases_of_factors_without_magnitudes": {"lora": {"dora": True, "lora_bias": True}},
+    "biases_of_factors_begin_plainly": {"lora": {"init": "gaussian", "lora_bias": True}},
     "options_belong_to_other_methods": {"lora": {"options": {"r": 3}}},
     "other_save_beside_adapter": {"lora": LORA, "save": {"what": "partial"}},
     "files_from_base_beside_whole_weights": {"tune": "vision", "save": {"what": "partial", "files_from_base": True}},

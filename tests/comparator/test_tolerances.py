@@ -177,6 +177,25 @@ def test_the_reach_is_the_sum_of_the_largest_rates_of_either_run(recorded: Make)
         assert off_by(0.2500001, longer=longer) is Verdict.DIFFERENT
 
 
+def test_steps_of_a_process_before_reach_as_far_as_the_rate_that_was_asked_for(recorded: Make) -> None:
+    tolerances = Tolerances("t", {"final values": Tolerance(reach=1.0)}, BITS)
+    asked = {"learning_rate": 0.125, "component_rates": {"vision": 0.25}, "rate_factors": {"weight": 2.0}}
+
+    def off_by(apart: float) -> Verdict:
+        one, other = recorded(), recorded()
+        for trace in (one, other):
+            trace.header["intent"] = {"effective_before": 2, "optimization": asked}
+            for step in trace.of("optimizer_step"):
+                step["lr"] = []
+        last = values()
+        last["last/0"].flat[0] += apart
+        write_arrays(other, last, logits())
+        return compare(one, other, tolerances).verdict
+
+    assert off_by(1.0) is Verdict.WITHIN_TOLERANCE
+    assert off_by(1.0000002) is Verdict.DIFFERENT
+
+
 def test_fields_left_out_and_fields_compared_are_told_apart(recorded: Make) -> None:
     tolerances = Tolerances("t", {}, frozenset({"samples"}))
     found = compare(recorded(), recorded(), tolerances)

@@ -116,6 +116,11 @@ def test_prompts_of_peft_are_refused(method: str) -> None:
         check_possible(recipe(adapter={"method": method, "options": {"task_type": "CAUSAL_LM"}}))
 
 
+def test_prefixes_are_refused_for_what_generate_would_be_given() -> None:
+    with pytest.raises(Refused, match=r"adapter.method prefix_tuning: .* generate does not take"):
+        check_possible(recipe(adapter={"method": "prefix_tuning", "options": {"task_type": "CAUSAL_LM"}}))
+
+
 @torch.no_grad()
 def test_peft_cannot_embed_the_places_of_pictures(mini_gemini: Any) -> None:
     """What the refusal says."""

@@ -186,6 +186,18 @@ def test_changes_that_cannot_work_raise(changes: dict[str, Any]) -> None:
         with_changes(recipe(), changes)
 
 
+def test_what_trains_in_place_beside_an_adapter_does_so_in_runs_beside() -> None:
+    lora = {
+        "lora": {"targets": r"model\.language_model\..*q_proj"},
+        "save": {"beside_adapter": "non_lora_trainables.bin"},
+    }
+
+    changed = with_changes(recipe(**lora), {"save": {"what": "nothing"}, "seed": 7})
+
+    assert (changed.save.beside_adapter, changed.seed) == ("non_lora_trainables.bin", 7)
+    assert with_changes(recipe(), {"save": {"what": "nothing"}}).saves == "nothing"
+
+
 def test_ranks_are_planned_anew_over_other_steps() -> None:
     options = {"init_r": 6, "target_r": 3, "total_step": 8, "tfinal": 2}
     planned_over_eight = recipe(tune=[], adapter={"method": "adalora", "options": options}, steps=8)

@@ -20,6 +20,12 @@ def refuse(recipe: Recipe, cuts_pictures: bool) -> None:
             "an id (-200) of which the embeddings have no row",
             do="use a method that sits on layers, such as lora or ia3",
         )
+    if recipe.peft and recipe.peft.method == "prefix_tuning":
+        raise Refused(
+            "adapter.method prefix_tuning: what peft hands to generate for it, this model's generate does not take: it "
+            "would train, and answer nothing",
+            do="use a method that sits on layers, such as lora or ia3",
+        )
 
 
 def refuse_several(sample_id: str, images: int) -> None:

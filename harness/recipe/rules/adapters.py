@@ -117,6 +117,15 @@ def biases_of_factors_without_magnitudes(recipe: Recipe) -> tuple[str, str] | No
 
 
 @rule
+def biases_of_factors_begin_plainly(recipe: Recipe) -> tuple[str, str] | None:
+    """peft raises."""
+    if recipe.peft and recipe.peft.lora_bias and not isinstance(recipe.peft.init, bool):
+        field = _field(recipe)
+        return f"{field}.lora_bias beside {field}.init {recipe.peft.init}: peft has no such start", "leave init out"
+    return None
+
+
+@rule
 def options_belong_to_other_methods(recipe: Recipe) -> tuple[str, str] | None:
     if recipe.peft and recipe.peft.method == "lora" and recipe.peft.options:
         names = ", ".join(recipe.peft.options)
