@@ -68,7 +68,7 @@ def test_whose_code_loaded_the_directory_is_in_the_results(said: list[str], fold
 
 def test_the_own_check_finds_something_and_only_where_it_is(said: list[str], folder: Path) -> None:
     lines = map(json.loads, (folder / "harness-out" / "results.jsonl").read_text().splitlines())
-    own = {one["recipe"]: one["status"] for one in lines if one["check"] == "steps_within_budget"}
+    own = {one["recipe"]: one["status"] for one in lines if one["check"] == "steps_we_pay_for"}
 
     assert own.pop("own/longer") == "warned"
     assert set(own.values()) == {"passed"}

@@ -49,7 +49,7 @@ recipes:
     tune: [connector]
     save: {loader: somebodys-model, processor_loader: somebodys-processor}
 """
-OF_THE_PACKAGE = "steps_within_budget"
+OF_THE_PACKAGE = "steps_we_pay_for"
 LOOKED_AT = f"run.completed or saved_directory_loads or processor_reloads or {OF_THE_PACKAGE}"
 
 

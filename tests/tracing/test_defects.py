@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import subprocess
+import sys
 
 import pytest
 
@@ -91,3 +93,15 @@ def test_every_kind_of_finding_is_found_somewhere() -> None:
 def test_every_universal_check_says_what_it_is_and_where_it_comes_from() -> None:
     assert len(list(UNIVERSAL)) == 24
     assert all(one.title and one.source for one in UNIVERSAL)
+
+
+def test_the_order_of_the_checks_does_not_depend_on_what_is_imported_first() -> None:
+    ask = "from harness.checks.universal import UNIVERSAL; print(*[one.name for one in UNIVERSAL])"
+    last = f"import harness.checks.universal.{MODULES[-1]}"
+
+    (plainly, after) = (
+        subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=True).stdout
+        for lines in ([ask], [last, ask])
+    )
+
+    assert plainly == after != ""
