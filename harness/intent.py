@@ -138,13 +138,13 @@ class Mechanisms(Frozen):
 class Optimization(Frozen):
     """How parameters are meant to be moved. The rate rises linearly over the warm-up steps, each of which is below
     the full rate and above zero; from the first step after them it is constant, or falls to the floor, a part of the
-    rate, at the end, in a line or as half a cosine. `rate_factors` are for keys with the name in them. Biases and norms
-    have no weight decay."""
+    rate, at the end, in a line or as half a cosine. A schedule that is `other` is not said step by step: whatever it
+    is, it is one for all. `rate_factors` are for keys with the name in them. Biases and norms have no weight decay."""
 
     learning_rate: PositiveFloat
     component_rates: dict[Component, PositiveFloat] = Field(default_factory=dict)
     rate_factors: dict[RegexPart, PositiveFloat] = Field(default_factory=dict)
-    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    schedule: Literal["constant", "linear", "cosine", "other"] = "constant"
     floor: float = Field(default=0.0, ge=0, lt=1)
     warmup_steps: NonNegativeInt = 0
     warmup_from_zero: bool = Field(default=False, description="the first step of the warm-up is at rate zero")

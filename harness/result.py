@@ -69,6 +69,8 @@ class Reason(str, Enum):
     NO_SCALER = "the recipe asks for no gradient scaler"
     NO_SCALER_RULE = "the recipe does not say by which rule its trainer turns a gradient scaler on"
     NO_OPTIMIZATION = "the intent does not say at which rates and with which decay"
+    NO_SCHEDULE = "the intent does not say by which schedule rates go"
+    ONE_RATE = "all that trains is meant to have one and the same rate"
     NO_CLIPPING = "the recipe does not clip gradients"
     NO_AUXILIARY_LOSS = "the model has no experts whose balance the trainer adds to the loss"
     NO_TAIL = "every step has as many micro-batches as the others"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.checks.needs import Parameters, Steps
 from harness.checks.optimizer_groups import places_of
 from harness.checks.registry import check
-from harness.checks.steps_needs import Optimized
+from harness.checks.steps_needs import Scheduled, SeveralRates
 from harness.result import Finding
 from harness.wording import count, listed
 
@@ -28,6 +28,10 @@ class WrongRate(Finding):
     """Parameters that a step moved at another rate than asked."""
 
 
+class OutOfProportion(Finding):
+    """Parameters that a step moved at another share of their rate than others."""
+
+
 @dataclass(frozen=True)
 class _Off:
     """One parameter at one step, with the rate it should have had and the one it had."""
@@ -39,10 +43,23 @@ class _Off:
     seen: float
 
 
+@dataclass(frozen=True)
+class _Move:
+    """One parameter at one step: its rate there, and its full one."""
+
+    parameter: Parameter
+    seen: float
+    full: float
+
+    @property
+    def share(self) -> float:
+        return self.seen / self.full
+
+
 @check(
     "every parameter moves at the rate asked for its component, at every step of the schedule",
     source="deepspeed #7969: the second group's first step at full rate; minimind: a schedule that began at 1.1 times",
-    needs=[Parameters, Steps(1), Optimized],
+    needs=[Parameters, Steps(1), Scheduled],
 )
 def learning_rates_as_declared(intent: Intent, trace: Trace) -> Iterator[Finding]:
     asked, steps = intent.optimization, intent.first_step + (intent.steps or len(trace.steps))
@@ -62,10 +79,35 @@ def learning_rates_as_declared(intent: Intent, trace: Trace) -> Iterator[Finding
         )
 
 
+@check(
+    "at every step all parameters move at the same share of their rates: a schedule is one for all groups",
+    source="deepspeed #7969: WarmupCosineLR began with the first group alone; #8171: WarmupLR gave all groups its rate",
+    needs=[Parameters, Steps(1), SeveralRates],
+)
+def learning_rates_in_proportion(intent: Intent, trace: Trace) -> Iterator[Finding]:
+    if intent.optimization is None:  # the needs have refused
+        return
+    wrong = [(step, moved) for step, moved in _moves(intent.optimization, trace) if _apart(moved)]
+    for step, moved in wrong[:1]:
+        first, off = moved[0], _apart(moved)
+        others = len({other for other, _ in wrong}) - 1
+        yield OutOfProportion(
+            expected=f"{first.share:.6g} of its rate at step {step}, as {first.parameter.key} has",
+            seen=f"{off[0].share:.6g} of it" + (f", and off at {count(others, 'more step')}" if others else ""),
+            where=listed(dict.fromkeys(one.parameter.key for one in off)),
+            cause="the schedule sets some of the optimizer's groups only, or gives all of them the rate of the first",
+        )
+
+
+def full_rate(asked: Optimization, component: str, key: str) -> float:
+    """The rate of a component, or of a key in it, of which a schedule takes its share."""
+    full = {str(name): rate for name, rate in asked.component_rates.items()}.get(component, asked.learning_rate)
+    return full * next((factor for name, factor in asked.rate_factors.items() if re.search(name, key)), 1.0)
+
+
 def expected_rate(asked: Optimization, component: str, effective: int, steps: int, key: str) -> float:
     """The rate of a component, or of a key in it, after so many effective steps, of a run of `steps`."""
-    full = {str(name): rate for name, rate in asked.component_rates.items()}.get(component, asked.learning_rate)
-    full *= next((factor for name, factor in asked.rate_factors.items() if re.search(name, key)), 1.0)
+    full = full_rate(asked, component, key)
     if effective < asked.warmup_steps and asked.warmup_from_zero:
         return full * effective / asked.warmup_steps
     if effective < asked.warmup_steps:
@@ -95,6 +137,25 @@ def off_schedule(asked: Optimization, steps: int, trace: Trace, before: int = 0)
                 if not abs(seen - expected) <= NINE_DIGITS * expected:
                     yield _Off(parameter, event["step"], done, expected, seen)
         effective[event["optimizer"]] = done + (not event["skipped"])
+
+
+def _moves(asked: Optimization, trace: Trace) -> Iterator[tuple[int, list[_Move]]]:
+    """For each step of each optimizer what it moved, after the number of the step."""
+    places = places_of(trace)
+    for event in trace.steps:
+        moved = [
+            _Move(parameter, float(event["lr"][group]), full_rate(asked, parameter.component, parameter.key))
+            for parameter in trace.parameters
+            for optimizer, group in places.get(parameter.index, ())
+            if optimizer == event["optimizer"] and group < len(event["lr"])
+        ]
+        yield event["step"], moved
+
+
+def _apart(moved: Sequence[_Move]) -> list[_Move]:
+    """What did not move at the share of the first, but for what nine digits hide of the two rates."""
+    first = moved[0].share if moved else 0.0
+    return [one for one in moved if not abs(one.share - first) <= 2 * NINE_DIGITS * max(one.share, first)]
 
 
 def _cause(asked: Optimization, steps: int, off: _Off) -> str:

@@ -20,6 +20,24 @@ class _Optimization(Need):
 
 
 @dataclass(frozen=True)
+class _Schedule(_Optimization):
+    def refusal(self, intent: Intent) -> Reason | None:
+        unsaid = intent.optimization is not None and intent.optimization.schedule == "other"
+        return Reason.NO_SCHEDULE if unsaid else super().refusal(intent)
+
+
+@dataclass(frozen=True)
+class _SeveralRates(_Optimization):
+    """Some of what trains has a rate of its own, or the schedule is nobody knows which and there may be groups."""
+
+    def refusal(self, intent: Intent) -> Reason | None:
+        asked = intent.optimization
+        if asked is None or asked.schedule == "other" or asked.component_rates or asked.rate_factors:
+            return super().refusal(intent)
+        return Reason.ONE_RATE
+
+
+@dataclass(frozen=True)
 class _Clipping(Need):
     def refusal(self, intent: Intent) -> Reason | None:
         return None if intent.mechanisms.clip_norm is not None else Reason.NO_CLIPPING
@@ -56,6 +74,8 @@ class _Decay(_Optimization):
 
 
 Optimized = _Optimization()
+Scheduled = _Schedule()
+SeveralRates = _SeveralRates()
 DecayAsked = _Decay()
 Clips = _Clipping()
 ShortGroup = _Tail()

@@ -48,7 +48,7 @@ def configuration_overrides_nothing(intent: Intent, trace: Trace) -> Iterator[Fi
 
 
 def _schedule(intent: Intent, asked: Optimization, trace: Trace, made: Record) -> Iterator[Finding]:
-    own = made.get("own_schedule")
+    own = made.get("own_schedule") if asked.schedule != "other" else None
     off = next(off_schedule(asked, intent.steps or len(trace.steps), trace), None) if own else None
     if off:
         yield ConfigurationOverrides(

@@ -193,6 +193,27 @@ def one_group_at_twice_its_rate(step: Any, moment: Moment) -> None:
     group["lr"] = rate
 
 
+def _has_rates_that_change(recipe: Recipe) -> bool:
+    several = recipe.optimizer.component_rates or recipe.optimizer.rate_factors
+    return bool(several) and _has_a_schedule(recipe) and second_takes_effect(recipe)
+
+
+@fault(
+    Seam.SCHEDULER_STEP,
+    caught_by="learning_rates_in_proportion",
+    finding="OutOfProportion",
+    size="one group at one step",
+    applies=_has_rates_that_change,
+)
+def one_group_forgotten_by_the_schedule(step: Any, moment: Moment) -> None:
+    """The first step of the schedule leaves the last group at the rate that it had."""
+    group = moment.optimizer.param_groups[-1]
+    rate = group["lr"]
+    step()
+    if moment.step == 0:
+        group["lr"] = rate
+
+
 @fault(
     Seam.OPTIMIZER_GROUPS,
     caught_by="weight_decay_as_declared",

@@ -53,11 +53,17 @@ class Optimizer(Frozen):
     learning_rate: PositiveFloat
     component_rates: dict[Component, PositiveFloat] = Field(default_factory=dict)
     rate_factors: dict[RegexPart, PositiveFloat] = Field(default_factory=dict)
-    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    schedule: Literal["constant", "linear", "cosine", "other"] = "constant"
     floor: Annotated[float, Field(ge=0, lt=1)] = 0.0
     warmup_steps: NonNegativeInt = 0
     warmup_from_zero: bool = Field(default=False, description="the first step's rate is zero, as transformers has it")
     weight_decay: Annotated[float, Field(ge=0)] | None = None
+
+    @model_validator(mode="after")
+    def _shape_said_or_not(self) -> Optimizer:
+        if self.schedule == "other" and self.model_fields_set & {"floor", "warmup_steps", "warmup_from_zero"}:
+            raise ValueError("schedule other: floor and warm-up are of a schedule that is said; leave them out")
+        return self
 
 
 def _as_what(value: object) -> object:

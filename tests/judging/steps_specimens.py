@@ -65,6 +65,13 @@ def rates(e: Evidence, *by_step: float) -> None:
         step["lr"] = [rate]
 
 
+def two_groups(e: Evidence, *by_step: tuple[float, float]) -> None:
+    """A second group, of the connector, and at each step the rates of both."""
+    decay(e, 0.0, on=CONNECTOR)
+    for step, both in zip(e.all("optimizer_step"), by_step, strict=True):
+        step["lr"] = list(both)
+
+
 def short_last_group(e: Evidence) -> None:
     """Three micro-batches are the data: two steps of two and one, and then anew."""
     e.intent["mechanisms"]["epoch"] = 3
@@ -101,11 +108,15 @@ def loss_off(share: float) -> Alteration:
     return lambda e: e.one("backward", LAST).update(value=4.0 * (1 + share))
 
 
+UNSAID = {"schedule": "other"}
+FULL, HALF = (RATE, RATE), (RATE / 2, RATE / 2)
+
 # What a check needs before there is anything to be silent about.
 SETTINGS: dict[str, Alteration] = {
     "accumulation_divides": steps(),
     "clipping_effective": steps(),
     "learning_rates_as_declared": steps(),
+    "learning_rates_in_proportion": steps(**UNSAID),
     "weight_decay_as_declared": steps(),
     "last_group_steps": steps(short_last_group),
     "repeated_batch_is_learned": steps(lambda e: repeated(e, 3.0, 2.5, 2.0)),
@@ -167,6 +178,15 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
             lambda e: rates(e, RATE, RATE, 2 * RATE / 3), schedule="linear", floor=0.1)),
         ("WrongRate", "no number", steps(lambda e: rates(e, RATE, RATE, math.nan))),
     ],
+    "learning_rates_in_proportion": [
+        ("OutOfProportion", "the first step at the full rate", steps(
+            lambda e: two_groups(e, (0.0, RATE), HALF, FULL), **UNSAID)),
+        ("OutOfProportion", "of all steps, one rate for all", steps(
+            lambda e: two_groups(e, HALF, FULL, HALF), component_rates={"connector": 2 * RATE})),
+        ("OutOfProportion", "by twice what nine digits hide", steps(
+            lambda e: two_groups(e, HALF, FULL, (RATE, RATE * (1 + 4 * RATE_ALLOWED))), **UNSAID)),
+        ("OutOfProportion", "no number", steps(lambda e: two_groups(e, HALF, FULL, (RATE, math.nan)), **UNSAID)),
+    ],
     "weight_decay_as_declared": [
         ("WrongDecay", "none", steps(weight_decay=0.1)),
         ("WrongDecay", "one", steps(lambda e: decay(e, 0.1, on=A0))),
@@ -219,6 +239,17 @@ SILENT: dict[str, list[tuple[str, Alteration]]] = {
         ("what nine digits hide", steps(lambda e: rates(e, RATE, RATE, RATE * (1 + 0.99 * RATE_ALLOWED)))),
         ("warm-up, and a skipped step", steps(lambda e: rates(e, RATE / 2, RATE / 2, RATE), **WARM)),
         ("a component that does not train", steps(component_rates={"vision": 2 * RATE})),
+    ],
+    "learning_rates_in_proportion": [
+        ("a schedule that nobody said", steps(lambda e: two_groups(e, (0.0, 0.0), FULL, HALF), **UNSAID)),
+        ("what nine digits hide", steps(
+            lambda e: two_groups(e, HALF, FULL, (RATE, RATE * (1 + RATE_ALLOWED))), **UNSAID)),
+        ("a rate of a component's own", steps(
+            lambda e: two_groups(e, (0.0, 0.0), (RATE / 2, RATE), (RATE, 2 * RATE)),
+            component_rates={"connector": 2 * RATE}, **UNSAID)),
+        ("a factor of a name's own", steps(
+            lambda e: two_groups(e, (RATE / 2, RATE), (RATE, 2 * RATE), (RATE, 2 * RATE)),
+            rate_factors={"connector": 2.0})),
     ],
     "weight_decay_as_declared": [
         ("a vector that is neither", steps(

@@ -104,6 +104,10 @@ NOT_APPLICABLE: list[tuple[Reason, str, Callable[[dict[str, Any]], object]]] = [
     (Reason.NO_SCALER, "scale_backs_off_and_recovers", lambda i: i["mechanisms"].update(loss_scaler=False)),
     (Reason.NO_SCALER_RULE, "scaler_rule_over_precisions", lambda i: None),
     (Reason.NO_OPTIMIZATION, "learning_rates_as_declared", lambda i: None),
+    (Reason.NO_OPTIMIZATION, "learning_rates_in_proportion", lambda i: None),
+    (Reason.ONE_RATE, "learning_rates_in_proportion", lambda i: i.update(optimization={"learning_rate": 0.01})),
+    (Reason.NO_SCHEDULE, "learning_rates_as_declared", lambda i: i.update(
+        optimization={"learning_rate": 0.01, "schedule": "other"})),
     (Reason.NO_CLIPPING, "clipping_effective", lambda i: i["mechanisms"].update(clip_norm=None)),
     (Reason.NO_THROUGHPUT_BUDGET, "throughput_within_budget", lambda i: None),
     (Reason.NO_MEMORY_BUDGET, "memory_within_budget", lambda i: i.update(budget={"throughput": {}})),
