@@ -73,6 +73,7 @@ class DeepSpeedWatch:
             facts["partitioned"] = sum(1 for p in model.parameters if _is_apart(p))
             model.values = shards = ShardValues(model.parameters)
             facts["sizes"] = shards.sizes
+        self._patches.wrap(engine, "_backward_prologue_per_tensor", self._divides(engine))
         schedule = engine.lr_scheduler
         if schedule is not None and not isinstance(schedule, scheduler_classes()[0]):
             self._patches.wrap(schedule, "step", self._schedule_steps(basic))
@@ -89,6 +90,18 @@ class DeepSpeedWatch:
                 self.recorder.hooked(
                     parameter.register_post_accumulate_grad_hook(lambda _, index=index: reached.add(index))
                 )
+
+    def _divides(self, engine: Any) -> Any:
+        """DeepSpeed divides by the accumulation where gradients enter the model's outputs, from 0.18.3 on to 0.19.3 in
+        its own backward, too. What is not to be divided it gives back as it is."""
+
+        def wrapped(original: Any, gradient: Any) -> Any:
+            result = original(gradient)
+            if result is not gradient:
+                self.recorder.divided_on_the_way(gradient, engine.gradient_accumulation_steps())
+            return result
+
+        return wrapped
 
     def _stepping(self, step: _ZeroStep) -> Any:
         def wrapped(original: Any, *args: Any, **kwargs: Any) -> Any:
