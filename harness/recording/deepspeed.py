@@ -93,12 +93,14 @@ class DeepSpeedWatch:
 
     def _divides(self, engine: Any) -> Any:
         """DeepSpeed divides by the accumulation where gradients enter the model's outputs, from 0.18.3 on to 0.19.3 in
-        its own backward, too. What is not to be divided it gives back as it is."""
+        its own backward, too; that of a loss, and of what a loss is computed from, is one division more. What is not to
+        be divided it gives back as it is."""
 
         def wrapped(original: Any, gradient: Any) -> Any:
             result = original(gradient)
             if result is not gradient:
-                self.recorder.divided_on_the_way(gradient, engine.gradient_accumulation_steps())
+                of = "loss" if gradient.numel() == 1 else "output"
+                self.recorder.divided[of] = engine.gradient_accumulation_steps()
             return result
 
         return wrapped

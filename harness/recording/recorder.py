@@ -49,7 +49,7 @@ class Recorder:
         self._hooks: list[Any] = []
         self._paused = False
         self._in_backward = False
-        self._divided: dict[bool, int] = {}
+        self.divided: dict[str, int] = {}  # gradients of the backward that runs, and not the loss it starts from
         self._cut_off: set[str] = set()
 
     def patches(self) -> Patches:
@@ -163,7 +163,7 @@ class Recorder:
         if watch is not None:
             watch.in_backward = True
         self._in_backward = True
-        self._divided.clear()
+        self.divided.clear()
         try:
             result = original(tensors, *args, **kwargs)
         finally:
@@ -172,7 +172,7 @@ class Recorder:
                 watch.remove()
                 self._layers = None
         root = tensors if isinstance(tensors, torch.Tensor) else tensors[0]
-        share = math.prod(self._divided.values())
+        share = math.prod(self.divided.values())
         facts: dict[str, Any] = {"value": float(root.item()) / share if root.numel() == 1 else None, "stale": stale}
         if watch is not None:
             facts["recomputed"] = watch.recomputed
@@ -185,11 +185,6 @@ class Recorder:
         self.event("backward", **facts)
         self.clock.gradients_are_new()
         return result
-
-    def divided_on_the_way(self, gradient: torch.Tensor, by: int) -> None:
-        """A gradient of the backward pass that runs is divided, and not the loss that it starts from: that of a loss,
-        or of what a loss is computed from, which is one division more."""
-        self._divided[gradient.numel() == 1] = by
 
     def recomputed_alone(self, layer: nn.Module) -> None:
         """A layer is to be computed again in the backward pass, and none of its inputs wants a gradient: once told."""
