@@ -159,8 +159,7 @@ class Recorder:
         if self._paused or self._in_backward:
             return original(tensors, *args, **kwargs)
         stale = self._stale_gradients() if self.clock.micro == 0 else 0
-        watch = self._layers
-        if watch is not None:
+        if (watch := self._layers) is not None:
             watch.in_backward = True
         self._in_backward = True
         self.divided.clear()
@@ -172,8 +171,8 @@ class Recorder:
                 watch.remove()
                 self._layers = None
         root = tensors if isinstance(tensors, torch.Tensor) else tensors[0]
-        share = math.prod(self.divided.values())
-        facts: dict[str, Any] = {"value": float(root.item()) / share if root.numel() == 1 else None, "stale": stale}
+        value = float(root.item()) / math.prod(self.divided.values()) if root.numel() == 1 else None
+        facts: dict[str, Any] = {"value": value, "stale": stale}
         if watch is not None:
             facts["recomputed"] = watch.recomputed
         if self._targets is not None:
