@@ -75,9 +75,14 @@ def page(text: str, kept: Record) -> str:
 
 
 def main(files: list[str]) -> None:
+    from harness.faults import FAULTS
+
     kept: Record = json.loads(DATA.read_text(encoding="utf-8"))
     for file in files:
         kept = with_record(kept, json.loads(Path(file).read_text(encoding="utf-8")))
+    known = {fault.name for fault in FAULTS.values()}
+    for one in kept.values():
+        one["faults"] = {name: row for name, row in one["faults"].items() if name in known}
     DATA.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
     PAGE.write_text(page(PAGE.read_text(encoding="utf-8"), kept), encoding="utf-8")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.checks.adapter_needs import BaseOutputs, BaseUnderneath, IdentityAtStart, rewrites_base, starts_with_zero
-from harness.checks.adapter_rounding import allowed_in_logits
+from harness.checks.adapter_rounding import allowed_in_logits, beyond_rounding
 from harness.checks.expected import gets_gradient
 from harness.checks.needs import AnAdapter, Closed, Parameters, Probe, Steps
 from harness.checks.registry import check
@@ -40,18 +40,14 @@ class AdapterWithoutEffect(Finding):
     needs=[AnAdapter, Closed, IdentityAtStart],
 )
 def adapter_starts_as_identity(intent: Intent, trace: Trace) -> Iterator[Finding]:
-    assert intent.adapter is not None
-    exact = starts_with_zero(intent.adapter) and not _any_dora(trace)
-    for batch, (apart, largest) in _apart_at_start(intent, trace).items():
-        allowed = 0.0 if exact else allowed_in_logits(intent.weights, largest)
-        if not apart <= allowed:
-            yield NoIdentityAtStart(
-                expected="the base's logits" + (", bit for bit" if exact else f" within {allowed:.3g}"),
-                seen=f"logits off by {apart:.3g} (the largest is {largest:.3g})",
-                where=f"the {batch} batch, with every parameter as it was before the first step",
-                cause="a factor that should begin at zero does not, or a module kept beside the adapter begins"
-                " as something else than its original",
-            )
+    for batch, apart, largest, allowed in _off_at_start(intent, trace):
+        yield NoIdentityAtStart(
+            expected="the base's logits" + (f" within {allowed:.3g}" if allowed else ", bit for bit"),
+            seen=f"logits off by {apart:.3g} (the largest is {largest:.3g})",
+            where=f"the {batch} batch, with every parameter as it was before the first step",
+            cause="a factor that should begin at zero does not, or a module kept beside the adapter begins"
+            " as something else than its original",
+        )
 
 
 @check(
@@ -97,16 +93,22 @@ def _any_dora(trace: Trace) -> bool:
     return any(dora for facts in trace.model["adapters"].values() for dora in facts.get("use_dora", {}).values())
 
 
-def _apart_at_start(intent: Intent, trace: Trace) -> dict[str, tuple[float, float]]:
-    """By batch: the largest difference from the logits that the adapter should leave as they are, and the largest."""
+def _off_at_start(intent: Intent, trace: Trace) -> Iterator[tuple[str, float, float, float]]:
+    """By batch: a difference from the logits that the adapter should leave as they are which rounding does not explain,
+    the largest of these logits, and the difference allowed; none is where a factor of zeros is added."""
     assert intent.adapter is not None
-    probe = _probe(trace, "adapter_at_start")
-    if rewrites_base(intent.adapter):
-        return {batch: _apart_from_base(trace, probe, batch) for batch in probe["largest_difference"]}
-    return {
-        batch: (float(apart), float(probe["largest_logit"][batch]))
-        for batch, apart in probe["largest_difference"].items()
-    }
+    probe, rewritten = _probe(trace, "adapter_at_start"), rewrites_base(intent.adapter)
+    exact = starts_with_zero(intent.adapter) and not _any_dora(trace)
+    if not (exact or rewritten):
+        yield from beyond_rounding(intent.weights, probe, stored=True)
+        return
+    for batch, apart in probe["largest_difference"].items():
+        found = (
+            _apart_from_base(trace, probe, batch) if rewritten else (float(apart), float(probe["largest_logit"][batch]))
+        )
+        allowed = 0.0 if exact else allowed_in_logits(intent.weights, found[1])
+        if not found[0] <= allowed:
+            yield batch, *found, allowed
 
 
 def _apart_from_base(trace: Trace, probe: dict[str, Any], batch: str) -> tuple[float, float]:

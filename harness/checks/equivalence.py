@@ -6,6 +6,7 @@ in another order; how far is the comparator's tolerance for other kernels.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -198,15 +199,22 @@ def _same_arithmetic(intent: Intent) -> bool:
     return asked.loss_average == "micro-batch" and all(size & (size - 1) == 0 for size in sizes)
 
 
+_EXPERT = re.compile(r"\bexperts\b")
+
+
 @check(
     "steps computed in 16 bits are those computed in fp32, as far as rounding explains",
     source="transformers #33401: a head computed in 16 bits; losses that are near, and gradients that are not",
     needs=[Closed, Parameters, Steps(1), AgreesWith(other="fp32"), Partner(name="in_fp32", changes=_in_fp32)],
 )
 def precision_changes_little(intent: Intent, trace: Trace, in_fp32: Trace) -> Iterator[Finding]:
+    from harness.comparator.tolerances import of_another_precision
+
+    tolerances = of_another_precision(trace, any(_EXPERT.search(parameter.key) for parameter in trace.parameters))
     scaled = bool(trace.of("scaler"))  # then backward starts from another multiple of the loss
     fields = (*OF_STEPS, "loss", *(() if scaled else ("value of backward",)))
-    for expected, seen, where in parted(trace, in_fp32, ("precision", "loss_scaler"), "fp32", fields):
+    settings = ("precision", "loss_scaler")
+    for expected, seen, where in parted(trace, in_fp32, settings, "fp32", fields, tolerances):
         yield PrecisionMatters(
             expected=expected,
             seen=seen,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from harness.checks.expected import gets_gradient, should_train
 from harness.checks.needs import Parameters, SteppedInPlace, Steps
 from harness.checks.optimizer_groups import rates_of
+from harness.checks.rates import expected_rate
 from harness.checks.registry import check
 from harness.checks.written import as_written
 from harness.result import Finding
@@ -101,6 +102,7 @@ def updates_not_lost_to_rounding(intent: Intent, trace: Trace) -> Iterator[Findi
     rates = rates_of(trace)
     within = _in_reach(intent, trace)
     lost = [p for p in within if rates.get(p.index) and _rounded_away(p, trace) and not _only_residue(p, within, trace)]
+    lost = [p for p in lost if not _was_large_before(p, intent, trace)]
     for component, keys in by_component((p.component, p.key) for p in lost).items():
         ours = [p for p in lost if p.component == component]
         elements = sum(p.elements_moved for p in ours)
@@ -112,6 +114,17 @@ def updates_not_lost_to_rounding(intent: Intent, trace: Trace) -> Iterator[Findi
             cause=f"the learning rate {rates[ours[0].index]:g} is below half a unit in the last place of the weights",
             do="keep fp32 master weights, or raise the rate",
         )
+
+
+def _was_large_before(parameter: Parameter, intent: Intent, trace: Trace) -> bool:
+    """Whether the process goes on where the schedule has come down, from a rate that the precision does show."""
+    asked, before = intent.optimization, intent.effective_before
+    if asked is None or not before:
+        return False
+    steps = intent.first_step + (intent.steps or len(trace.steps))
+    rates = [expected_rate(asked, parameter.component, step, steps, parameter.key) for step in range(steps)]
+    shown = HALF_ULP.get(parameter.dtype, 0.0) * float(trace.described["rms"][parameter.index])
+    return max(rates[:before]) > max(shown, *rates[before:])
 
 
 def _in_reach(intent: Intent, trace: Trace) -> list[Parameter]:

@@ -168,7 +168,7 @@ class _Limits:
 
     def exceeded(self, place: Place, apart: float, scale: float) -> bool:
         whole = self.scales.get((place.step, place.micro), scale)
-        return not self.tolerance.allows(apart, whole, self.reach)
+        return not self.tolerance.allows(apart, whole, self.reach, place.step)
 
 
 def _size(difference: Difference) -> float:

@@ -120,13 +120,16 @@ def embeddings_want_no_gradient(model: Any, moment: Moment) -> None:
     size="one layer",
     applies=lambda recipe: "fp32" in recipe.agrees_with,
 )
-def one_layer_given_eight_bits(batch: Any, moment: Moment) -> None:
-    """Under autocast one layer is given its input rounded to eight bits."""
+def one_layer_given_four_bits(batch: Any, moment: Moment) -> None:
+    """Under autocast one layer is given its input as four bits could hold it: a sign, and a power of two."""
     import torch
 
     def rounded(_module: Any, inputs: Any) -> Any:
-        low = torch.is_autocast_enabled(type_of(moment.model))
-        return (inputs[0].to(torch.float8_e5m2).to(inputs[0].dtype), *inputs[1:]) if low else None
+        if not torch.is_autocast_enabled(type_of(moment.model)):
+            return None
+        _, exponent = torch.frexp(inputs[0].float() * 2**0.5)
+        powers = torch.ldexp(inputs[0].float().sign(), exponent - 1).to(inputs[0].dtype)
+        return (inputs[0] + (powers - inputs[0]).detach(), *inputs[1:])
 
     if (moment.step, moment.micro) == (moment.first, 0):
         _first_layer_that_trains(moment.model).register_forward_pre_hook(rounded)

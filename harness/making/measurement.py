@@ -149,11 +149,17 @@ class Measurement:
             "bare": beside.to_json(),
             "gradients": self.ledger.gradients,
             "states": self.ledger.states,
-            "batch": max(_bytes_of(step) for step in steps) if self.recipe.data.lazy else 0,
+            "batch": self._made_at_once(steps) if self.recipe.data.lazy else 0,
             "resident": resident_peak(),
             "kept": self._kept(bare, steps),
             "recomputable": sorted(self._recomputable()),
         }
+
+    def _made_at_once(self, steps: Steps) -> int:
+        """Bytes of the batches that are there at a time: a step's, and of the Trainer's, whose loader looks one ahead
+        to tell the last, the next micro-batch too."""
+        ahead = max(_bytes_of([batch]) for step in steps for batch in step) if self.recipe.engine == "trainer" else 0
+        return max(_bytes_of(step) for step in steps) + ahead
 
     def _recomputable(self) -> set[str]:
         """The components with layers that transformers can have computed again; others, such as timm's, ask for it in

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
+from harness.probes.exactly import twice
 from harness.probes.guard import parameters_kept
 from harness.probes.passes import Arrays, Probed, all_logits, fingerprints, largest, probe, trained_logits
 
@@ -31,8 +32,14 @@ def adapter_at_start(probed: Probed) -> tuple[dict[str, Any], Arrays]:
     with parameters_kept(probed.model):
         for path, parameter in probed.model.named_parameters():
             parameter.copy_(probed.first[path])
-        on, off = all_logits(probed), _logits_with(_turned_off(probed.model), probed)
-    return {"kept": True, "largest_difference": largest(on, off), "largest_logit": largest(off)}, on
+        on = all_logits(probed)
+        facts = twice(probed, lambda exact: _beside_off(exact, on if exact is probed else all_logits(exact)))
+    return {"kept": True, **facts}, on
+
+
+def _beside_off(probed: Probed, on: Arrays) -> dict[str, Any]:
+    off = _logits_with(_turned_off(probed.model), probed)
+    return {"largest_difference": largest(on, off), "largest_logit": largest(off)}
 
 
 def _logits_with(state: contextlib.AbstractContextManager[None], probed: Probed) -> Arrays:

@@ -94,7 +94,8 @@ def agreements(draw: DrawFn, setup: Setup, rest: Settings) -> list[str]:
     """One way of making the same run that must come to the same, or none; `rest` is what was drawn besides.
 
     Where experts are chosen by weights in 16 bits, a unit of rounding chooses others: no sum may be made in another
-    order. Blank pictures alone leave a tower that trains gradients of nothing but rounding, which AdamW makes steps of.
+    order, nor in another precision. Blank pictures alone leave a tower that trains gradients of nothing but rounding,
+    which AdamW makes steps of.
     """
     optimizer, scaler = rest["optimizer"], setup.scaler
     of_tokens = optimizer["loss_average"] == "token"
@@ -104,11 +105,12 @@ def agreements(draw: DrawFn, setup: Setup, rest: Settings) -> list[str]:
     together = data["batch_size"] * optimizer["accumulation"] * setup.processes
     whole = setup.processes == 1 or not data.get("samples", 0) % together
     only_blank = set(data["mix"]) <= {"blank", "text"} and "blank" in data["mix"]
+    in_short = setup.precision == "bf16" or (setup.precision == "fp16" and low)
     chosen_by_rounding = setup.facts.experts and setup.precision.startswith("pure-")
     possible = {
         "one-batch": of_tokens and optimizer["accumulation"] > 1 and whole and not drops and not chosen_by_rounding,
         "no-checkpointing": bool(rest["checkpointing"]),
-        "fp32": (setup.precision == "bf16" or (setup.precision == "fp16" and low)) and not only_blank,
+        "fp32": in_short and not only_blank and not setup.facts.experts,
         "eager": bool(data.get("lazy")),
         "one-process": setup.processes > 1 and of_tokens and not drops and not chosen_by_rounding,
         "eager-attention": setup.facts.attention and rest["attention"] != "eager" and not chosen_by_rounding,

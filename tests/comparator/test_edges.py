@@ -223,7 +223,7 @@ def test_what_is_written_down_of_a_field(recorded: Make) -> None:
     difference = Difference("kind", PLACE, "vision", "a", "b", 0.5, 0.25)
     written = {"kind": "kind", "place": "step 1, micro-batch 0", "component": "vision", "first": "a", "second": "b",
                "absolute": 0.5, "relative": 0.25, "field": "loss", "step": 1}  # fmt: skip
-    tolerance = {"relative": 0.5, "absolute": 0.0, "reach": 0.0, "origin": "bits are promised"}
+    tolerance = {"relative": 0.5, "absolute": 0.0, "reach": 0.0, "origin": "bits are promised", "later": 0.0}
 
     assert difference.to_json() == written
     assert FieldComparison("loss", 3, 1, Tolerance(0.5), difference).to_json() == {

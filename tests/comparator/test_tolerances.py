@@ -18,6 +18,7 @@ from harness.comparator.tolerances import (
     WEIGHTS_IN_16_BITS,
     _table,
     across_stacks,
+    of_another_precision,
 )
 from harness.trace.reader import Trace
 from tests.comparator.conftest import KEYS, STEPS, altered, at, logits, values, write_arrays
@@ -194,6 +195,21 @@ def test_steps_of_a_process_before_reach_as_far_as_the_rate_that_was_asked_for(r
 
     assert off_by(1.0) is Verdict.WITHIN_TOLERANCE
     assert off_by(1.0000002) is Verdict.DIFFERENT
+
+
+@pytest.mark.parametrize(("short", "unit"), [("bfloat16", 2.0**-8), ("float16", 2.0**-11)])
+def test_another_precision_may_be_apart_by_units_of_it_and_by_more_after_the_first_step(
+    recorded: Make, short: str, unit: float
+) -> None:
+    low = recorded()
+    for forward in low.of("forward"):
+        forward["dtypes"] = {"Linear": [short]}
+
+    for experts, (first, later) in ((False, (0.25, 4.25)), (True, (8.5, 16.5))):
+        loss = of_another_precision(low, experts).of["loss"]
+        for step, units in enumerate((first, later)):
+            assert loss.allows(units * unit, 1.0, 0.0, step)
+            assert not loss.allows(units * unit * 1.001, 1.0, 0.0, step)
 
 
 def test_fields_left_out_and_fields_compared_are_told_apart(recorded: Make) -> None:

@@ -48,6 +48,20 @@ def at_start(e: Evidence, difference: Any, batch: str = "image") -> None:
     e.probe("adapter_at_start")["largest_difference"][batch] = difference
 
 
+def another_expert(in_float32: float) -> Alteration:
+    """DoRA in bf16 beside experts: logits far off, and so far off in float32."""
+
+    def alter(e: Evidence) -> None:
+        dora(e)
+        e.intent.update(weights="bfloat16")
+        at_start(e, 0.5)
+        exact = {"image": in_float32, "text": 0.0}
+        one = {"largest_difference": exact, "largest_logit": {"image": 1.0, "text": 1.0}}
+        e.probe("adapter_at_start")["in_float32"] = one
+
+    return alter
+
+
 def merged(e: Evidence, column: str, value: float, at: int = 1) -> None:
     e.probe("adapter_merged")["modules"][column][at] = value
 
@@ -153,6 +167,7 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
         ("NoIdentityAtStart", "nan", lambda e: at_start(e, NAN)),
         ("NoIdentityAtStart", "beyond rounding", lambda e: (asks(e, init="orthogonal"), at_start(e, 128 * UNIT))),
         ("NoIdentityAtStart", "DoRA beyond rounding", lambda e: (dora(e), at_start(e, 128 * UNIT))),
+        ("NoIdentityAtStart", "DoRA in 16 bits, and in float32", another_expert(2.0**-3)),
         ("NoIdentityAtStart", "another base than before it was rewritten", begins_with(128 * UNIT)),
         ("NoIdentityAtStart", "of another shape", lambda e: (
             begins_with(0.0)(e), save_file({"image": np.zeros(3)}, e.directory / "base" / "b.safetensors"))),
@@ -223,6 +238,7 @@ SILENT: dict[str, list[tuple[str, Alteration]]] = {
     "adapter_starts_as_identity": [
         ("rounding, where factors are not zero", lambda e: (asks(e, init="orthogonal"), at_start(e, 64 * UNIT))),
         ("rounding of DoRA", lambda e: (dora(e), at_start(e, 64 * UNIT))),
+        ("DoRA that sends a token to another expert in 16 bits", another_expert(2.0**-4)),
         ("rounding of another method", lambda e: (asks(e, method="hra"), at_start(e, 64 * UNIT))),
         ("rounding of a base that was rewritten", begins_with(64 * UNIT)),
         ("no base was verified", lambda e: e.base.clear()),

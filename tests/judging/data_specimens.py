@@ -134,7 +134,7 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
         ("CompanyMatters", "nan", lambda e: off(e, "together", "image", NAN)),
         ("CompanyMatters", "in 16 bits", lambda e: (
             e.intent.update(weights="bfloat16"), off(e, "together", "image", 32 * 2.0**-8))),
-        ("CompanyMatters", "in 16 bits, and in float32", in_both(32 * 2.0**-8, 512 * UNIT)),
+        ("CompanyMatters", "in 16 bits, and in float32", in_both(32 * 2.0**-8, 2.0**-12)),
         ("CompanyMatters", "not finite in 16 bits alone", in_both(NAN, 0.0)),
     ],
 }  # fmt: skip
@@ -187,6 +187,7 @@ SILENT: dict[str, list[tuple[str, Alteration]]] = {
         ("rounding", lambda e: off(e, "together", "text", 64 * UNIT)),
         ("rounding in 16 bits", lambda e: (
             e.intent.update(weights="bfloat16"), off(e, "together", "image", 16 * 2.0**-8))),
-        ("another expert in 16 bits, and not in float32", in_both(0.5, 256 * UNIT)),
+        ("another expert in 16 bits, and not in float32", in_both(2.0**-5, 256 * UNIT)),
+        ("rounding that is magnified in both", in_both(0.5, 2.0**-11)),
     ],
 }  # fmt: skip

@@ -198,6 +198,14 @@ def test_what_trains_in_place_beside_an_adapter_does_so_in_runs_beside() -> None
     assert with_changes(recipe(), {"save": {"what": "nothing"}}).saves == "nothing"
 
 
+def test_a_measured_run_is_of_steps_that_do_not_overflow() -> None:
+    settings = {"precision": "fp16", "loss_scaler": {"overflow_at": 1}, "steps": 3, "budget": {"memory": True}}
+
+    beside = planned(CHECKS["memory_within_budget"], **settings).runs["paced"].recipe
+
+    assert (beside.loss_scaler.overflow_at, beside.steps > 3) == (None, True)
+
+
 def test_ranks_are_planned_anew_over_other_steps() -> None:
     options = {"init_r": 6, "target_r": 3, "total_step": 8, "tfinal": 2}
     planned_over_eight = recipe(tune=[], adapter={"method": "adalora", "options": options}, steps=8)

@@ -28,6 +28,18 @@ def optimizer_group(e: Evidence) -> list[list[Any]]:
     return e.one("optimizer")["groups"][0]["parameters"]
 
 
+def goes_on(rate: float) -> Alteration:
+    """The connector's bf16 elements round back where a process goes on with a schedule that began at this rate."""
+
+    def alter(e: Evidence) -> None:
+        rounds_away(e, 1)
+        e.put("parameters", "dtype", CONNECTOR, "bfloat16")
+        asked = {"learning_rate": rate, "schedule": "linear"}
+        e.intent.update(first_step=3, effective_before=3, optimization=asked)
+
+    return alter
+
+
 def rounds_away(e: Evidence, elements: int) -> None:
     """At its best step, only so many of the four elements that have a gradient change."""
     for step in e.all("optimizer_step"):
@@ -155,6 +167,7 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
     "updates_not_lost_to_rounding": [
         ("UpdateLostToRounding", "less than half", lambda e: rounds_away(e, 1)),
         ("UpdateLostToRounding", "none", lambda e: e.stays(CONNECTOR)),
+        ("UpdateLostToRounding", "going on, at a rate that never was large enough", goes_on(2.0**-9)),
         ("UpdateLostToRounding", "twice what rounding may leave of zero", lambda e: (
             e.stays(B0), only_residue(e, 2.0**-7))),
     ],
@@ -227,6 +240,7 @@ SILENT: dict[str, list[tuple[str, Alteration]]] = {
     ],
     "updates_not_lost_to_rounding": [
         ("exactly half", lambda e: rounds_away(e, 2)),
+        ("going on where a schedule has come down", goes_on(2.0**-6)),
         ("a gradient that may be what rounding left of zero", lambda e: (e.stays(B0), only_residue(e, 2.0**-9))),
         ("few elements with a gradient", lambda e: (
             rounds_away(e, 1), e.put("gradients", "nonzero", CONNECTOR, 2, moment="optimizer"))),
