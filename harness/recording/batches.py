@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 
+from harness.recording.by_numpy import as_array, numpy_here, weights_as_array
 from harness.recording.digests import Digest
 from harness.recording.learned import learned_rows, row_lengths
-from harness.trace.fingerprint import as_hex, bits, weights
+from harness.trace.fingerprint import as_hexes, bits, weights
 from harness.trace.nested import tensors_in
 
 IGNORED_LABEL = -100
@@ -45,7 +45,7 @@ def batch_facts(inputs: Mapping[str, Any]) -> dict[str, Any]:
     keyword arguments."""
     facts: dict[str, Any] = {}
     labels, ids, mask = (_here(inputs.get(name)) for name in ("labels", "input_ids", "attention_mask"))
-    if isinstance(mask, torch.Tensor) and bool(mask.all()):  # no padding: there is nothing more to ask it
+    if isinstance(mask, torch.Tensor) and _no_padding(mask):  # there is nothing more to ask it
         mask = None
     if isinstance(labels, torch.Tensor):
         if isinstance(ids, torch.Tensor) and ids.shape == labels.shape and labels.dim() == 2:
@@ -68,20 +68,22 @@ def batch_facts(inputs: Mapping[str, Any]) -> dict[str, Any]:
 
 def sample_fingerprints(ids: torch.Tensor, mask: Any | None = None) -> list[str]:
     """One fingerprint per row of token ids (batch, length), without its padding."""
+    padded = isinstance(mask, torch.Tensor) and mask.shape == ids.shape and not _no_padding(mask)
+    if not padded and (seen := as_array(ids)) is not None:
+        words = numpy_here().ascontiguousarray(seen, "int64").view("int32")
+        return as_hexes((words * weights_as_array(words.shape[1])).sum(1).tolist())
     words = bits(ids.to(torch.int64)).view(len(ids), -1)
     odd = weights(0, words.shape[1], ids.device)
-    if isinstance(mask, torch.Tensor) and mask.shape == ids.shape and not bool(mask.all()):
+    if mask is not None and padded:
         keep = mask.bool()
         places = (keep.cumsum(1) - 1).clamp_(min=0)
         odd = (odd.view(-1, 2)[places] * keep[..., None]).view(len(ids), -1)
-    numpy = sys.modules.get(
-        "numpy"
-    )  # where the labels were read by it, too: each library costs when it is first called
-    if numpy and ids.device.type == "cpu":
-        sums = numpy.add.reduce(words.numpy() * odd.numpy(), 1)
-    else:
-        sums = (words * odd).sum(1)
-    return [as_hex(value) for value in sums.tolist()]
+    return as_hexes((words * odd).sum(1).tolist())
+
+
+def _no_padding(mask: torch.Tensor) -> bool:
+    seen = as_array(mask)
+    return bool(mask.all()) if seen is None else numpy_here().count_nonzero(seen) == seen.size
 
 
 def loss_of(output: Any) -> torch.Tensor | None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from itertools import compress
 from operator import mul
 from typing import Any
 
 import torch
 
-from harness.trace.fingerprint import as_hex, weights
+from harness.recording.by_numpy import as_array, numpy_here, weights_as_array
+from harness.trace.fingerprint import as_hex, as_hexes, weights
 
 
 def row_lengths(ids: torch.Tensor, mask: Any = None) -> list[int]:
@@ -28,40 +28,36 @@ def learned_rows(labels: torch.Tensor, ignored: int, mask: Any = None) -> dict[s
     begins = [0] * len(labels)
     if isinstance(mask, torch.Tensor) and mask.shape == labels.shape and not bool(mask[:, 0].all()):
         begins = [int(place) for place in mask.bool().int().argmax(1).tolist()]
-    odd = weights(0, labels.shape[1])
-    numpy = sys.modules.get("numpy")
-    if numpy and labels.device.type == "cpu":
-        sums, learned = _by_numpy(numpy, labels, ignored, odd, begins)
+    if (values := as_array(labels)) is not None:
+        prints, learned = _by_numpy(values, ignored, begins)
     else:
-        sums, learned = _by_hand(labels, ignored, odd, begins)
+        prints, learned = _by_hand(labels, ignored, begins)
     return {
-        "fingerprint": [as_hex(value) for value in sums],
+        "fingerprint": prints,
         "stretches": [_stretches(places, begin) for places, begin in zip(learned, begins)],
     }
 
 
-def _by_numpy(
-    numpy: Any, labels: torch.Tensor, ignored: int, odd: torch.Tensor, begins: list[int]
-) -> tuple[list[int], list[bytes]]:
-    """The sum of each row, modulo 2**64, and which of its places are learned; numpy is there where torch brought it."""
-    values, factors = labels.numpy(), odd.numpy()
+def _by_numpy(values: Any, ignored: int, begins: list[int]) -> tuple[list[str], list[bytes]]:
+    """The fingerprint of each row, and which of its places are learned."""
+    numpy, factors = numpy_here(), weights_as_array(values.shape[1])
     if any(begins):
-        places = numpy.arange(labels.shape[1])[None] - numpy.array(begins)[:, None]
+        places = numpy.arange(values.shape[1])[None] - numpy.array(begins)[:, None]
         factors = factors[numpy.maximum(places, 0)]
     learned = values != ignored
-    sums: list[int] = numpy.add.reduce((values + 1) * factors * learned, 1).tolist()
-    return sums, [row.tobytes() for row in learned]
+    sums = numpy.add.reduce((values + 1) * factors * learned, 1)
+    return as_hexes(sums.tolist()), [row.tobytes() for row in learned]
 
 
-def _by_hand(labels: torch.Tensor, ignored: int, odd: torch.Tensor, begins: list[int]) -> tuple[list[int], list[bytes]]:
+def _by_hand(labels: torch.Tensor, ignored: int, begins: list[int]) -> tuple[list[str], list[bytes]]:
     """The same. A few hundred numbers: plain Python is done with them before torch has been called ten times."""
-    weighing, sums, places = odd.tolist(), [], []
+    weighing, prints, places = weights(0, labels.shape[1]).tolist(), [], []
     for row, begin in zip(labels.tolist(), begins):
         learned = [label != ignored for label in row]
         factors = list(compress([weighing[0]] * begin + weighing if begin else weighing, learned))
-        sums.append(sum(map(mul, compress(row, learned), factors)) + sum(factors))
+        prints.append(as_hex(sum(map(mul, compress(row, learned), factors)) + sum(factors)))
         places.append(bytes(learned))
-    return sums, places
+    return prints, places
 
 
 def _stretches(learned: bytes, begin: int) -> list[list[int]]:

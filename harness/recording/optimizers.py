@@ -29,7 +29,7 @@ class OptimizerFacts:
 
     def describe_once(self, stream: StreamWriter, models: list[FoundModel]) -> None:
         membership = tuple(
-            (group.get("weight_decay"), tuple(id(p) for p in group["params"])) for group in self._optimizer.param_groups
+            (group.get("weight_decay"), tuple(map(id, group["params"]))) for group in self._optimizer.param_groups
         )
         if membership == self._described:
             return

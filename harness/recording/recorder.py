@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import hashlib
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -20,7 +18,7 @@ from harness.recording.layers import LayerWatch, tf32
 from harness.recording.optimizers import OptimizerFacts
 from harness.recording.patches import Patches
 from harness.recording.segments import any_nonzero
-from harness.recording.undisturbed import generator_states
+from harness.recording.undisturbed import ChanceDigest
 from harness.recording.values import gradient_nonzeros, gradient_norms
 from harness.recording.watching import Watch
 from harness.trace.writer import StreamWriter
@@ -47,6 +45,7 @@ class Recorder:
         self._given: dict[int, dict[str, Any]] = {}  # by model, what is known of the batch that its forward was given
         self.watch = Watch(self)
         self._hooks: list[Any] = []
+        self._chance = ChanceDigest()
         self._paused = False
         self._in_backward = False
         self.divided: dict[str, int] = {}  # gradients of the backward that runs, and not the loss it starts from
@@ -251,6 +250,7 @@ class Recorder:
         if skipped:  # then nothing was seen before
             facts.describe_once(self.stream, self.models)
         before = {"state_before": facts.state_before()} if skipped else {}
+        values = {model.ident: model.observed() for model in self.models}
         self.event(
             "optimizer_step",
             optimizer=facts.ident,
@@ -258,8 +258,8 @@ class Recorder:
             lr=facts.rates(),
             **before,
             state=self.state_of(facts),
-            rng=rng_digest(),
-            values={model.ident: model.observed() for model in self.models},
+            rng=self._chance(),
+            values=values,
         )
         self.stream.flush()
         self.clock.stepped()
@@ -311,9 +311,3 @@ class Recorder:
         do = str(getattr(error, "do", ""))
         self.stream.emit("failure", stage=self.stage, error=type(error).__name__, message=message, do=do)
         self.stream.flush()
-
-
-def rng_digest() -> str:
-    """A digest of the states of torch's generators: the CPU's, and those of the GPUs where they are in use."""
-    told = b"".join(ctypes.string_at(state.data_ptr(), state.numel()) for state in generator_states())
-    return hashlib.blake2b(told, digest_size=8).hexdigest()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import hashlib
 import random
 import sys
 from collections.abc import Iterator
@@ -16,6 +18,19 @@ def generator_states() -> list[torch.Tensor]:
     """The states of torch's generators: the CPU's, then those of the GPUs where they are in use."""
     gpu: Any = torch.cuda  # of which not all is typed
     return [torch.get_rng_state(), *(gpu.get_rng_state_all() if gpu.is_initialized() else ())]
+
+
+class ChanceDigest:
+    """A digest of the states of torch's generators. Where no number was drawn it is the one that was told before."""
+
+    def __init__(self) -> None:
+        self._states, self._digest = b"", ""
+
+    def __call__(self) -> str:
+        states = b"".join([ctypes.string_at(state.data_ptr(), state.numel()) for state in generator_states()])
+        if states != self._states:
+            self._states, self._digest = states, hashlib.blake2b(states, digest_size=8).hexdigest()
+        return self._digest
 
 
 class Chance:

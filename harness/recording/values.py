@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import operator
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from harness.recording.segments import nonzero, norms
 from harness.recording.stretches import Stretches, stretches
-from harness.trace.fingerprint import as_hex
+from harness.trace.fingerprint import as_hex, as_hexes
 
 if TYPE_CHECKING:
     import torch
@@ -26,6 +27,7 @@ class Values:
     def __init__(self, parameters: Sequence[torch.Tensor]) -> None:
         self.parameters = list(parameters)
         self._sizes = [parameter.numel() for parameter in self.parameters]
+        self._roots = [size**0.5 for size in self._sizes]
         self._columns: Columns = {
             "fingerprint": [as_hex(0)] * len(self.parameters),
             "changed": [0] * len(self.parameters),
@@ -67,13 +69,13 @@ class Values:
         return self._columns
 
     def _measure(self, indices: list[int], values: Stretches) -> None:
-        self._put("fingerprint", indices, [as_hex(value) for value in values.fingerprints()])
+        self._put("fingerprint", indices, as_hexes(values.fingerprints()))
         if self.parameters[indices[0]].is_floating_point():
             lengths, largest = values.norms_and_peaks()
-            self._put("rms", indices, [length / self._sizes[index] ** 0.5 for length, index in zip(lengths, indices)])
+            self._put("rms", indices, map(operator.truediv, lengths, map(self._roots.__getitem__, indices)))
             self._put("peak", indices, largest)
 
-    def _put(self, column: str, indices: list[int], values: Sequence[Any]) -> None:
+    def _put(self, column: str, indices: list[int], values: Iterable[Any]) -> None:
         deque(map(self._columns[column].__setitem__, indices, values), maxlen=0)
 
 

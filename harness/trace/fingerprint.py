@@ -10,7 +10,9 @@ torch and the standard library only.
 
 from __future__ import annotations
 
+import struct
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -92,3 +94,9 @@ def fingerprint(tensor: torch.Tensor, start: int = 0) -> int:
 def as_hex(value: int) -> str:
     """Sixteen hexadecimal digits."""
     return format(value % (1 << 64), "016x")
+
+
+def as_hexes(values: Sequence[int]) -> list[str]:
+    """The same of many signed numbers of 64 bits."""
+    text = struct.pack(f">{len(values)}q", *values).hex()
+    return [text[at : at + 16] for at in range(0, len(text), 16)]

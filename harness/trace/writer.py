@@ -83,15 +83,12 @@ def _is_column(value: list[Any]) -> bool:
 
 def _column(column: Sequence[float | None]) -> str:
     there = [item for item in column if item is not None]
-    form = "%.9g," * len(column) if len(there) == len(column) else "".join(map(_form, column))
+    alike = len(there) == len(column)
+    form = "%.9g," * len(column) if alike else "".join(["null," if item is None else "%.9g," for item in column])
     text = form[:-1] % tuple(there)
     if "n" in text.replace("null", ""):  # nan, inf
         return _ENCODER.encode(_finite(column))
     return f"[{text}]"
-
-
-def _form(item: float | None) -> str:
-    return "null," if item is None else "%.9g,"
 
 
 def _finite(value: Any) -> Any:

@@ -9,6 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.recording.batches import batch_facts, sample_fingerprints
 from harness.recording.learned import learned_rows, row_lengths
 
 IGNORED = -100
@@ -50,6 +51,18 @@ def test_without_numpy_it_is_the_same(labels: list[list[int]], left: int) -> Non
     with pytest.MonkeyPatch.context() as patch:
         patch.delitem(sys.modules, "numpy")
         assert learned_rows(rows, IGNORED, mask) == with_numpy
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.int32])
+@pytest.mark.parametrize("transposed", [False, True], ids=["in place", "transposed"])
+def test_samples_are_the_same_without_numpy(dtype: torch.dtype, transposed: bool) -> None:
+    ids = torch.arange(12).view(3, 4).to(dtype) + 70_000
+    ids = ids.T if transposed else ids
+    with_numpy = batch_facts({"input_ids": ids, "attention_mask": torch.ones_like(ids)})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delitem(sys.modules, "numpy")
+        assert batch_facts({"input_ids": ids, "attention_mask": torch.ones_like(ids)}) == with_numpy
+        assert sample_fingerprints(ids) == with_numpy["samples"]
 
 
 @pytest.mark.parametrize(

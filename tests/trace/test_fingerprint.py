@@ -9,7 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from harness.trace import fingerprint as module
-from harness.trace.fingerprint import as_hex, fingerprint, scrambled, weights
+from harness.trace.fingerprint import as_hex, as_hexes, fingerprint, scrambled, weights
 
 FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
@@ -181,3 +181,8 @@ def test_a_parameter_that_requires_a_gradient_is_read_without_touching_the_graph
 )
 def test_hexadecimal_is_always_sixteen_digits(value: int, digits: str) -> None:
     assert as_hex(value) == digits
+
+
+@given(st.lists(st.integers(-(BITS // 2), BITS // 2 - 1)))
+def test_many_are_written_as_each_alone(values: list[int]) -> None:
+    assert as_hexes(values) == [as_hex(value) for value in values]
