@@ -45,7 +45,7 @@ def norms_taken_once() -> Iterator[None]:
     last: list[tuple[list[torch.Tensor], list[int], Any]] = []
 
     def once(tensors: Sequence[torch.Tensor], *args: Any, **kwargs: Any) -> Any:
-        if args not in ((), (2.0,)) or kwargs or not all(map(_is_plain, tensors)):
+        if args not in ((), (2.0,)) or kwargs or not _plain(tensors):
             return original(tensors, *args, **kwargs)
         now, versions = list(tensors), list(map(_version, tensors))
         for seen, written, found in last:
@@ -61,9 +61,9 @@ def norms_taken_once() -> Iterator[None]:
         place._foreach_norm = original
 
 
-def _is_plain(tensor: torch.Tensor) -> bool:
-    """Whether torch counts how often a tensor is written into."""
-    return type(tensor) is torch.Tensor and not tensor.is_inference()
+def _plain(tensors: Sequence[torch.Tensor]) -> bool:
+    """Whether torch counts how often tensors are written into."""
+    return set(map(type, tensors)) == {torch.Tensor} and not any(map(torch.Tensor.is_inference, tensors))
 
 
 def nonzero(tensors: list[torch.Tensor]) -> list[int]:
