@@ -151,7 +151,8 @@ def families(session: nox.Session) -> None:
 def families_stacks(session: nox.Session) -> None:
     """Train some of these types under the libraries of other years, and write how they compare into docs/families.md.
 
-    Takes the network where a stack is not in the cache. Arguments name types, and `--stack 4.57`.
+    What the table of overrides has for older releases is shown to be needed under each. Takes the network where a stack
+    is not in the cache. Arguments name types, and `--stack 4.57`.
     """
     _install(session, "train")
     session.install("-c", CONSTRAINTS, "--no-deps", "torchvision")

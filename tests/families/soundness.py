@@ -39,7 +39,8 @@ def _first_broken(chosen: Any, samples: dict[str, Sample]) -> str:
     if not bool(loss.isfinite()):
         return f"the loss is {loss.item()}"
     loss.backward()
-    return _unreached(chosen, model) or _padded(chosen, model.eval(), batch) or _text(chosen, model, samples["text"])
+    gradients = _unreached(chosen, model) or _in_no_layer(chosen, model)
+    return gradients or _padded(chosen, model.eval(), batch) or _others(chosen, model, samples)
 
 
 def _batch(chosen: Any, sample: Sample) -> dict[str, Any]:
@@ -61,6 +62,16 @@ def _unreached(chosen: Any, model: Any) -> str:
     return "; ".join(f"{how} by a gradient: {', '.join(paths)}" for how, paths in wrong.items())
 
 
+def _in_no_layer(chosen: Any, model: Any) -> str:
+    """What is out of reach in the last layer alone is there to be reached in one before it."""
+    for part in chosen.blueprint.override.unreached:
+        anywhere = re.sub(r"\{last \w+\}", r"\\d+", part)
+        reached = (path for path, one in model.named_parameters() if one.grad is not None and bool(one.grad.any()))
+        if part != anywhere and not any(re.search(anywhere, path) for path in reached):
+            return f"reached by a gradient in no layer: {part}"
+    return ""
+
+
 def _padded(chosen: Any, model: Any, batch: dict[str, Any]) -> str:
     import torch
 
@@ -75,8 +86,17 @@ def _padded(chosen: Any, model: Any, batch: dict[str, Any]) -> str:
     return ""
 
 
-def _text(chosen: Any, model: Any, sample: Sample) -> str:
-    if not chosen.pictures_only:
-        loss = chosen.loss(model, _batch(chosen, sample))
-        return "" if bool(loss.isfinite()) else f"of text alone the loss is {loss.item()}"
-    return ""
+def _others(chosen: Any, model: Any, samples: dict[str, Sample]) -> str:
+    """Text alone and several pictures, where the type takes them."""
+    refused = {"text": chosen.pictures_only, "several": chosen.blueprint.override.one_picture}
+    for kind in [kind for kind, why in refused.items() if not why]:
+        loss = chosen.loss(model, _batch(chosen, samples[kind]))
+        if not bool(loss.isfinite()):
+            return f"of {kind} the loss is {loss.item()}"
+    one, several = (0 if refused["several"] else _places(chosen, samples[kind]) for kind in ("image", "several"))
+    return "several pictures have no more places than one" if one and several <= one else ""
+
+
+def _places(chosen: Any, sample: Sample) -> int:
+    """How many tokens features of the sample's pictures go to."""
+    return int(chosen.image_places(_batch(chosen, sample), chosen.processor).sum())

@@ -35,30 +35,22 @@ SHOWN = {
         "padding",
         "call",
     ),
-    *("processor_class", "image_processor_class", "feature_extractor_class", "pictures_only", "unreached"),
+    *(
+        "processor_class",
+        "image_processor_class",
+        "feature_extractor_class",
+        "pictures_only",
+        "one_picture",
+        "unreached",
+    ),
 }
 SMALLER = ("call", "image_processor")  # which may be there for smaller pictures
 SLOWER = 2  # times as many numbers for a sample, without them
-NOT_SHOWN = {  # without these, too, the type trains as it should: they go when the table is measured anew
-    ("llava_onevision", "base"),
-    ("gemma3", "picture"),
-    ("shieldgemma2", "picture"),
-    ("nemotron_h_omni", "config"),
-    ("ernie4_5_vl_moe", "config"),
-    ("pp_chart2table", "image_processor"),
-    ("instructblipvideo", "picture"),
-    ("emu3", "image_processor"),  # which fails with it as well
-}
 EVERYWHERE = ("llava", "deepseek_vl", "cohere_compass", "paligemma", "blip", "blip-2")
 TYPES = [
     name for name, one in table().items() if not one.refused and (vision_transforms.available() or name in EVERYWHERE)
 ]
-SETTINGS = [
-    (name, field)
-    for name in TYPES
-    for field in sorted(SHOWN & table()[name].model_fields_set)
-    if (name, field) not in NOT_SHOWN
-]
+SETTINGS = [(name, field) for name in TYPES for field in sorted(SHOWN & table()[name].model_fields_set)]
 
 
 @pytest.fixture(autouse=True)

@@ -52,7 +52,8 @@ _SIZES: tuple[tuple[str, int], ...] = (
     ),
     (r"num_experts|n_routed_experts|num_local_experts|moe_num_experts", EXPERTS),
     (r"num_experts_per_tok|moe_k|moe_topk|top_k_experts", CHOSEN),
-    (r"n_group|topk_group|n_shared_experts|moe_num_shared_experts|mamba_n_groups", 1),
+    (r"n_group|topk_group|n_shared_experts|moe_num_shared_experts|(mamba_)?n_groups", 1),
+    (r"mamba_num_heads", 2 * HIDDEN // HEAD),  # which fill twice the width
     (r"base_channels", 32),
     (r"output_channels", 32),
     (r"vocab_size(_per_layer_input)?|unpadded_vocab_size", VOCABULARY),
