@@ -44,6 +44,13 @@ def data(draw: DrawFn, facts: FamilyFacts, processes: int = 1, engine: str = "to
     return chosen
 
 
+def told_apart(precision: str, chosen: Settings) -> Settings:
+    """The same with a picture beside blank ones, where weights in 16 bits train: of what is all alike, attention gets
+    gradients of nothing but rounding."""
+    only_blank = set(chosen["mix"]) <= {"blank", "text"} and "blank" in chosen["mix"]
+    return {**chosen, "mix": ["image", *chosen["mix"]]} if only_blank and precision.startswith("pure-") else chosen
+
+
 def seen_by(trained: set[str], chosen: Settings) -> Settings:
     """The same with a picture in every sample, where nothing trains but what sees pictures."""
     if not trained or not trained <= SEEING:

@@ -70,6 +70,7 @@ class FamilyFacts:
     attention: bool  # whether it can be told how to compute attention
     templates: tuple[str, ...]  # names of conversation templates that it takes
     regularised: bool  # whether AdaLoRA finds a loss in what the model returns, to add its own to
+    evenly_loaded: bool  # whether a loss is added for that, of each micro-batch by itself
     experts: bool  # whether tokens go to experts: each must be met by some, and rounding alone chooses others
 
     @property
@@ -154,7 +155,8 @@ def facts_of(name: str) -> FamilyFacts:
     modes = [_recipe(known, **mode) for mode in known.modes().values()]
     tuned = {part.component for mode in modes for part in mode.tune}
     whole = dict.fromkeys(known.handles.components, "all")
-    tied = bool(known.intent(_recipe(known, tune=whole)).ties)
+    promised = known.intent(_recipe(known, tune=whole))
+    tied = bool(promised.ties)
     decisive = {"init_r": 6, "target_r": 3, "total_step": 4, "tfinal": 1}
     return FamilyFacts(
         name,
@@ -171,7 +173,8 @@ def facts_of(name: str) -> FamilyFacts:
         _takes(known, tune={first: "all"}, attention="eager"),
         tuple(getattr(known, "templates", ())),
         _takes(known, adapter={"method": "adalora", "options": decisive}),
-        bool(getattr(getattr(known, "tiny", None), "experts", 0)),
+        bool(promised.mechanisms.auxiliary_loss),
+        any(".experts." in path for path, _ in known.meta_model("tiny").named_parameters()),
     )
 
 

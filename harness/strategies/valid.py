@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from harness.recipe import Recipe
 from harness.strategies.adapters import adapters
-from harness.strategies.data import data, seen_by
+from harness.strategies.data import data, seen_by, told_apart
 from harness.strategies.families import FAMILIES, facts_of
 from harness.strategies.running import (
     Setup,
@@ -96,11 +96,12 @@ def _with(draw: DrawFn, setup: Setup, interrupted: bool) -> Settings:
     """What of a recipe depends on what trains and on who trains it."""
     facts, precision, engine = setup.facts, setup.precision, setup.engine
     carrying = setup.adapter.get("components", ["language"]) if setup.adapter else []
+    drawn = draw(data(facts, setup.processes, engine))
     chosen: Settings = {
         "attention": draw(attentions(setup)),
         "checkpointing": draw(checkpointing(setup)),
         "optimizer": draw(optimizers(_own_rates_of(setup), precision, engine, setup.method)),
-        "data": seen_by({*components_of(setup.tune), *carrying}, draw(data(facts, setup.processes, engine))),
+        "data": seen_by({*components_of(setup.tune), *carrying}, told_apart(precision, drawn)),
         "save": draw(saves(facts, setup.tune, setup.adapter, precision, engine)),
         "logging": draw(loggings(setup)),
         "interrupted_after": draw(interruptions(setup)) if interrupted else None,

@@ -31,6 +31,10 @@ def recipe(name: str, **settings: Any) -> Recipe:
         (recipe("minimind-v1-moe"), "fp16 buffer"),
         (recipe("minimind-v1-moe", precision="bf16"), "fp16 buffer"),
         (recipe("minimind-v3", checkpointing=True), "MiniMind's code has none"),
+        (
+            recipe("minimind-v3-moe", agrees_with="one-batch", optimizer={"accumulation": 2, "loss_average": "token"}),
+            "counted over each micro-batch by itself",
+        ),
         (recipe("minimind-v3", tune=["connector"]), "no component connector"),
         (recipe("minimind-v3", tune=["lm_head"]), "no component lm_head"),
         (

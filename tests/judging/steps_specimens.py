@@ -78,6 +78,10 @@ def short_last_group(e: Evidence) -> None:
     e.events.remove(e.one("backward", 3))
 
 
+def computes_in(e: Evidence, dtype: str) -> None:
+    e.intent["mechanisms"]["compute"] = dtype
+
+
 def repeated(e: Evidence, *losses: float) -> None:
     """The same two micro-batches at every step, with these losses."""
     e.intent["mechanisms"]["epoch"] = 2
@@ -153,8 +157,10 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
         ("TailLost", "nothing", lambda e: (short_last_group(e), e.events.remove(e.one("backward", 2)))),
     ],
     "repeated_batch_is_learned": [
-        ("LossDidNotFall", "equal", steps(lambda e: repeated(e, 2.0, 1.0, 2.0))),
+        ("LossDidNotFall", "equal", steps(lambda e: (computes_in(e, "float32"), repeated(e, 2.0, 1.0, 2.0)))),
         ("LossDidNotFall", "higher", steps(lambda e: repeated(e, 2.0, 2.5, 3.0))),
+        ("LossDidNotFall", "higher than rounding to bf16 makes it", steps(
+            lambda e: (computes_in(e, "bfloat16"), repeated(e, 2.0, 2.0, 2.0 + 2.0**-8)))),
         ("LossDidNotFall", "nan", steps(lambda e: repeated(e, 2.0, 1.0, math.nan))),
     ],
     "clipping_effective": [
@@ -225,7 +231,11 @@ SILENT: dict[str, list[tuple[str, Alteration]]] = {
             short_last_group, lambda e: e.one("backward", 2).update(value=8.0))),
     ],
     "last_group_steps": [("its single micro-batch", short_last_group)],
-    "repeated_batch_is_learned": [("up in between", steps(lambda e: repeated(e, 3.0, 4.0, 2.0)))],
+    "repeated_batch_is_learned": [
+        ("up in between", steps(lambda e: repeated(e, 3.0, 4.0, 2.0))),
+        ("higher by what rounding to bf16 blurs", steps(
+            lambda e: (computes_in(e, "bfloat16"), repeated(e, 2.0, 2.0, 2.0 + 2.0**-10)))),
+    ],
     "clipping_effective": [
         ("clipped", steps(lambda e: norms(e, 7.0, 1.0))),
         ("what rounding allows", steps(lambda e: norms(e, 7.0, 1 + 0.99 * NORM_ALLOWED))),
