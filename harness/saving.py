@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +52,7 @@ def save(
         _save_native(model, recipe, handles, directory, getattr(trained, "optimizer", None))
     elif recipe.peft and (own := handles.own_adapters.get(recipe.peft.method)):
         torch_save(own.tensors(model), directory / own.file)
+        shutil.copyfile(own.code, directory / own.code.name)
     elif recipe.saves == "projector":
         _save_projector(loaded, handles, directory, weights)
     elif recipe.save.by == "trainer":

@@ -39,7 +39,8 @@ class LossDidNotFall(Finding):
 
 @check(
     "backward starts from the micro-batch's loss over the number of micro-batches",
-    source="transformers #35438 and MiniMind's full_sft: gradients N times too large under accumulation over N",
+    source="transformers #35438 and MiniMind's full_sft: gradients N times too large under accumulation over N;"
+    " forwards with **kwargs that the Trainer leaves dividing to",
     needs=[Steps(1), Optimized, BackwardValues],
 )
 def accumulation_divides(intent: Intent, trace: Trace) -> Iterator[Finding]:

@@ -74,11 +74,13 @@ class Loaded:
 
 @dataclass(frozen=True)
 class OwnAdapter:
-    """An adapter that a family's own code puts on a model, beside those of peft, and what is saved of it."""
+    """An adapter that a family's own code puts on a model, beside those of peft, what is saved of it, and the trainer's
+    code that loads it, which is laid beside it."""
 
     attach: Callable[[Any, Adapter], Any]
     tensors: Callable[[Any], dict[str, Any]]
     file: str
+    code: Path
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,7 @@ class Recorder:
         self._optimizers: dict[int, OptimizerFacts] = {}
         self._layers: LayerWatch | None = None
         self._targets: tuple[torch.Tensor, int, torch.Tensor] | None = None
+        self.averaged = False  # whether the loss that was computed last is a mean
         self._inputs: Mapping[str, Any] = {}
         self._given: dict[int, dict[str, Any]] = {}  # by model, what is known of the batch that its forward was given
         self.watch = Watch(self)
@@ -147,6 +148,9 @@ class Recorder:
             facts["auxiliary"] = float(uneven.detach())
         inputs = batch_in(args, kwargs)
         facts.update(self._given.pop(id(root), {}) or batch_facts(inputs))
+        if self.averaged:  # its own mean: what it was told of its step's tokens it has not divided by
+            facts.pop("items", None)
+        self.averaged = False
         self._targets = None if "labels" in facts else self._targets
         self._inputs = {} if "labels" in facts else {name: inputs.get(name) for name in ("input_ids", "attention_mask")}
         if self._layers is not None and self.clock.first:

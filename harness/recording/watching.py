@@ -151,6 +151,7 @@ class Watch:
         if not compiling() and not targets.is_floating_point():
             ignored = kwargs.get("ignore_index", args[4] if len(args) > 4 else -100)
             scores = kwargs["input"] if "input" in kwargs else args[0]
+            self.recorder.averaged = kwargs.get("reduction", args[6] if len(args) > 6 else "mean") == "mean"
             self.recorder.targets_seen(targets, ignored, loss, scores.shape[min(1, scores.dim() - 1)])
         return loss
 

@@ -50,6 +50,9 @@ HYBRID = ("minicpm-v-4.6", "minicpm-v-4.7")
 # that one by itself, and passes over an adapter around them: nothing would train.
 TOWER_PROJECTIONS = "(q_proj|v_proj)"
 OTHER_PROJECTIONS = {"minicpm-v-2": "qkv", "omnilmm-12b": "proj"}
+# Whose forward takes anything by name, so that the Trainer tells it how many tokens a step learns and leaves dividing
+# to it; and it does not divide. `accumulation_divides` says so of each such recipe.
+DIVIDES_BY_ITS_OWN = ("omnilmm-12b", "minimind-v3", "minimind-v3-moe", "minimind-3v")
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,10 @@ class FamilyFacts:
         """Whether peft finds the number of a language layer in its path, for it wants a name before the list's own; and
         whether each has the modules that others have."""
         return "." in self.handles.layers["language"] and self.name not in HYBRID
+
+    def averages(self, engine: str) -> list[str]:
+        """Over what the loss of a step is a mean, where this engine trains it."""
+        return ["micro-batch", *(() if engine == "trainer" and self.name in DIVIDES_BY_ITS_OWN else ("token",))]
 
     @property
     def norms(self) -> str:

@@ -45,9 +45,7 @@ def _stages(setup: Setup, save: Settings) -> list[tuple[Settings, Settings]]:
         "steps": 2,
         "save": facts.saved,
     }
-    own = (setup.adapter or {}).get("method", "") in facts.handles.own_adapters
-    # An adapter of a trainer's own is loaded by code beside the base, and save_pretrained copies the model's alone.
-    stages: list[tuple[Settings, Settings]] = [] if own else [(plain, {})]
+    stages: list[tuple[Settings, Settings]] = [(plain, {})]
     if facts.handles.native_ending:
         stages.append((_saving(plain, what="native"), {"merge": "native"}))
     if not setup.adapter and save.get("what") not in ("partial", "projector"):

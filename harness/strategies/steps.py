@@ -36,8 +36,11 @@ def scalers(precision: str, engine: str, steps: int) -> SearchStrategy[Settings]
 
 
 @st.composite
-def optimizers(draw: DrawFn, trained: Sequence[str], precision: str, engine: str, method: str = "") -> Settings:
-    """AdamW's settings. `trained` are components that may have a rate of their own, `method` is an adapter's."""
+def optimizers(
+    draw: DrawFn, trained: Sequence[str], precision: str, engine: str, averages: Sequence[str], method: str = ""
+) -> Settings:
+    """AdamW's settings. `trained` are components that may have a rate of their own, `averages` what a step's loss may
+    be a mean over, `method` is an adapter's."""
     rate = SHOWN_IN_16_BITS.get(precision) or draw(st.sampled_from([1e-3, 2e-3]))
     schedule = draw(st.sampled_from(["constant", "linear", "cosine"]))
     chosen: Settings = {
@@ -47,7 +50,7 @@ def optimizers(draw: DrawFn, trained: Sequence[str], precision: str, engine: str
         "weight_decay": draw(st.sampled_from([0.0, 0.1])),
         "clip_norm": draw(st.sampled_from([1.0, None, *LOW_NORMS.get(precision, (0.1,))])),
         "accumulation": draw(st.sampled_from([1, 2, 3])),
-        "loss_average": draw(st.sampled_from(["micro-batch", "token"])),
+        "loss_average": draw(st.sampled_from(averages)),
         "betas": draw(st.sampled_from([[0.9, 0.999], [0.9, 0.95]])),
     }
     if schedule != "constant":

@@ -100,7 +100,7 @@ def _with(draw: DrawFn, setup: Setup, interrupted: bool) -> Settings:
     chosen: Settings = {
         "attention": draw(attentions(setup)),
         "checkpointing": draw(checkpointing(setup)),
-        "optimizer": draw(optimizers(_own_rates_of(setup), precision, engine, setup.method)),
+        "optimizer": draw(optimizers(_own_rates_of(setup), precision, engine, facts.averages(engine), setup.method)),
         "data": seen_by({*components_of(setup.tune), *carrying}, told_apart(precision, drawn)),
         "save": draw(saves(facts, setup.tune, setup.adapter, precision, engine)),
         "logging": draw(loggings(setup)),

@@ -1,5 +1,6 @@
 """What transformers' Trainer and Accelerate do on a CPU, and what the recorder sees of a Trainer that is not ours."""
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,21 @@ def test_a_model_is_told_how_many_tokens_its_step_learns(tmp_path: Path) -> None
         learned[event["step"]] += sum(end - start for row in event["learned"]["stretches"] for start, end in row)
 
     assert [event["items"] for event in forwards] == [learned[event["step"]] for event in forwards]
+
+
+def test_a_model_that_is_told_and_takes_its_own_mean_is_not_taken_to_have_divided(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As MiniMind's forward does, which takes whatever it is given by name."""
+    divides = transformers.LlamaForCausalLM.forward
+
+    @functools.wraps(divides)
+    def takes_its_own_mean(self: Any, *args: Any, num_items_in_batch: Any = None, **kwargs: Any) -> Any:
+        return divides(self, *args, **kwargs)
+
+    monkeypatch.setattr(transformers.LlamaForCausalLM, "forward", takes_its_own_mean)
+
+    assert not [event for event in of(recorded(tmp_path), "forward") if "items" in event]
 
 
 def test_a_norm_that_is_only_measured_is_no_clipping(tmp_path: Path) -> None:

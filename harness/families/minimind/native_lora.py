@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from harness.families.family import OwnAdapter
 from harness.families.minimind.dimensions import Dimensions
 from harness.families.minimind.names import Names
+from harness.families.minimind.processing import CODE as CODE_FILES
 from harness.intent import AdapterIntent, Intent
 from harness.recipe import Adapter
 from harness.refusal import Refused
@@ -20,7 +21,7 @@ RANK = 16  # upstream's default: 16, then 8 from April 2025, then 16 again from 
 
 
 def adapter(file: str) -> OwnAdapter:
-    return OwnAdapter(_attach, _tensors, file)
+    return OwnAdapter(_attach, _tensors, file, CODE_FILES / CODE)
 
 
 def rank_of(adapter: Adapter) -> int:
