@@ -96,12 +96,13 @@ def _with(draw: DrawFn, setup: Setup, interrupted: bool) -> Settings:
     """What of a recipe depends on what trains and on who trains it."""
     facts, precision, engine = setup.facts, setup.precision, setup.engine
     carrying = setup.adapter.get("components", ["language"]) if setup.adapter else []
-    drawn = draw(data(facts, setup.processes, engine))
     chosen: Settings = {
         "attention": draw(attentions(setup)),
         "checkpointing": draw(checkpointing(setup)),
         "optimizer": draw(optimizers(_own_rates_of(setup), precision, engine, facts.averages(engine), setup.method)),
-        "data": seen_by({*components_of(setup.tune), *carrying}, told_apart(precision, drawn)),
+        "data": seen_by(
+            {*components_of(setup.tune), *carrying}, told_apart(precision, draw(data(facts, setup.processes, engine)))
+        ),
         "save": draw(saves(facts, setup.tune, setup.adapter, precision, engine)),
         "logging": draw(loggings(setup)),
         "interrupted_after": draw(interruptions(setup)) if interrupted else None,
