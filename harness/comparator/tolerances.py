@@ -103,7 +103,9 @@ FP32 = Tolerances(
 COMPUTED_IN_16_BITS = Tolerances(
     "computed in 16 bits over fp32 weights, kernels may add in another order",
     {
-        **_table(_MEASURED, loss=1.2e-3, backward=2e-3, clipped=0.03, gradients=0.1, outputs=0.1),
+        **_table(_MEASURED, loss=1.2e-3, backward=2e-3, gradients=0.1, outputs=0.1),
+        # Over drawn recipes 0.054 at a second step, of a model that trains whole: as much as of its parameters' norms.
+        "norm that was clipped": Tolerance(0.03, later=0.07, origin=_MEASURED),
         "weights' mean square": Tolerance(reach=0.25, origin=_MEASURED),
         "weights' peak": Tolerance(reach=1.7, origin=_MEASURED),
         "final values": Tolerance(reach=2.1, origin=_ADAM),

@@ -157,9 +157,8 @@ class Measurement:
 
     def _made_at_once(self, steps: Steps) -> int:
         """Bytes of the batches that are there at a time: a step's, and of the Trainer's, whose loader looks one ahead
-        to tell the last, the next micro-batch too."""
-        ahead = max(_bytes_of([batch]) for step in steps for batch in step) if self.recipe.engine == "trainer" else 0
-        return max(_bytes_of(step) for step in steps) + ahead
+        to tell the last, those of the next step, which are made together."""
+        return max(_bytes_of(step) for step in steps) * (2 if self.recipe.engine == "trainer" else 1)
 
     def _recomputable(self) -> set[str]:
         """The components with layers that transformers can have computed again; others, such as timm's, ask for it in

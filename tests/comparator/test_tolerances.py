@@ -265,7 +265,7 @@ def test_twice_what_other_kernels_may_do_is_different(recorded: Make, tolerances
     reach, scale = STEPS * 1e-3, SCALES[field]
 
     def off_by(times: float) -> Comparison:
-        allowed = tolerance.relative * scale + tolerance.reach * reach
+        allowed = (tolerance.relative + tolerance.later) * scale + tolerance.reach * reach
         return altered(recorded, lambda trace: _moved(trace, field, times * allowed), tolerances=tolerances)
 
     assert off_by(0.95).verdict is Verdict.WITHIN_TOLERANCE
