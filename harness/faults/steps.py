@@ -193,9 +193,17 @@ def one_group_at_twice_its_rate(step: Any, moment: Moment) -> None:
     group["lr"] = rate
 
 
+def _has_factors(recipe: Recipe) -> bool:
+    """Whether some of what trains has a factor and some has none: biases have none that is for weights."""
+    return bool(recipe.optimizer.rate_factors) and not recipe.peft and _tunes_whole_connector(recipe)
+
+
 def _has_rates_that_change(recipe: Recipe) -> bool:
-    several = recipe.optimizer.component_rates or recipe.optimizer.rate_factors
-    return bool(several) and _has_a_schedule(recipe) and second_takes_effect(recipe)
+    """Whether what trains has several rates, each step has another, and the first comes before one that is judged."""
+    own = recipe.optimizer.component_rates
+    beside = any(one.component not in own and not one.if_present for one in recipe.tune)
+    several = (bool(own) and beside) or _has_factors(recipe)
+    return several and _has_a_schedule(recipe) and not recipe.interrupted_after
 
 
 @fault(
@@ -271,11 +279,6 @@ def rate_of_zero(groups: Any, moment: Moment) -> None:
     """The learning rate is zero in every group."""
     for group in groups:
         group["lr"] = 0.0
-
-
-def _has_factors(recipe: Recipe) -> bool:
-    """Whether some of what trains has a factor and some has none: biases have none that is for weights."""
-    return bool(recipe.optimizer.rate_factors) and not recipe.peft and _tunes_whole_connector(recipe)
 
 
 @fault(
