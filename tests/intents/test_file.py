@@ -33,6 +33,7 @@ Trace = Any
         ("accumulation: 0", "accumulation: Input should be greater than 0 (got 0)"),
         ("save: {loader: 'a b'}", "save.loader: String should match pattern"),
         ("components: {visoin: a}", "components.visoin: Input should be 'vision'"),
+        ("optimizer: {learning_rate: 1, schedule: other, floor: 0.1}", "optimizer: schedule other: floor and warm-up"),
         ("budget: {memory: lots}", "budget.memory: it is no size (got 'lots'); write it as 40 GiB, or as bytes"),
         ("budget: {seconds_per_step: 2}", "budget: seconds_per_step holds on one kind of device; name it as device"),
         ("budget: {memory: 0 GiB}", "budget.memory: Input should be greater than 0"),
