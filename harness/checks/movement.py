@@ -83,7 +83,8 @@ def _in_vain(intent: Intent, trace: Trace) -> Iterator[Finding]:
     for component in dict.fromkeys(p.component for p in free):
         ours = [p for p in free if p.component == component]
         chosen = [p for p in ours if p.requires_grad and intent.names_as_trained(p.key)]
-        if 0 < len(chosen) < len(ours) and not any(gets_gradient(intent, p) for p in chosen):
+        reached = [p for p in ours if gets_gradient(intent, p)]  # none where no sample has what the component sees
+        if chosen and reached and not any(p in reached for p in chosen):
             yield TunedInVain(
                 expected=f"{component}: some of what is tuned can be reached by a gradient",
                 seen=f"{count(len(chosen), 'parameter')} tuned, and all of them beyond reach",

@@ -24,7 +24,9 @@ def saves(
     ways = _of_an_adapter(facts, tune, adapter) if adapter else _of_a_model(facts, tune, precision, engine)
     if engine == "trainer":
         ways += [{"by": "trainer"}, {"by": "trainer", "tokenizer": True}]
-    beside: list[Settings] = [{"processor": False}, {"tokenizer": True}]
+    beside: list[Settings] = [{"tokenizer": True}]
+    if "loader" not in facts.saved:  # OmniLMM's asks the tokenizer that was saved
+        beside.insert(0, {"processor": False})
     if not facts.remote_code:  # a tokenizer by itself may name code that lies with a processor
         beside.append({"processor": False, "tokenizer": True})
     return st.sampled_from([{**facts.saved, **way} for way in (*ways, *beside, {"what": "nothing"})])

@@ -160,7 +160,7 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
         ("LossDidNotFall", "equal", steps(lambda e: (computes_in(e, "float32"), repeated(e, 2.0, 1.0, 2.0)))),
         ("LossDidNotFall", "higher", steps(lambda e: repeated(e, 2.0, 2.5, 3.0))),
         ("LossDidNotFall", "higher than rounding to bf16 makes it", steps(
-            lambda e: (computes_in(e, "bfloat16"), repeated(e, 2.0, 2.0, 2.0 + 2.0**-8)))),
+            lambda e: (computes_in(e, "bfloat16"), repeated(e, 2.0, 2.0, 2.0 + 2.0**-7)))),
         ("LossDidNotFall", "nan", steps(lambda e: repeated(e, 2.0, 1.0, math.nan))),
     ],
     "clipping_effective": [
@@ -234,7 +234,7 @@ SILENT: dict[str, list[tuple[str, Alteration]]] = {
     "repeated_batch_is_learned": [
         ("up in between", steps(lambda e: repeated(e, 3.0, 4.0, 2.0))),
         ("higher by what rounding to bf16 blurs", steps(
-            lambda e: (computes_in(e, "bfloat16"), repeated(e, 2.0, 2.0, 2.0 + 2.0**-10)))),
+            lambda e: (computes_in(e, "bfloat16"), repeated(e, 2.0, 2.0, 2.0 + 2.0**-9)))),
     ],
     "clipping_effective": [
         ("clipped", steps(lambda e: norms(e, 7.0, 1.0))),
