@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +51,6 @@ def save(
         _save_native(model, recipe, handles, directory, getattr(trained, "optimizer", None))
     elif recipe.peft and (own := handles.own_adapters.get(recipe.peft.method)):
         torch_save(own.tensors(model), directory / own.file)
-        shutil.copyfile(own.code, directory / own.code.name)
     elif recipe.saves == "projector":
         _save_projector(loaded, handles, directory, weights)
     elif recipe.save.by == "trainer":

@@ -74,8 +74,8 @@ class Loaded:
 
 @dataclass(frozen=True)
 class OwnAdapter:
-    """An adapter that a family's own code puts on a model, beside those of peft, what is saved of it, and the trainer's
-    code that loads it, which is laid beside it."""
+    """An adapter that a family's own code puts on a model, beside those of peft, what is saved of it, and the folder of
+    the trainer's code that loads it, which is saved nowhere."""
 
     attach: Callable[[Any, Adapter], Any]
     tensors: Callable[[Any], dict[str, Any]]
@@ -102,6 +102,11 @@ class Handles:
     towers: tuple[Tower, ...] = ()
     saved_as_in_memory: bool = False  # its published form is another, which its base does not have
     features: str | None = None  # the method that makes features of pictures, where no module does; "": in no place
+
+    def code_of(self, adapter: Adapter | None) -> str:
+        """The folder of the code that loads such an adapter, if it is one of the trainer's own."""
+        own = self.own_adapters.get(adapter.method) if adapter else None
+        return str(own.code) if own else ""
 
 
 class Family(Protocol):

@@ -192,6 +192,7 @@ def _probe(run: Run, family: Family, loaded: Loaded, model: Any, recorder: Recor
         family,
         directory=str(run.saved),
         base=str(run.base),
+        code=family.handles.code_of(run.recipe.peft),
         stream=str(run.trace / "reload"),
         modules=str(run.directory / MODULES / "loaded"),
         dtype=WEIGHTS[run.recipe.precision],

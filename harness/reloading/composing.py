@@ -57,15 +57,15 @@ def _composed(request: Request, tokenizer: Any, record: dict[str, Any]) -> Any:
     if tokenizer is not None and len(tokenizer) > model.get_input_embeddings().weight.shape[0]:
         model.resize_token_embeddings(len(tokenizer))
     if adapter and not peft_s:
-        return _with_own_adapter(model, native_path(directory))
+        return _with_own_adapter(model, native_path(directory), request.code or str(base))
     return _with_adapter(model, directory, base, record) if adapter else _laid_over(model, request, record)
 
 
-def _with_own_adapter(model: Any, file: Path) -> Any:
-    """The base with an adapter of its trainer's own, by the code that lies beside it."""
+def _with_own_adapter(model: Any, file: Path, code: str) -> Any:
+    """The base with an adapter of its trainer's own, by the trainer's code."""
     from transformers.dynamic_module_utils import get_class_from_dynamic_module
 
-    return get_class_from_dynamic_module("model_lora.load_lora", str(file.parent))(model, file)
+    return get_class_from_dynamic_module("model_lora.load_lora", code)(model, file)
 
 
 def _with_part(model: Any, part: dict[str, str], record: dict[str, Any]) -> None:

@@ -12,7 +12,8 @@ class Request:
     """What to load and what to try on it. `stream` is where the record goes; the rest is as a run left it.
 
     `attention` is how attention is computed, where the recipe says; `base` is what a save of a part of the model is
-    laid over; `parts` are the files laid over a directory that training starts from, with their kinds; `towers` are
+    laid over; `code` is where a trainer's own code lies that loads an adapter of its own, beside the base unless it is
+    named; `parts` are the files laid over a directory that training starts from, with their kinds; `towers` are
     those that may be made anew from directories of their own, `settings` is what the configuration should say of them;
     `handed` holds what a model computed before it was merged into the directory; `modules` is where code files may be
     copied; `loader` and `processor_loader` name functions of the user's own, for what Auto classes cannot load;
@@ -36,6 +37,7 @@ class Request:
     attention: str | None = None
     what: str = "full"
     base: str = ""
+    code: str = ""
     parts: Sequence[dict[str, str]] = ()
     handed: str | None = None
     towers: Sequence[dict[str, Any]] = ()

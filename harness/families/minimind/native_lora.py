@@ -21,7 +21,7 @@ RANK = 16  # upstream's default: 16, then 8 from April 2025, then 16 again from 
 
 
 def adapter(file: str) -> OwnAdapter:
-    return OwnAdapter(_attach, _tensors, file, CODE_FILES / CODE)
+    return OwnAdapter(_attach, _tensors, file, CODE_FILES)
 
 
 def rank_of(adapter: Adapter) -> int:
