@@ -64,7 +64,7 @@ def figures() -> str:
     """The table of measured figures, from the benchmarks' last results."""
     results = json.loads((ROOT / "benchmarks" / "results.json").read_text(encoding="utf-8"))
     rows = [
-        (one["name"], f"{one['median']:.3g} {one['unit']}", _bound(one))
+        (one["name"], f"{one['median']:.3g} {one['unit']}{'' if one['holds'] else ', missed'}", _bound(one))
         for benchmark in MEASURED
         for one in results.get(benchmark, ())
     ]
