@@ -94,7 +94,8 @@ def repeated_batch_is_learned(intent: Intent, trace: Trace) -> Iterator[Finding]
     for event, _, value in shares_of(trace):
         losses[event["step"]] = losses.get(event["step"], 0.0) + value
     first, last = losses[min(losses)], losses[max(losses)]
-    if not last < first * (1 + BLURRED.get(intent.mechanisms.compute or "", 0.0)):
+    blurred = BLURRED.get(intent.mechanisms.compute or "", 0.0)
+    if last == first or not last < first * (1 + blurred):
         yield LossDidNotFall(
             expected=f"a loss below that of the first step, {first:.6g}",
             seen=f"{last:.6g} at step {max(losses)}",

@@ -31,7 +31,7 @@ def test_the_next_stage_starts_from_the_merged_model_and_its_alignment_is_told(m
     (told,) = (event for event in trace.of("probe") if event["name"] == "alignment")
     assert -1 <= told["before"] <= 1
     assert told["before"] != told["after"]
-    (merged,) = (path for path in bases.rglob("merged") if (path / "config.json").is_file())
+    (merged,) = (path for path in bases.glob(f"{recipe.family}*/merged") if (path / "config.json").is_file())
     fresh = tensors_of(bases / "minicpm-llama3-v-2.5")
     after = tensors_of(merged)
     assert after.keys() == fresh.keys()
