@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.checks.adapter_needs import Merging
 from harness.checks.adapter_ranks import ranks_kept
-from harness.checks.adapter_rounding import allowed_in_weights, beyond_rounding
+from harness.checks.adapter_rounding import MERGED, allowed_in_weights, beyond_rounding
 from harness.checks.expected import gets_gradient
 from harness.checks.needs import AnAdapter, Closed, Parameters, Probe, Steps
 from harness.checks.registry import check
@@ -87,7 +87,7 @@ def adapter_merges(intent: Intent, trace: Trace) -> Iterator[Finding]:
 
 
 def _logits(intent: Intent, probe: dict[str, Any]) -> Iterator[Finding]:
-    for batch, apart, largest, allowed in beyond_rounding(intent.weights, probe):
+    for batch, apart, largest, allowed in beyond_rounding(intent.weights, probe, units=MERGED):
         yield MergeDiffers(
             expected=f"the logits of the unmerged model, within {allowed:.3g}",
             seen=f"logits off by {apart:.3g} (the largest is {largest:.3g})",
