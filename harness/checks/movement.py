@@ -83,8 +83,8 @@ def _in_vain(intent: Intent, trace: Trace) -> Iterator[Finding]:
     for component in dict.fromkeys(p.component for p in free):
         ours = [p for p in free if p.component == component]
         chosen = [p for p in ours if p.requires_grad and intent.names_as_trained(p.key)]
-        reached = [p for p in ours if gets_gradient(intent, p)]  # none where no sample has what the component sees
-        if chosen and reached and not any(p in reached for p in chosen):
+        # Where no sample has what the component sees, nothing of it is reached.
+        if chosen and _any_reached(intent, ours) and not _any_reached(intent, chosen):
             yield TunedInVain(
                 expected=f"{component}: some of what is tuned can be reached by a gradient",
                 seen=f"{count(len(chosen), 'parameter')} tuned, and all of them beyond reach",
@@ -115,6 +115,10 @@ def updates_not_lost_to_rounding(intent: Intent, trace: Trace) -> Iterator[Findi
             cause=f"the learning rate {rates[ours[0].index]:g} is below half a unit in the last place of the weights",
             do="keep fp32 master weights, or raise the rate",
         )
+
+
+def _any_reached(intent: Intent, parameters: Sequence[Parameter]) -> bool:
+    return any(gets_gradient(intent, p) for p in parameters)
 
 
 def _was_large_before(parameter: Parameter, intent: Intent, trace: Trace) -> bool:

@@ -130,6 +130,7 @@ class Recorder:
         """The batch is looked at now: what is fetched from memory for that, the pass finds in the cache."""
         if self._paused:
             return
+        self.averaged = False
         if root.training and torch.is_grad_enabled():
             self.clock.forward()
             if self.clock.first:
@@ -150,7 +151,6 @@ class Recorder:
         facts.update(self._given.pop(id(root), {}) or batch_facts(inputs))
         if self.averaged:  # its own mean: what it was told of its step's tokens it has not divided by
             facts.pop("items", None)
-        self.averaged = False
         self._targets = None if "labels" in facts else self._targets
         self._inputs = {} if "labels" in facts else {name: inputs.get(name) for name in ("input_ids", "attention_mask")}
         if self._layers is not None and self.clock.first:

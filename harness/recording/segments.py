@@ -5,14 +5,12 @@ A tiny model has a hundred small parameters; waiting for each costs more than a 
 
 from __future__ import annotations
 
-import contextlib
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 
-_version = operator.attrgetter("_version")  # how often a tensor was written into
 _kind = operator.attrgetter("is_cpu", "dtype", "is_sparse", "requires_grad")
 _PLAIN = {(True, torch.float32, False, False)}
 
@@ -29,41 +27,6 @@ def norms(tensors: list[torch.Tensor]) -> list[float]:
             tensors = [tensor.double() for tensor in tensors]
     found: list[float] = torch.stack(torch._foreach_norm(tensors)).tolist()
     return found
-
-
-@contextlib.contextmanager
-def norms_taken_once() -> Iterator[None]:
-    """Inside, the norms of gradients that were not written into since are not computed again.
-
-    Clipping asks for what was recorded right before it: both get the numbers of one and the same call.
-    """
-    place: Any = torch
-    original = getattr(place, "_foreach_norm", None)  # not every torch has it, and not every clipping asks it
-    if original is None:
-        yield
-        return
-    last: list[tuple[list[torch.Tensor], list[int], Any]] = []
-
-    def once(tensors: Sequence[torch.Tensor], *args: Any, **kwargs: Any) -> Any:
-        if args not in ((), (2.0,)) or kwargs or not _plain(tensors):
-            return original(tensors, *args, **kwargs)
-        now, versions = list(tensors), list(map(_version, tensors))
-        for seen, written, found in last:
-            if written == versions and all(map(operator.is_, seen, now)):
-                return found
-        last[:] = [(now, versions, original(now))]
-        return last[0][2]
-
-    place._foreach_norm = once
-    try:
-        yield
-    finally:
-        place._foreach_norm = original
-
-
-def _plain(tensors: Sequence[torch.Tensor]) -> bool:
-    """Whether torch counts how often tensors are written into."""
-    return set(map(type, tensors)) == {torch.Tensor} and not any(map(torch.Tensor.is_inference, tensors))
 
 
 def nonzero(tensors: list[torch.Tensor]) -> list[int]:

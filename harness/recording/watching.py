@@ -16,7 +16,6 @@ from harness.recording.closures import with_closure
 from harness.recording.deepspeed import DeepSpeedWatch
 from harness.recording.found import inside_wrapper
 from harness.recording.patches import compiling, grad_scaler_classes, loaded, scheduler_classes
-from harness.recording.segments import norms_taken_once
 
 if TYPE_CHECKING:
     from harness.recording.recorder import Recorder
@@ -156,9 +155,8 @@ class Watch:
         return loss
 
     def _clip(self, original: Any, parameters: Any, max_norm: float, *args: Any, **kwargs: Any) -> Any:
-        with norms_taken_once():
-            self.recorder.gradients("backward")
-            total = original(parameters, max_norm, *args, **kwargs)
+        self.recorder.gradients("backward")
+        total = original(parameters, max_norm, *args, **kwargs)
         if math.isfinite(max_norm):  # else nothing is clipped: somebody wants to know the norm
             self.recorder.event("clip", max_norm=float(max_norm), total=float(total))
         return total

@@ -47,8 +47,13 @@ def data(draw: DrawFn, facts: FamilyFacts, processes: int = 1, engine: str = "to
 def told_apart(precision: str, chosen: Settings) -> Settings:
     """The same with a picture beside blank ones, where weights in 16 bits train: of what is all alike, attention gets
     gradients of nothing but rounding."""
-    only_blank = set(chosen["mix"]) <= {"blank", "text"} and "blank" in chosen["mix"]
-    return {**chosen, "mix": ["image", *chosen["mix"]]} if only_blank and precision.startswith("pure-") else chosen
+    alike = only_blank(chosen) and precision.startswith("pure-")
+    return {**chosen, "mix": ["image", *chosen["mix"]]} if alike else chosen
+
+
+def only_blank(chosen: Settings) -> bool:
+    """Whether all pictures are blank ones."""
+    return set(chosen["mix"]) <= {"blank", "text"} and "blank" in chosen["mix"]
 
 
 def seen_by(trained: set[str], chosen: Settings) -> Settings:

@@ -52,7 +52,7 @@ TOWER_PROJECTIONS = "(q_proj|v_proj)"
 OTHER_PROJECTIONS = {"minicpm-v-2": "qkv", "omnilmm-12b": "proj"}
 # Whose forward takes anything by name, so that the Trainer tells it how many tokens a step learns and leaves dividing
 # to it; and it does not divide. `accumulation_divides` says so of each such recipe.
-DIVIDES_BY_ITS_OWN = ("omnilmm-12b", "minimind-v3", "minimind-v3-moe", "minimind-3v")
+TAKES_ITS_OWN_MEAN = ("omnilmm-12b", "minimind-v3", "minimind-v3-moe", "minimind-3v")
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ class FamilyFacts:
 
     def averages(self, engine: str) -> list[str]:
         """Over what the loss of a step is a mean, where this engine trains it."""
-        return ["micro-batch", *(() if engine == "trainer" and self.name in DIVIDES_BY_ITS_OWN else ("token",))]
+        return ["micro-batch", *(() if engine == "trainer" and self.name in TAKES_ITS_OWN_MEAN else ("token",))]
 
     @property
     def norms(self) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import strategies as st
 
 from harness.strategies.adapters import carriers
+from harness.strategies.data import only_blank
 
 if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn, SearchStrategy
@@ -104,14 +105,13 @@ def agreements(draw: DrawFn, setup: Setup, rest: Settings) -> list[str]:
     data = rest["data"]
     together = data["batch_size"] * optimizer["accumulation"] * setup.processes
     whole = setup.processes == 1 or not data.get("samples", 0) % together
-    only_blank = set(data["mix"]) <= {"blank", "text"} and "blank" in data["mix"]
     in_short = setup.precision == "bf16" or (setup.precision == "fp16" and low)
     chosen_by_rounding = setup.facts.experts and setup.precision.startswith("pure-")
     in_any_order = not drops and not chosen_by_rounding and not setup.facts.evenly_loaded
     possible = {
         "one-batch": of_tokens and optimizer["accumulation"] > 1 and whole and in_any_order,
         "no-checkpointing": bool(rest["checkpointing"]),
-        "fp32": in_short and not only_blank and not setup.facts.experts,
+        "fp32": in_short and not only_blank(data) and not setup.facts.experts,
         "eager": bool(data.get("lazy")),
         "one-process": setup.processes > 1 and of_tokens and in_any_order,
         "eager-attention": setup.facts.attention and rest["attention"] != "eager" and not chosen_by_rounding,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from harness.recording import stretches, tables
 from harness.recording.digests import Digest
-from harness.recording.segments import nonzero, norms, norms_taken_once
+from harness.recording.segments import nonzero, norms
 from harness.recording.undisturbed import ChanceDigest
 from harness.recording.values import Values, gradient_nonzeros, gradient_norms
 from harness.trace.fingerprint import as_hex, fingerprint
@@ -289,36 +289,6 @@ def test_a_digest_follows_a_state_that_was_replaced() -> None:
     digest([torch.zeros(3)])
 
     assert digest([torch.ones(3)]) == Digest()([torch.ones(3)])
-
-
-def test_clipping_takes_the_norms_that_were_just_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked, foreach_norm = [], torch._foreach_norm
-    monkeypatch.setattr(torch, "_foreach_norm", lambda *given: asked.append(len(given[0])) or foreach_norm(*given))
-    parameters = [torch.nn.Parameter(torch.ones(size)) for size in (3, 5)]
-    for parameter in parameters:
-        parameter.grad = torch.full_like(parameter, 4.0)
-    alone = torch.linalg.vector_norm(torch.stack(foreach_norm([torch.full((3,), 4.0), torch.full((5,), 4.0)])))
-
-    with norms_taken_once():
-        before = gradient_norms(parameters)
-        total = torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        assert asked == [2]
-        after = gradient_norms(parameters)  # clipping has written into them
-
-    assert (asked, torch.equal(total, alone)) == ([2, 2], True)
-    assert after == pytest.approx([norm / float(total) for norm in before if norm], rel=1e-5)
-    gradient_norms(parameters)
-    assert asked == [2, 2, 2]
-
-
-def test_other_gradients_and_other_norms_are_taken_anew_in_clipping() -> None:
-    one, two = (torch.nn.Parameter(torch.ones(2)) for _ in range(2))
-    one.grad, two.grad = torch.tensor([3.0, 4.0]), torch.tensor([0.0, 12.0])
-
-    with norms_taken_once():
-        gradient_norms([one, two])
-        assert float(torch.nn.utils.clip_grad_norm_([two], 100.0)) == 12
-        assert float(torch.nn.utils.clip_grad_norm_([one, two], 100.0, norm_type=1.0)) == 19
 
 
 def test_random_states_are_told_apart_by_the_numbers_drawn() -> None:
