@@ -10,7 +10,10 @@ import json
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from harness.families.library.published import Published
 
 HERE = Path(__file__).parent
 PAGE, DATA = HERE / "published.md", HERE / "published.json"
@@ -46,15 +49,17 @@ def table_of(found: Mapping[str, Any]) -> Iterator[str]:
     yield "| --- | --- | ---: | --- | --- |"
     for name, one in checkpoints().items():
         total = sum(found[name]["components"].values())
-        same = COMPUTED if one.parameters is None else f"the same, from {one.counted_in}"
-        beside = f", and {one.beside:,} beside parameters" if one.beside else ""
+        beside = f", and {one.beside:,} besides" if one.beside else ""
         note = f": {one.note}" if one.note else ""
-        yield f"| {name} | `{one.config['model_type']}` | {total:,} | {same}{beside} | {one.config_from}{note} |"
-    computed = [name for name, one in checkpoints().items() if one.parameters is None]
+        cells = [name, f"`{one.config['model_type']}`", f"{total:,}", _published(one) + beside, one.config_from + note]
+        yield f"| {' | '.join(cells)} |"
+    recorded = checkpoints().values()
+    exact = sum(one.parameters is not None for one in recorded)
+    none = sum(one.bounds() is None for one in recorded)
     yield ""
-    same = len(checkpoints()) - len(computed)
-    yield f"Of {len(checkpoints())} checkpoints {same} come to the count that was published, to the parameter."
-    yield f"Of {len(computed)} none was found: their figures are computed alone, and held against nothing."
+    yield f"Of {len(recorded)} checkpoints {exact} come to the count that was published, to the parameter."
+    yield f"Of {len(recorded) - exact - none} rounded numbers alone were found, and their counts round to these."
+    yield f"Of {none} nothing was found: what is given is computed alone, and held against nothing."
     yield ""
     sets = list(next(iter(found.values()))["lora"]["sets"])
     yield f"| checkpoint | {' | '.join(f'`{one}`' for one in sets)} | meet no module | meet the tower too |"
@@ -65,6 +70,17 @@ def table_of(found: Mapping[str, Any]) -> Iterator[str]:
         both = [one for one, parts in lora["names"].items() if {"vision", "language"} <= set(parts)]
         cells = [name, *(_cell(lora["sets"][one]) for one in sets), _listed(nothing), _listed(both)]
         yield f"| {' | '.join(cells)} |"
+
+
+def _published(one: Published) -> str:
+    """What was published of the count, and where."""
+    if one.parameters is not None:
+        return f"the same, from {one.counted_in}"
+    bounds = one.bounds()
+    if bounds is None:
+        return COMPUTED
+    said = one.rounded[0] if len(one.rounded) == 1 else " to ".join(f"{count / 10**9:.4g}" for count in bounds) + " B"
+    return f"{said}, rounded: {one.counted_in}"
 
 
 def _cell(one: Mapping[str, Any]) -> str:
