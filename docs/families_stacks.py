@@ -11,7 +11,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -125,17 +126,18 @@ def table_of(found: Mapping[str, Any]) -> Iterator[str]:
     yield f"| --- |{' --- |' * len(stacks)}"
     for name in types:
         yield f"| `{name}` | {' | '.join(cell_of(found[stack]['types'].get(name)) for stack in stacks)} |"
+    yield from _told("what its modules are called there, and in 5.23", types, partial(_renamings, found, stacks))
+    differs = "what differs first, there and in 5.23, or what failed"
+    yield from _told(differs, types, partial(_differences, found, stacks))
+
+
+def _told(what: str, types: Iterable[str], of: Callable[[str], Mapping[str, list[str]]]) -> Iterator[str]:
+    """A row for each thing that is to be said of a type, with the stacks under which it is so."""
     yield ""
-    yield "| type | under | what its modules are called there, and in 5.23 |"
+    yield f"| type | under | {what} |"
     yield "| --- | --- | --- |"
     for name in types:
-        for told, under in _renamings(found, stacks, name).items():
-            yield f"| `{name}` | {', '.join(under)} | {told} |"
-    yield ""
-    yield "| type | under | what differs first, there and in 5.23, or what failed |"
-    yield "| --- | --- | --- |"
-    for name in types:
-        for told, under in _differences(found, stacks, name).items():
+        for told, under in of(name).items():
             yield f"| `{name}` | {', '.join(under)} | {told.replace('|', '/')} |"
 
 

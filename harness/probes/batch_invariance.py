@@ -53,11 +53,11 @@ def _together(probed: Probed) -> dict[str, Any]:
             apart[name] = float((mine - single[name][0][-len(mine) :]).abs().amax())
     sizes = {name: float(single[name].abs().amax()) for name in apart}
     none = {"tokens": 0, "features": 0, "in_place": 0}
-    pictures = _in_place(given[0], fed.places(fed.together), made) if given else none
+    pictures = in_place(given[0], fed.places(fed.together), made) if given else none
     return {"names": fed.names, "largest_difference": apart, "largest_logit": sizes, "pictures": pictures}
 
 
-def _in_place(embeddings: torch.Tensor, places: torch.Tensor, made: list[torch.Tensor]) -> dict[str, int]:
+def in_place(embeddings: torch.Tensor, places: torch.Tensor, made: list[torch.Tensor]) -> dict[str, int]:
     """Image tokens, features, and how many of these are the embedding of their token, in order."""
     stand = embeddings[:, -places.shape[1] :][places]
     features = [one.reshape(-1, embeddings.shape[-1]).to(embeddings.dtype) for one in made] if len(stand) else []

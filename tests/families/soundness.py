@@ -14,8 +14,8 @@ def numbers_of(chosen: Any, sample: Sample) -> int:
 
 
 def first_broken(chosen: Any, samples: dict[str, Sample]) -> str:
-    """Empty where all is well: it is built and fed, its loss is finite, gradients arrive where they should, text goes
-    alone or is refused, padding changes nothing."""
+    """Empty where all is well: it is built and fed, its loss is finite, gradients arrive where they should, features of
+    pictures stand in the places of their tokens, text goes alone or is refused, padding changes nothing."""
     try:
         return _first_broken(chosen, samples)
     except Exception as error:  # whatever the library raises: a setting is missing
@@ -40,7 +40,13 @@ def _first_broken(chosen: Any, samples: dict[str, Sample]) -> str:
         return f"the loss is {loss.item()}"
     loss.backward()
     gradients = _unreached(chosen, model) or _in_no_layer(chosen, model)
-    return gradients or _padded(chosen, model.eval(), batch) or _others(chosen, model, samples)
+    model.eval()
+    return (
+        gradients
+        or _misplaced(chosen, model, batch)
+        or _padded(chosen, model, batch)
+        or _others(chosen, model, samples)
+    )
 
 
 def _batch(chosen: Any, sample: Sample) -> dict[str, Any]:
@@ -70,6 +76,30 @@ def _in_no_layer(chosen: Any, model: Any) -> str:
         if part != anywhere and not any(re.search(anywhere, path) for path in reached):
             return f"reached by a gradient in no layer: {part}"
     return ""
+
+
+def _misplaced(chosen: Any, model: Any, batch: dict[str, Any]) -> str:
+    """Features of pictures stand in the places of their tokens, unless it is said that they go elsewhere."""
+    import torch
+
+    from harness.probes import Feeding
+    from harness.probes.batch_invariance import in_place, overheard
+
+    if chosen.handles.features == "":
+        return ""
+    fed = Feeding(
+        names=("image",),
+        together=chosen.arguments({name: value for name, value in batch.items() if name != "labels"}),
+        padded=lambda batch, side: chosen.padded(batch, side, 3, chosen.processor),
+        places=lambda batch: chosen.image_places(batch, chosen.processor),
+        connector=chosen.handles.components.get("connector"),
+        layers=chosen.handles.layers["language"],
+        features=chosen.handles.features,
+    )
+    with torch.no_grad(), overheard(model, fed) as (made, given):
+        model(**fed.together, **chosen.without_cache)
+    found = in_place(given[0], fed.places(batch), made) if given else "nothing is heard of them"
+    return "" if given and len(set(found.values())) == 1 else f"features of pictures are not in their places: {found}"
 
 
 def _padded(chosen: Any, model: Any, batch: dict[str, Any]) -> str:

@@ -42,6 +42,7 @@ SHOWN = {
         "pictures_only",
         "one_picture",
         "unreached",
+        "elsewhere",
     ),
 }
 SMALLER = ("call", "image_processor")  # which may be there for smaller pictures
