@@ -54,7 +54,7 @@ def quickest(seconds: list[float]) -> float:
     return statistics.fmean(sorted(seconds)[:QUICKEST])
 
 
-def steps(model: Any, recording: Any) -> list[float]:
+def steps(model: Any, recording: Any, number: int = STEPS) -> list[float]:
     """The processor times of a block's steps, but the first two: those set up the optimizer and look at dtypes."""
     import torch
 
@@ -64,7 +64,7 @@ def steps(model: Any, recording: Any) -> list[float]:
             recorder.live.add_tree([model])
         optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
         seconds = []
-        for _ in range(STEPS):
+        for _ in range(number):
             started = time.process_time()
             model(**batch).loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

@@ -12,18 +12,23 @@ from typing import Any
 
 from benchmarks.figure import Figure
 from benchmarks.recording import BLOCKS, ROUNDS, numbers_of, quickest, steps, tiny_llava
+from harness.recording.scripts.pace import Pace
 
 BATCH, LENGTH, WORDS = 2, 128, 24_000
+RUN, LONG, SHORT = 100, 32, 12  # steps: of a run that is told of, and of the blocks, traced and bare, it is told from
 LARGE_ROUNDS, LARGE_STEPS = 3, 5
 
 
 def tracing_overhead() -> Iterator[Figure]:
     """A tiny LLaVA as in `recording`, and a GPT of 104 M parameters on 256 tokens, each at the tracer's defaults.
 
-    Of the large one, the step that is looked at and those that are not are told apart, and put together as k, which the
-    tracer chooses, has them: one in k.
+    Steps that are looked at and those that are not are told apart, and put together as the tracer has them: of the small
+    one as in a run of so many steps, which begins with those that are each looked at; of the large one, one in k, which
+    the tracer chooses.
     """
-    yield Figure("a traced step over a bare one", numbers_of(__name__, "small"), "times", 1.10)
+    numbers = numbers_of(__name__, "small")
+    yield Figure(f"a traced step over a bare one, in a run of {RUN} steps", numbers[::2], "times", 1.10)
+    yield Figure("the same of its first steps, each looked at", numbers[1::2], "times", 1.20)
     numbers = numbers_of(__name__, "large")
     yield Figure("the same at 104 M parameters, looked at every k steps", numbers[::2], "times", 1.02)
     yield Figure("k, as it is chosen", numbers[1::2], "steps", 1000)
@@ -42,18 +47,31 @@ def traced(place: Path) -> Iterator[Any]:
 
 
 def small() -> Iterator[float]:
-    """One ratio per round of alternating blocks in one process."""
+    """Two ratios per round of alternating blocks in one process: of a run's steps, and of those that are looked at."""
     import torch
 
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         model = tiny_llava(Path(folder) / "base")
         for _ in range(ROUNDS):
-            with_it, without = [], []
+            looked, usual, bare = [], [], []
             for _ in range(BLOCKS):
-                with_it += steps(model, traced(Path(folder) / "out"))
-                without += steps(model, contextlib.nullcontext())
-            yield quickest(with_it) / quickest(without)
+                block = steps(model, traced(Path(folder) / "out"), LONG)
+                for seconds, seen in zip(block, due(LONG)[-len(block) :], strict=True):
+                    (looked if seen else usual).append(seconds)
+                bare += steps(model, contextlib.nullcontext(), SHORT)
+            share = sum(due(RUN)) / RUN
+            mean = share * quickest(looked) + (1 - share) * quickest(usual)
+            yield mean / quickest(bare)
+            yield quickest(looked) / quickest(bare)
+
+
+def due(number: int) -> list[bool]:
+    """Which of a small model's steps are looked at."""
+    pace = Pace(asked=0)
+    pace.trains(1)
+    pace.begins(0)
+    return [pace.due(step) for step in range(number)]
 
 
 def large() -> Iterator[float]:

@@ -64,7 +64,7 @@ def seen(trace: Trace) -> str:
     if trace.others:
         parts.append(f"{len(trace.ranks)} processes")
     if ended.get("every", 1) > 1:
-        parts.append(f"values at every {ended['every']} steps")
+        parts.append(f"after the first of them, values at one in {ended['every']}")
     if ended.get("by") == "harness":
         parts.append("ended by --steps")
     elif not trace.closed:

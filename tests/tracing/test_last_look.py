@@ -12,7 +12,7 @@ from torch import nn
 
 from harness.recording.scripts import last_look
 from harness.recording.scripts.last_look import _kept, evaluated
-from harness.recording.scripts.pace import ALWAYS_LOOKED, Pace
+from harness.recording.scripts.pace import SMALL, Pace
 
 
 class DropPath(nn.Module):
@@ -78,13 +78,32 @@ def test_a_batch_is_kept_where_it_is_plain_and_small(
     assert _kept((), given) is kept
 
 
+def test_a_small_model_is_looked_at_closely_at_first_and_whenever_something_is_new() -> None:
+    pace = Pace(0)
+    pace.trains(SMALL)
+    pace.begins(0)
+    looked = [steps for steps in range(40) if pace.due(steps)]
+
+    assert looked == [*range(16), 20, 25, 30, 35]
+    assert [pace.seldom(steps) for steps in (16, 17)] == [1, 5]
+    pace.begins(41)
+    assert pace.due(41) and pace.due(56) and not pace.due(57)
+
+
+def test_of_two_optimizers_that_take_turns_both_are_looked_at() -> None:
+    pace = Pace(0)
+    pace.trains(SMALL)
+
+    assert {steps % 2 for steps in range(100, 120) if pace.due(steps)} == {0, 1}
+
+
 def test_a_large_model_is_looked_at_as_seldom_as_costs_a_hundredth(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = iter([0.0, 1.0, 10.0, 20.0, 21.0, 31.0])
+    clock = iter([0.0, 1.0, 10.0, 20.0, 22.0, 32.0])
     monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
     pace = Pace(0)
-    pace.trains(ALWAYS_LOOKED)
-    assert pace.every == 1
+    pace.trains(SMALL)
     pace.trains(1)
+    pace.begins(0)
     assert pace.every == 0
 
     with pace.looking():
@@ -92,15 +111,15 @@ def test_a_large_model_is_looked_at_as_seldom_as_costs_a_hundredth(monkeypatch: 
     assert not pace.chosen()
     with pace.looking():
         pass
-    assert pace.chosen()  # of 21 seconds one went into looking
+    assert pace.chosen()  # of 22 seconds two went into looking, the others into a bare step
 
-    assert pace.every == 5
-    assert [pace.due(steps) for steps in (0, 4, 5)] == [True, False, True]
+    assert pace.every == 11  # ten, made odd
+    assert [pace.due(steps) for steps in (0, 10, 11)] == [True, False, True]
 
 
 def test_how_often_is_as_it_was_asked() -> None:
     pace = Pace(7)
-    pace.trains(2 * ALWAYS_LOOKED)
+    pace.trains(2 * SMALL)
 
     assert not pace.chosen()
     assert pace.every == 7

@@ -1,4 +1,8 @@
-"""How often a model's values are looked at: each step of a small one, of a large one as seldom as costs little."""
+"""At which steps a model's values are looked at.
+
+Of a small model at each of the first, where most mistakes show, and then at one in five; of a large one as seldom as
+costs little. Odd, so that of two optimizers which take turns both are met.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,10 @@ import math
 import time
 from collections.abc import Iterator
 
-ALWAYS_LOOKED = 20_000_000  # elements, up to which values are looked at after each step, if nobody says how often
+SMALL = 20_000_000  # elements, up to which how often to look does not depend on how long a step takes
+AT_FIRST, THEN = 16, 5  # steps of a small model that are each looked at; and of those after them one in so many
 SHARE = 0.01  # of a step's time, that looking at larger models may take
-SELDOMEST = 1000
+SELDOMEST = 999
 
 
 class Pace:
@@ -18,17 +23,28 @@ class Pace:
     def __init__(self, asked: int) -> None:
         self.every = asked
         self._asked, self._elements = asked, 0
+        self._small, self._closely = False, 0  # and up to which step each is looked at
         self._stepped, self.spent = 0.0, 0.0  # in the step that is being made, by looking
 
     def trains(self, elements: int) -> None:
         """A model with so many elements, beside those told before."""
+        decided = self._asked or (self._elements and not self._small)
         self._elements += elements
-        if not self._asked and (self.every <= 1 or self._elements <= ALWAYS_LOOKED):
-            self.every = 1 if self._elements <= ALWAYS_LOOKED else 0
+        if not decided:
+            self._small = self._elements <= SMALL
+            self.every = THEN if self._small else 0
+
+    def begins(self, steps: int) -> None:
+        """After so many steps something new is to be seen: a model, or an optimizer."""
+        self._closely = steps + AT_FIRST
 
     def due(self, steps: int) -> bool:
         """Whether the step after so many is looked at."""
-        return steps % max(self.every, 1) == 0
+        return (self._small and steps < self._closely) or steps % max(self.every, 1) == 0
+
+    def seldom(self, steps: int) -> int:
+        """One in how many steps is looked at by now, after so many."""
+        return 1 if self._small and steps <= self._closely else max(self.every, 1)
 
     @contextlib.contextmanager
     def looking(self) -> Iterator[None]:
@@ -46,5 +62,5 @@ class Pace:
         if self.every or not before:
             return False
         bare = max(now - before - spent, 1e-6)
-        self.every = max(1, min(SELDOMEST, math.ceil(spent / (SHARE * bare))))
+        self.every = min(SELDOMEST, math.ceil(spent / (SHARE * bare))) | 1
         return True

@@ -84,8 +84,8 @@ class ScriptRecorder(Recorder):
 
     @property
     def every(self) -> int:
-        """At each how many steps values are looked at."""
-        return max(self._pace.every, 1)
+        """One in how many steps is looked at by now."""
+        return self._pace.seldom(self.made)
 
     def event(self, kind: str, **facts: Any) -> None:
         facts.update(self._merged.get(kind, {}))
@@ -103,6 +103,7 @@ class ScriptRecorder(Recorder):
                 self.stream.claim()  # the process trains, and that nothing more is known of it is said
                 raise
             self._fresh[id(optimizer)] = Freshness(optimizer)
+            self._pace.begins(self.made)
             self.watch.libraries()
 
     def _model_found(self, root: nn.Module) -> None:
@@ -123,6 +124,7 @@ class ScriptRecorder(Recorder):
         ]
         self._hooks += self._model_hooks[ident]
         self._pace.trains(sum(p.numel() for p in model.parameters))
+        self._pace.begins(self.made)
         self.stream.flush()
 
     def _next_model(self) -> int:
