@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import statistics
 import sys
 import tempfile
 import time
@@ -16,15 +17,15 @@ from harness.recording.scripts.pace import Pace
 
 BATCH, LENGTH, WORDS = 2, 128, 24_000
 RUN, LONG, SHORT = 100, 32, 12  # steps: of a run that is told of, and of the blocks, traced and bare, it is told from
-LARGE_ROUNDS, LARGE_STEPS = 3, 5
+LARGE_ROUNDS, LARGE_STEPS = 5, 5
 
 
 def tracing_overhead() -> Iterator[Figure]:
     """A tiny LLaVA as in `recording`, and a GPT of 104 M parameters on 256 tokens, each at the tracer's defaults.
 
-    Steps that are looked at and those that are not are told apart, and put together as the tracer has them: of the small
-    one as in a run of so many steps, which begins with those that are each looked at; of the large one, one in k, which
-    the tracer chooses.
+    Steps that are looked at and those that are not are told apart, and put together as the tracer has them: of the
+    small one as in a run of so many steps, which begins with those that are each looked at; of the large one, one in k,
+    which the tracer chooses.
     """
     numbers = numbers_of(__name__, "small")
     yield Figure(f"a traced step over a bare one, in a run of {RUN} steps", numbers[::2], "times", 1.10)
@@ -54,7 +55,9 @@ def small() -> Iterator[float]:
     with tempfile.TemporaryDirectory() as folder:
         model = tiny_llava(Path(folder) / "base")
         for _ in range(ROUNDS):
-            looked, usual, bare = [], [], []
+            looked: list[float] = []
+            usual: list[float] = []
+            bare: list[float] = []
             for _ in range(BLOCKS):
                 block = steps(model, traced(Path(folder) / "out"), LONG)
                 for seconds, seen in zip(block, due(LONG)[-len(block) :], strict=True):
@@ -75,7 +78,7 @@ def due(number: int) -> list[bool]:
 
 
 def large() -> Iterator[float]:
-    """A ratio and k per round: each a block of bare steps and one of traced ones."""
+    """A ratio and k per round: each a block of traced steps between two of bare ones, for the machine's pace drifts."""
     import torch
     from transformers import GPT2Config, GPT2LMHeadModel
 
@@ -83,10 +86,11 @@ def large() -> Iterator[float]:
     model = GPT2LMHeadModel(GPT2Config(vocab_size=WORDS, n_positions=LENGTH)).train()
     with tempfile.TemporaryDirectory() as folder:
         for number in range(LARGE_ROUNDS):
-            bare, _ = _large_steps(model, contextlib.nullcontext())
-            times, every = _large_steps(model, traced(Path(folder) / str(number)))
-            looked, usual = times[0], min(times[1:])  # the quickest: whatever else the machine does only adds
-            yield (looked + (every - 1) * usual) / every / min(bare)
+            before, _ = _large_steps(model, contextlib.nullcontext())
+            (looked, *usual), every = _large_steps(model, traced(Path(folder) / str(number)))
+            after, _ = _large_steps(model, contextlib.nullcontext())
+            mean = (looked + (every - 1) * statistics.median(usual)) / every
+            yield mean / statistics.median([*before, *after])
             yield every
 
 

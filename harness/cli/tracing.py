@@ -40,7 +40,10 @@ def trace(
     out: Annotated[Path, typer.Option("--out", help="where traces and results go")] = Path("harness-out"),
     steps: Annotated[int, typer.Option(min=0, help="end the script after so many optimizer steps; 0: never")] = 0,
     every: Annotated[
-        int, typer.Option(min=0, help="look at values at every so many steps; 0: as often as costs little")
+        int,
+        typer.Option(
+            min=0, help="look at values at every so many steps; 0: closely at first, then as often as costs little"
+        ),
     ] = 0,
     attach_after: Annotated[int, typer.Option(min=0, help="begin after so many optimizer steps")] = 0,
     reload: Annotated[

@@ -287,12 +287,14 @@ class Recorder:
         """The last values of parameters and buffers, and the closing record."""
         for model in self.models:
             columns = model.values.observe()
+            bad = [index for index, peak in enumerate(columns["peak"]) if not math.isfinite(peak)]
             self.stream.emit(
                 "final",
                 model=model.ident,
                 fingerprint=columns["fingerprint"],
                 changed_since_last_step=columns["changed"],
                 **model.shard,
+                **({"not_finite": bad} if bad else {}),
                 buffers=model.buffer_fingerprints(),
                 requires_grad=[p.requires_grad for p in model.parameters],
                 arrays=self._first_and_last(model),

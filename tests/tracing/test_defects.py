@@ -17,11 +17,14 @@ from tests.tracing.test_scripts import DEFECTS as OF_SCRIPTS
 
 DEFECTS: dict[str, tuple[str, str, str]] = {
     "tower written into": ("frozen_stays", "FrozenWritten", "failed"),
+    "tower written into, late": ("frozen_stays", "FrozenWritten", "failed"),
     "put back": ("trained_moves", "TrainedStill", "failed"),
     "in bf16": ("trained_moves", "LostToRounding", "failed"),
     "bias left out": ("optimizer_holds_trained_once", "LeftOut", "warned"),
     "in two optimizers": ("optimizer_holds_trained_once", "HeldTwice", "warned"),
     "gradients are no numbers": ("gradients_are_numbers", "GradientNotANumber", "failed"),
+    "gradients are no numbers, late": ("gradients_are_numbers", "WeightNotANumber", "failed"),
+    "last gradient is no number, late": ("gradients_are_numbers", "WeightNotANumber", "failed"),
     "little is loaded": ("loads_arrive", "LoadedLittle", "warned"),
     "half a layer saved": ("trained_values_saved", "NotSaved", "failed"),
     "no head saved": ("trained_values_saved", "NotSaved", "warned"),
@@ -29,16 +32,20 @@ DEFECTS: dict[str, tuple[str, str, str]] = {
     "counts its passes": ("evaluation_repeats", "NotRepeatable", "failed"),
     "scheduled first": ("steps_in_order", "StepOutOfOrder", "failed"),
 }
-BESIDES = {"gradients are no numbers": {"WeightNotANumber", "LossNotANumber"}, "put back": set()}
+BESIDES = {
+    "gradients are no numbers": {"WeightNotANumber", "LossNotANumber"},
+    "gradients are no numbers, late": {"GradientNotANumber", "LossNotANumber"},
+}
 
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ran]:
-    return with_each_defect("defects.py", tmp_path_factory.mktemp("defects"), DEFECTS)
+    return with_each_defect("defects.py", tmp_path_factory.mktemp("defects"), [", late", *DEFECTS])
 
 
-def test_without_a_defect_nothing_is_found(ran: dict[str, Ran]) -> None:
-    results = ran[""].results()
+@pytest.mark.parametrize("name", ["", ", late"])
+def test_without_a_defect_nothing_is_found(ran: dict[str, Ran], name: str) -> None:
+    results = ran[name].results()
 
     assert not [one for one in results.values() if one.status.value not in ("passed", "not_applicable")]
 

@@ -79,7 +79,9 @@ def gradients_are_numbers(trace: Trace) -> Iterator[Finding]:
             break
     for model in models_of(trace):
         peaks = model.steps[-1]["values"][model.ident]["peak"] if model.steps else []
-        if bad_ones := [index for index, peak in enumerate(peaks) if not _finite(peak)]:
+        seen_last = {index for index, peak in enumerate(peaks) if not _finite(peak)}
+        at_end = {n for one in trace.of("final") if one["model"] == model.ident for n in one.get("not_finite", ())}
+        if bad_ones := sorted(seen_last | at_end):
             yield WeightNotANumber(
                 expected="finite weights",
                 seen=f"{count(len(bad_ones), 'parameter')} with NaN or infinity after the last step",

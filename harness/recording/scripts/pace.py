@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 SMALL = 20_000_000  # elements, up to which how often to look does not depend on how long a step takes
 AT_FIRST, THEN = 16, 5  # steps of a small model that are each looked at; and of those after them one in so many
-SHARE = 0.01  # of a step's time, that looking at larger models may take
+SHARE = 0.005  # of a step's time, that looking at larger models may take
 SELDOMEST = 999
 
 

@@ -6,7 +6,8 @@ import sys
 import torch
 from torch import nn
 
-DEFECT = sys.argv[1] if len(sys.argv) > 1 else ""
+DEFECT, late, _ = (sys.argv[1] if len(sys.argv) > 1 else "").partition(", late")
+STEPS, AT = (40, 33) if late else (4, 1)  # the late one is no step after which small models are looked at
 torch.manual_seed(0)
 
 
@@ -39,7 +40,7 @@ optimizer = torch.optim.AdamW(trained, lr=1e-6 if DEFECT == "in bf16" else 1e-2,
 others = [torch.optim.SGD(model.head.parameters(), lr=1e-3)] if DEFECT == "in two optimizers" else []
 if DEFECT == "little is loaded":
     model.load_state_dict({**dict.fromkeys("abcde", torch.zeros(1)), "body.bias": before["body.bias"]}, strict=False)
-for step in range(4):
+for step in range(STEPS):
     x, y = torch.randn(8, 4, dtype=model.head.weight.dtype), torch.randint(3, (8,))
     loss = nn.functional.cross_entropy(model(x), y)
     if DEFECT == "scheduled first" and step == 1:
@@ -47,13 +48,15 @@ for step in range(4):
     if DEFECT == "scheduled first" and step > 1:
         schedule.step()
     loss.backward()
-    if DEFECT == "gradients are no numbers":
+    if DEFECT == "gradients are no numbers" and (step == AT or not late):
+        model.body.bias.grad[0] = float("inf")
+    if DEFECT == "last gradient is no number" and step == STEPS - 1:
         model.body.bias.grad[0] = float("inf")
     for one in (optimizer, *others):
         one.step()
         one.zero_grad()
     with torch.no_grad():
-        if DEFECT == "tower written into" and step == 1:
+        if DEFECT == "tower written into" and step == AT:
             model.tower.bias.add_(1.0)
         if DEFECT == "put back":
             model.head.weight.copy_(before["head.weight"])
