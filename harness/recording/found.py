@@ -25,11 +25,11 @@ class LiveModules:
     """Every module made while recording, held weakly, so that the owner of a parameter can be found."""
 
     def __init__(self) -> None:
-        self._modules: weakref.WeakSet[nn.Module] = weakref.WeakSet()
+        self._modules: weakref.WeakKeyDictionary[nn.Module, None] = weakref.WeakKeyDictionary()  # in their order
         self._new: weakref.WeakSet[nn.Module] = weakref.WeakSet()
 
     def add(self, module: nn.Module) -> None:
-        self._modules.add(module)
+        self._modules[module] = None
         self._new.add(module)
 
     def any_new(self) -> bool:

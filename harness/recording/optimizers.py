@@ -51,6 +51,11 @@ class OptimizerFacts:
             ],
         )
 
+    def holds_only(self, model: FoundModel) -> bool:
+        """Whether it holds parameters of this model and of no other."""
+        groups = self._optimizer.param_groups
+        return all(id(parameter) in model.index for group in groups for parameter in group["params"])
+
     def forget(self) -> None:
         """What was described is no longer what is there: describe it again."""
         self._described = None

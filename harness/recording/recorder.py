@@ -39,6 +39,7 @@ class Recorder:
         self.clock = StepClock(first_step)
         self.stage = "start"
         self._optimizers: dict[int, OptimizerFacts] = {}
+        self._optimizers_made = 0
         self._layers: LayerWatch | None = None
         self._targets: tuple[torch.Tensor, int, torch.Tensor] | None = None
         self.averaged = False  # whether the loss that was computed last is a mean
@@ -95,7 +96,8 @@ class Recorder:
         for root in map(inside_wrapper, self.live.owners(parameters)):
             if id(root) not in known:
                 self._model_found(root)
-        self._optimizers[id(optimizer)] = OptimizerFacts(f"optimizer{len(self._optimizers)}", optimizer)
+        self._optimizers[id(optimizer)] = OptimizerFacts(f"optimizer{self._optimizers_made}", optimizer)
+        self._optimizers_made += 1
 
     def _model_found(self, root: nn.Module) -> None:
         model = FoundModel(f"model{len(self.models)}", root)
@@ -286,23 +288,27 @@ class Recorder:
     def finish(self) -> None:
         """The last values of parameters and buffers, and the closing record."""
         for model in self.models:
-            columns = model.values.observe()
-            bad = [index for index, peak in enumerate(columns["peak"]) if not math.isfinite(peak)]
-            self.stream.emit(
-                "final",
-                model=model.ident,
-                fingerprint=columns["fingerprint"],
-                changed_since_last_step=columns["changed"],
-                **model.shard,
-                **({"not_finite": bad} if bad else {}),
-                buffers=model.buffer_fingerprints(),
-                requires_grad=[p.requires_grad for p in model.parameters],
-                arrays=self._first_and_last(model),
-            )
+            self._final(model)
         states = {facts.ident: facts.whole_state_digest() for facts in self._optimizers.values()}
         dtypes = {facts.ident: facts.state_dtypes() for facts in self._optimizers.values()}
         self.stream.emit("closing", steps=self.clock.steps_done, optimizer_states=states, optimizer_state_dtypes=dtypes)
         self.stream.flush()
+
+    def _final(self, model: FoundModel) -> None:
+        """What a model has become."""
+        columns = model.values.observe()
+        bad = [index for index, peak in enumerate(columns["peak"]) if not math.isfinite(peak)]
+        self.stream.emit(
+            "final",
+            model=model.ident,
+            fingerprint=columns["fingerprint"],
+            changed_since_last_step=columns["changed"],
+            **model.shard,
+            **({"not_finite": bad} if bad else {}),
+            buffers=model.buffer_fingerprints(),
+            requires_grad=[p.requires_grad for p in model.parameters],
+            arrays=self._first_and_last(model),
+        )
 
     def _first_and_last(self, model: FoundModel) -> str | None:
         if model.first is None:

@@ -45,6 +45,7 @@ class Watch:
     def start(self) -> None:
         wrap = self._patches.wrap
         wrap(nn.Module, "__init__", self._module_made)
+        wrap(nn.Module, "__setstate__", self._module_made)  # by which it is copied or read from a file
         wrap(nn.Module, "load_state_dict", self._load)
         wrap(nn.Module, "zero_grad", self._model_zero_grad)
         wrap(torch.optim.Optimizer, "__init__", self._optimizer_made)

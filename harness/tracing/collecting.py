@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,8 +58,9 @@ def seen(trace: Trace) -> str:
     models = [record for record in trace.of("model") if record["model"] not in trace.replaced]
     sizes = {record["model"]: len(record["path"]) for record in trace.of("parameters")}
     ended = next(iter(trace.of("ended")), {})
+    told = Counter(f"{one['type'].rpartition('.')[2]} ({sizes.get(one['model'], 0)} parameters)" for one in models)
     parts = [
-        ", ".join(f"{one['type'].rpartition('.')[2]} ({sizes.get(one['model'], 0)} parameters)" for one in models),
+        ", ".join(f"{number} times {model}" if number > 1 else model for model, number in told.items()),
         f"{len(trace.steps)} optimizer steps",
     ]
     if trace.others:

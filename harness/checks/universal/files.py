@@ -99,11 +99,13 @@ def trained_values_saved(trace: Trace) -> Iterator[Finding]:
         saves = [event for event in trace.of("weights_saved") if event["model"] == model.ident]
         if not saves or not model.steps:
             continue
-        for event in [event for event in _last_of_each(saves) if event["as_begun"]][:1]:
+        for event, begun in [(event, begun) for event in _last_of_each(saves) if (begun := _only_begun(event, saves))][
+            :1
+        ]:
             yield SavedAsBegun(
                 expected="the values that training led to",
-                seen=f"{count(len(event['as_begun']), 'parameter')} as before training",
-                where=f"{event['file']}: {listed(map(model.name, event['as_begun']))}",
+                seen=f"{count(len(begun), 'parameter')} as before training",
+                where=f"{event['file']}: {listed(map(model.name, begun))}",
                 cause="what is saved is a copy from before training, or the base under the adapter",
             )
         held = {index for event in saves for index in event["held"]}
@@ -117,6 +119,15 @@ def trained_values_saved(trace: Trace) -> Iterator[Finding]:
                 cause="what is saved is a part of the model, or an adapter without what trains beside it",
                 severity=Severity.ERROR if _split(model, absent, held) else Severity.WARNING,
             )
+
+
+def _only_begun(event: Record, saves: list[Record]) -> list[int]:
+    """Parameters that are saved as before training, and by then as trained in no other file: what a model began as may
+    be kept beside what it became."""
+    trained = {
+        index for one in saves if one["steps"] >= event["steps"] for index in {*one["held"]} - {*one["as_begun"]}
+    }
+    return [index for index in event["as_begun"] if index not in trained]
 
 
 def _last_of_each(saves: list[Record]) -> list[Record]:

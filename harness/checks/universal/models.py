@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,6 +57,10 @@ class Model:
         """How many elements changed at each step that was looked at."""
         return [step["values"][self.ident]["changed"][index] for step in self.steps]
 
+    def prints(self, index: int) -> set[str]:
+        """The fingerprints that a parameter has had, as far as it was looked at."""
+        return {self.first[index], *(step["values"][self.ident]["fingerprint"][index] for step in self.steps)}
+
     def norms(self, index: int) -> list[float | None]:
         """The gradient's norm at each step of an optimizer that holds the parameter; None where there was none."""
         return self._column(index, "norm")
@@ -95,7 +99,7 @@ def _sizes(event: Record) -> dict[str, int]:
 
 
 def models_of(trace: Trace) -> tuple[Model, ...]:
-    """The models that trained, those which became others left out. Worked out once."""
+    """The models that trained; those which became others, up to there. Worked out once."""
     known: dict[str, Any] = vars(trace)
     if _KNOWN not in known:
         known[_KNOWN] = _models_of(trace)
@@ -105,34 +109,46 @@ def models_of(trace: Trace) -> tuple[Model, ...]:
 
 def _models_of(trace: Trace) -> tuple[Model, ...]:
     late = {event["by"]: frozenset(event["late"]) for event in trace.of("replaced")}
-    records = [record for record in trace.of("parameters") if record["model"] not in trace.replaced]
-    holders = holders_of(trace)
-    rates = _rates(trace)
+    several = len(trace.of("parameters")) - len(trace.replaced) > 1
     sizes = {record["model"]: len(record["path"]) for record in trace.of("parameters")}
     thawed = {(model, index) for event in trace.of("thawed") for model, index in event["parameters"]}
-    return tuple(
-        Model(
-            ident=(ident := record["model"]),
-            paths=tuple(record["path"]),
-            shapes=tuple(map(tuple, record["shape"])),
-            dtypes=tuple(record["dtype"]),
-            roles=tuple(record["role"]),
-            trains=tuple(wants or (ident, index) in thawed for index, wants in enumerate(record["requires_grad"])),
-            rms=tuple(map(float, record["rms"])),
-            first=tuple(record["fingerprint"]),
-            last=next((tuple(one["fingerprint"]) for one in trace.of("final") if one["model"] == ident), ()),
-            steps=tuple(step for step in trace.steps if ident in step["values"]),
-            gradients=tuple(
-                {**event, "sizes": sizes} for event in trace.gradients("optimizer") if ident in event["models"]
-            ),
-            held={index: tuple(names) for index, names in holders[ident].items()},
-            rates=rates,
-            late=late.get(ident, frozenset()),
-            thawed=frozenset(index for model, index in thawed if model == ident),
-            several=len(records) > 1,
+    found = []
+    for record in trace.of("parameters"):
+        ident = record["model"]
+        events = _before_it_became_another(trace, ident)
+        steps = tuple(one for one in events if one["kind"] == "optimizer_step" and ident in one["values"])
+        if ident in trace.replaced and not steps:
+            continue
+        of_optimizers = [one for one in events if one["kind"] == "gradients" and one["moment"] == "optimizer"]
+        finals = [one for one in events if one["kind"] == "final" and one["model"] == ident]
+        found.append(
+            Model(
+                ident=ident,
+                paths=tuple(record["path"]),
+                shapes=tuple(map(tuple, record["shape"])),
+                dtypes=tuple(record["dtype"]),
+                roles=tuple(record["role"]),
+                trains=tuple(wants or (ident, index) in thawed for index, wants in enumerate(record["requires_grad"])),
+                rms=tuple(map(float, record["rms"])),
+                first=tuple(record["fingerprint"]),
+                last=tuple(finals[0]["fingerprint"]) if finals else (),
+                steps=steps,
+                gradients=tuple({**one, "sizes": sizes} for one in of_optimizers if ident in one["models"]),
+                held={index: tuple(names) for index, names in _holders(events)[ident].items()},
+                rates=_rates(trace),
+                late=late.get(ident, frozenset()),
+                thawed=frozenset(index for model, index in thawed if model == ident),
+                several=several,
+            )
         )
-        for record in records
-    )
+    return tuple(found)
+
+
+def _before_it_became_another(trace: Trace, ident: str) -> Sequence[Record]:
+    """All events, for a model that stayed what it was."""
+    events = trace.events
+    ends = (place for place, one in enumerate(events) if one["kind"] == "replaced" and one["model"] == ident)
+    return events[: next(ends, len(events))]
 
 
 def _rates(trace: Trace) -> dict[tuple[str, int], float]:
@@ -145,10 +161,10 @@ def _rates(trace: Trace) -> dict[tuple[str, int], float]:
     return largest
 
 
-def holders_of(trace: Trace) -> dict[str, dict[int, list[tuple[str, int]]]]:
+def _holders(events: Sequence[Record]) -> dict[str, dict[int, list[tuple[str, int]]]]:
     """By model and parameter, the optimizers and their groups that hold it, as they were described last."""
     found: dict[str, dict[int, list[tuple[str, int]]]] = defaultdict(lambda: defaultdict(list))
-    described: dict[str, Any] = {event["optimizer"]: event["groups"] for event in trace.of("optimizer")}
+    described = {event["optimizer"]: event["groups"] for event in events if event["kind"] == "optimizer"}
     for optimizer, groups in described.items():
         for number, group in enumerate(groups):
             for place in group["parameters"]:

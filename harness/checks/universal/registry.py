@@ -45,7 +45,7 @@ class Absent(str, Enum):
     NOT_LOADED = "the saved directory does not load, or what went into it is not known"
     NO_OUTPUTS = "there are no outputs to compare: other weights came back, or the model was not tried in the end"
     NO_PICTURES = "the model saw no pictures, or an adapter was saved"
-    NO_WORKERS = "no iterable dataset was read by several workers"
+    NO_WORKERS = "no dataset was seen to be read by several workers"
     NO_HALF = "nothing is computed in 16 bits, and there is no gradient scaler"
     NO_LABELS = "no class labels were seen"
     NO_ACCUMULATION = "each step has one backward pass, or not always as many"

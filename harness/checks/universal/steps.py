@@ -55,7 +55,8 @@ def gradients_fresh(trace: Trace) -> Iterator[Finding]:
                 where=f"{optimizer}, first at step {stale[0]['step']}",
                 cause="zero_grad is missing, or zeroes another optimizer's parameters",
             )
-        if lost := [step for step in steps if step.get("lost")]:
+        # A step that is given up, as for too large a gradient, and a rest of batches that makes none, are meant.
+        if 2 * len(lost := [step for step in steps if step.get("lost")]) > len(steps):
             yield GradientsLost(
                 expected="gradients zeroed after a step, not before it",
                 seen=f"{sum(step['lost'] for step in lost)} of the backward passes without effect",
@@ -96,6 +97,8 @@ def _by_step(trace: Trace) -> dict[int, list[str]]:
     kinds: dict[int, list[str]] = {}
     for event in trace.events:
         if "step" in event and not event.get("initial") and event.get("enabled", True):
+            if event.get("in_backward"):  # one optimizer for each parameter, which steps as its gradient is there
+                continue
             kinds.setdefault(event["step"], []).append(event["kind"])
     return {step: found for step, found in kinds.items() if "optimizer_step" in found}
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.checks.movement import FEWEST_CHANGED, HALF_ULP
 from harness.checks.precision_seen import HALF
@@ -14,7 +15,7 @@ from harness.wording import count, listed
 
 if TYPE_CHECKING:
     from harness.intent import Intent
-    from harness.trace.reader import Trace
+    from harness.trace.reader import Record, Trace
 
 LOOKED = ("parameters", "steps")
 
@@ -40,7 +41,13 @@ class NeverUsed(Finding):
 
 
 def _something_frozen(trace: Trace) -> Absent | None:
-    return None if any(not all(model.trains) for model in models_of(trace)) else Absent.NOTHING_FROZEN
+    frozen = any(not all(model.trains) for model in models_of(trace)) or any(map(_stepped_frozen, trace.steps))
+    return None if frozen else Absent.NOTHING_FROZEN
+
+
+def _stepped_frozen(step: Record) -> list[Any]:
+    """What was written into within a step though it required no gradient then: model and index."""
+    return list(step.get("frozen_stepped", ()))
 
 
 @universal(
@@ -51,10 +58,11 @@ def _something_frozen(trace: Trace) -> Absent | None:
     covers="frozen_parameters_unchanged",
 )
 def frozen_stays(trace: Trace) -> Iterator[Finding]:
-    stepped = {(model, index) for step in trace.steps for model, index in step.get("frozen_stepped", ())}
+    stepped = {(model, index) for step in trace.steps for model, index in _stepped_frozen(step)}
     for model in models_of(trace):
         frozen = [index for index in model if not model.trains[index]]
         moved = [index for index in frozen if (model.ident, index) in stepped and any(model.changed(index))]
+        moved = [index for index in moved if model.holders(index)] + _frozen_later(model)
         if moved:
             yield FrozenStepped(
                 expected="parameters without requires_grad as they were",
@@ -66,13 +74,43 @@ def frozen_stays(trace: Trace) -> Iterator[Finding]:
         # An average of the weights, which is kept by hand, moves at every step; what moves now and then was written to.
         steps = [step for step in model.steps if not step["skipped"]]
         written = [i for i in frozen if i not in moved and 0 < sum(map(bool, model.changed(i))) < len(steps) - 1]
-        if written:
+        if written and not all(_copies(model, index) for index in written):
+            often = all(_regularly(model.changed(index)) for index in written)
             yield FrozenWritten(
                 expected="parameters without requires_grad as they were",
                 seen=f"{count(len(written), 'parameter')} changed between steps, by no optimizer",
                 where=listed(map(model.name, written)),
                 cause="something writes into them: an initialisation, a load, or code that takes them for others",
+                severity=Severity.WARNING if often else Severity.ERROR,
             )
+
+
+def _frozen_later(model: Model) -> list[int]:
+    """What trained, was frozen, and is moved on by its optimizer: gradients of nought are gradients to a momentum."""
+    moved = {
+        index
+        for step in model.steps
+        for ident, index in _stepped_frozen(step)
+        if ident == model.ident and model.trains[index] and step["values"][ident]["changed"][index]
+    }
+    return sorted(moved)
+
+
+def _copies(model: Model, index: int) -> bool:
+    """Whether a parameter is a copy of one that trains, brought up to date now and then: it began as that, or has been
+    that at some time ever since."""
+    later = model.prints(index) - {model.first[index]}
+    return any(
+        model.first[other] == model.first[index] or later <= model.prints(other)
+        for other in model
+        if model.trains[other] and model.shapes[other] == model.shapes[index]
+    )
+
+
+def _regularly(changed: list[int]) -> bool:
+    """Whether it changes at equal distances, as what is merged into now and then: that may be meant."""
+    steps = [step for step, count in enumerate(changed) if count]
+    return len(steps) > 2 and len({then - now for now, then in itertools.pairwise(steps)}) == 1
 
 
 @universal(

@@ -1,7 +1,8 @@
-"""A model that is pickled or copied takes no hook of the recorder's with it."""
+"""A model that is pickled, copied or scripted takes no hook of the recorder's with it."""
 
 from __future__ import annotations
 
+import copy
 from collections import OrderedDict
 from typing import Any
 
@@ -20,6 +21,7 @@ class CopyWatch(Watcher):
     def __init__(self, recorder: ScriptRecorder) -> None:
         super().__init__(recorder)
         self._patches.put(nn.Module, "__getstate__", state_without_hooks)
+        self._patches.put(nn.Module, "__prepare_scriptable__", without_hooks)
 
 
 def state_without_hooks(module: nn.Module) -> dict[str, Any]:
@@ -33,6 +35,12 @@ def state_without_hooks(module: nn.Module) -> dict[str, Any]:
                 kept = [(key, value) for key, value in state[place].items() if key not in ours]
                 state[place] = OrderedDict(kept)
     return state
+
+
+def without_hooks(module: nn.Module) -> nn.Module:
+    """What torch.jit.script is to compile in a module's place: it compiles hooks too."""
+    hooked = [hook for name in _OF_HOOKS for hook in module.__dict__[name].values()]
+    return copy.copy(module) if any(map(_is_ours, hooked)) else module
 
 
 def _is_ours(hook: Any) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -19,37 +19,63 @@ class Freshness:
         self.backwards = 0
         self.clean = True
         self.lost = 0
+        self._left: tuple[torch.Tensor, int, int] | None = None  # a parameter, its version, where its gradient lies
+        self._before: list[tuple[int, int]] | None = None
 
-    def backward_begins(self) -> None:
+    def backward_begins(self, alone: bool) -> None:
+        """Unless the optimizer is `alone`, the pass may be another's."""
         if not self.clean:
             self.clean = self._nothing_left()
+        self._before = None if alone else self._marks()
 
     def backward_ended(self) -> None:
+        if self._before is not None and self._before == self._marks():
+            return
         self.backwards += 1
+        self._left = next(((p, p._version, g.data_ptr()) for p, g in _gradients(self._optimizer)), None)
 
     def zeroed(self, unused: bool) -> None:
         """Some gradients were put to zero. `unused` says that no optimizer stepped since the last backward."""
         if self._nothing_left():
             self.clean = True
             if self.backwards and unused:
-                self.lost += self.backwards
+                self.lost += 0 if self._written() else self.backwards
                 self.backwards = 0
 
     def stepped(self) -> dict[str, Any]:
         """What is to be said of a step that was made, and the beginning of the next."""
         facts = {"fresh": self.clean or not self.steps or not self.backwards, "backwards": self.backwards}
-        if self.lost:
+        if self.lost and not self._by_hand():
             facts["lost"] = self.lost
-        self.steps, self.backwards, self.clean, self.lost = self.steps + 1, 0, False, 0
+        self.steps, self.backwards, self.clean, self.lost, self._left = self.steps + 1, 0, False, 0, None
         return facts
 
+    def _written(self) -> bool:
+        """Whether the last backward's gradients were put to use by hand: the weights were moved with them."""
+        return self._left is not None and self._left[0]._version != self._left[1]
+
+    def _by_hand(self) -> bool:
+        """Whether the gradients of a step are none that a backward left, but made of several passes' by the script."""
+        if not self.backwards:
+            return not self._nothing_left()
+        now = None if self._left is None else self._left[0].grad
+        return self._left is not None and now is not None and _values(now).data_ptr() != self._left[2]
+
+    def _marks(self) -> list[tuple[int, int]]:
+        """What is another after a backward pass that reaches any parameter: where gradients lie, and their versions."""
+        return [(gradient.data_ptr(), gradient._version) for _, gradient in _gradients(self._optimizer)]
+
     def _nothing_left(self) -> bool:
-        return not any(bool(gradient.any()) for gradient in _gradients(self._optimizer))
+        return not any(bool(gradient.any()) for _, gradient in _gradients(self._optimizer))
 
 
-def _gradients(optimizer: torch.optim.Optimizer) -> Iterable[torch.Tensor]:
+def _gradients(optimizer: torch.optim.Optimizer) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Each parameter that has a gradient, and the values of that."""
     for group in optimizer.param_groups:
         for parameter in group["params"]:
             if parameter.grad is not None:
-                gradient = parameter.grad
-                yield gradient._values() if gradient.is_sparse else gradient
+                yield parameter, _values(parameter.grad)
+
+
+def _values(gradient: torch.Tensor) -> torch.Tensor:
+    return gradient._values() if gradient.is_sparse else gradient

@@ -37,4 +37,8 @@ class FrozenWatch:
     def stepped(self, models: Sequence[FoundModel]) -> list[Place]:
         """What was written into since the step began, though it required no gradient then."""
         tensors = {model.ident: model.parameters for model in models}
-        return [(model, index) for model, index, was in self._versions if tensors[model][index]._version != was]
+        return [
+            (model, index)
+            for model, index, was in self._versions
+            if model in tensors and tensors[model][index]._version != was
+        ]

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 Given = tuple[list[Any], dict[str, Any]]
 ELEMENTS = 1 << 24  # of a batch, all tensors together, that are kept
+STATE = 1 << 26  # elements that require no gradient, which are held a second time while a model is tried
 PLAIN = (bool, int, float, str, type(None))
 
 
@@ -59,13 +60,15 @@ class LastLook:
 
 
 def evaluated(root: nn.Module, given: Given) -> tuple[dict[str, Any], torch.Tensor | None]:
-    """Whether two passes in eval mode agree. Where they do not: how far a third is from the first that is given the
-    same random numbers, and which modules leave something out at random. The output is the first pass's, if they agree.
+    """Whether two passes in eval mode agree that begin with the same state. Where they do not: how far a third is from
+    the first that is given the same random numbers, and which modules leave something out at random. The output is the
+    first pass's, if they agree.
     """
     module = getattr(root, "_orig_mod", root)
+    state = _state(module)
     with undisturbed(module), _unheard(), _not_compiled():
         chance = Chance()
-        first, again = _pass(module, given), _pass(module, given)
+        first, again = _from(state, module, given), _from(state, module, given)
         values = _floats(first)
         if not values:
             return {"outputs": 0}, None
@@ -73,13 +76,25 @@ def evaluated(root: nn.Module, given: Given) -> tuple[dict[str, Any], torch.Tens
             return {"outputs": len(values), "equal": True}, first_output(first)
         chance.put_back()
         with Drops(module) as drops:
-            third = _floats(_pass(module, given))
+            third = _floats(_from(state, module, given))
     return {"outputs": len(values), "equal": False, "apart": _apart(values, third), "drops": drops.seen}, None
 
 
-def _pass(module: nn.Module, given: Given) -> Any:
+def _state(module: nn.Module) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """What a pass may go on with, and its values: a queue in buffers, a momentum encoder that requires no gradient."""
+    frozen = [parameter for parameter in module.parameters() if not parameter.requires_grad]
+    small = sum(map(torch.Tensor.numel, frozen)) <= STATE
+    return [(tensor, tensor.detach().clone()) for tensor in (*module.buffers(), *(frozen if small else ()))]
+
+
+def _from(state: list[tuple[torch.Tensor, torch.Tensor]], module: nn.Module, given: Given) -> Any:
+    """A pass, after which the state is as it was."""
     args, kwargs = given
-    return module(*mapped(args, _copy), **mapped(kwargs, _copy))
+    try:
+        return module(*mapped(args, _copy), **mapped(kwargs, _copy))
+    finally:
+        for tensor, before in state:
+            tensor.copy_(before)
 
 
 def _floats(output: Any) -> list[torch.Tensor]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,58 +10,38 @@ import torch
 
 from harness.recording.found import FoundModel
 from harness.recording.optimizers import OptimizerFacts
-from harness.recording.patches import Patches, compiling
-from harness.recording.recorder import Recorder
+from harness.recording.patches import compiling
 from harness.recording.scripts.costs import StepCosts
 from harness.recording.scripts.ending import EnoughSteps, end_of
-from harness.recording.scripts.freshness import Freshness
-from harness.recording.scripts.frozen import FrozenWatch
-from harness.recording.scripts.guard import Guard, LostSight
 from harness.recording.scripts.inputs import input_digest, of_several
 from harness.recording.scripts.last_look import LastLook
 from harness.recording.scripts.late import LateParts
+from harness.recording.scripts.models import ScriptModels
+from harness.recording.scripts.nesting import Nesting
 from harness.recording.scripts.options import Options
-from harness.recording.scripts.pace import Pace
-from harness.recording.scripts.readable import unreadable, unreadable_in
 from harness.recording.scripts.saves import Saves
-from harness.recording.scripts.streams import ScriptStream
 from harness.recording.scripts.watcher import Watcher
 from harness.trace.writer import STORED
 
 if TYPE_CHECKING:
     from torch import nn
 
-COPIED_ELEMENTS = 100_000_000  # up to here a model's values are held twice to count what changed
 
-
-class ScriptRecorder(Recorder):
+class ScriptRecorder(ScriptModels):
     """Records one process, and stays out of its way: what goes wrong here is said in the trace and nowhere else."""
 
-    stream: ScriptStream
-
     def __init__(self, options: Options) -> None:
-        self.options = options
-        self.guard = Guard(LostSight(lambda **facts: self.stream.emit("lost_sight", **facts)))
-        super().__init__(Path(options.out), stream=ScriptStream(Path(options.out), options.name))
+        super().__init__(options)
         self.watchers: list[Watcher] = []
-        self.claimed: Callable[[], None] = lambda: None
         self._paused = options.attach_after > 0
         self._begin()
 
     def _begin(self) -> None:
-        """Nothing is known yet of what this process trains."""
-        self.made, self.ended = 0, False
-        self.first_prints: dict[str, list[str]] = {}  # of each model's parameters when it was found
-        self.last, self.saves = LastLook(self), Saves(self)
-        self._fresh: dict[int, Freshness] = {}
-        self._frozen, self._pace, self.costs = FrozenWatch(), Pace(self.options.every), StepCosts()
+        super()._begin()
+        self.last, self.saves, self.costs = LastLook(self), Saves(self), StepCosts()
+        self._late, self._nesting = LateParts(self.live), Nesting()
         self._used, self._inside, self._may_skip = True, False, False
         self._merged: dict[str, dict[str, Any]] = {}
-        self._late = LateParts(self.live)
-        self._model_hooks: dict[str, list[Any]] = {}
-
-    def patches(self) -> Patches:
-        return Patches(self.guard.around)
 
     def __enter__(self) -> ScriptRecorder:
         super().__enter__()
@@ -93,57 +73,9 @@ class ScriptRecorder(Recorder):
             facts["models"] = [model.ident for model in self.models]
         super().event(kind, **facts)
 
-    # -- models and optimizers ------------------------------------------------------------------------------------
-
-    def optimizer_made(self, optimizer: torch.optim.Optimizer) -> None:
-        if not self.ended:
-            try:
-                super().optimizer_made(optimizer)
-            except Exception:
-                self.stream.claim()  # the process trains, and that nothing more is known of it is said
-                raise
-            self._fresh[id(optimizer)] = Freshness(optimizer)
-            self._pace.begins(self.made)
-            self.watch.libraries()
-
-    def _model_found(self, root: nn.Module) -> None:
-        ident = f"model{self._next_model()}"
-        if why := unreadable_in(root):
-            self.stream.emit("lost_sight", area="parameters", error="Unreadable", message=why, model=ident)
-        model = FoundModel(ident, root, lambda tensor: not unreadable(tensor), COPIED_ELEMENTS)
-        self.models.append(model)
-        if not self.stream.claimed:
-            self.stream.claim()
-            self.claimed()
-        model.describe(self.stream)
-        self.first_prints[ident] = list(model.values.columns["fingerprint"])
-        self._frozen.found(model)
-        self._model_hooks[ident] = [
-            root.register_forward_pre_hook(self._forward_begins, with_kwargs=True),
-            root.register_forward_hook(self._forward_ends, with_kwargs=True),
-        ]
-        self._hooks += self._model_hooks[ident]
-        self._pace.trains(sum(p.numel() for p in model.parameters))
-        self._pace.begins(self.made)
-        self.stream.flush()
-
-    def _next_model(self) -> int:
-        return 1 + max((int(model.ident[5:]) for model in self.models), default=-1)
-
-    def _replace(self, model: FoundModel, root: nn.Module, late: list[str]) -> None:
-        """A model that was wrapped, or given parts, after it was found is another model from here on."""
-        for hook in self._model_hooks.pop(model.ident, []):
-            hook.remove()
-        place = self.models.index(model)
-        self._model_found(root)
-        new = self.models.pop()
-        if self.made:  # columns of gradients list each model in its place: the old one keeps it
-            self.models.append(new)
-        else:
-            self.models[place] = new
-        self.stream.emit("replaced", model=model.ident, by=new.ident, late=late)
-        for facts in self._optimizers.values():
-            facts.forget()
+    def _let_go(self, model: FoundModel) -> None:
+        super()._let_go(model)
+        self.last.batches.pop(model.ident, None)
 
     # -- forward and backward -------------------------------------------------------------------------------------
 
@@ -151,6 +83,7 @@ class ScriptRecorder(Recorder):
         if compiling() or self.ended:
             return
         with self.guard("forwards"):
+            self._resting.called(self._ident(root))
             if self.options.last_look and root.training and self.recording:
                 self.last.given(str(self._ident(root)), args, kwargs)
             super()._forward_begins(root, args, kwargs)
@@ -172,7 +105,7 @@ class ScriptRecorder(Recorder):
         if self.clock.waits_for_forward:  # of a model that is called by another way than its own forward
             self.clock.forward()
         for fresh in self._fresh.values():
-            fresh.backward_begins()
+            fresh.backward_begins(alone=len(self._fresh) == 1)
         result = super().backward(original, tensors, *args, **kwargs)
         for fresh in self._fresh.values():
             fresh.backward_ended()
@@ -201,6 +134,8 @@ class ScriptRecorder(Recorder):
         if self.ended:
             raise end_of(self)
         with self.guard("steps"):
+            if not self._nesting.begins(optimizer):
+                return
             self._inside = True
             facts = self._facts(optimizer)
             for model, root, late in self._late.of(self.models):
@@ -213,7 +148,10 @@ class ScriptRecorder(Recorder):
                 self.event("thawed", parameters=thawed)
 
     def step_ends(self, optimizer: torch.optim.Optimizer, skipped: bool = False) -> None:
+        if not self._nesting.ends(optimizer):
+            return
         with self.guard("steps"):
+            self._resting.stepped(self.models, optimizer)
             self._step_made(optimizer, skipped)
         self._inside, self._used = False, True
         self.made += 1
@@ -242,7 +180,11 @@ class ScriptRecorder(Recorder):
         self._merged.pop("gradients", None)
         stepped = self._frozen.stepped(self.models)
         said = self._fresh[id(optimizer)].stepped() if id(optimizer) in self._fresh else {}
-        self._merged["optimizer_step"] = {**said, **({"frozen_stepped": stepped} if stepped else {})}
+        self._merged["optimizer_step"] = {
+            **said,
+            **({"frozen_stepped": stepped} if stepped else {}),
+            **({"in_backward": True} if self._in_backward else {}),
+        }
         if self.looking:
             with self._pace.looking():
                 super().step_ends(optimizer, skipped)
@@ -302,12 +244,3 @@ class ScriptRecorder(Recorder):
         with self.guard("costs"):
             device = next((p.device for p in self._parameters()), torch.device("cpu"))
             self.costs.write(self.stream.directory, device, sum(model.held for model in self.models))
-
-    def forget(self) -> None:
-        """In a process that was forked off: what the other one trains is its own."""
-        for hooks in self._model_hooks.values():
-            for hook in hooks:
-                hook.remove()
-        self.stream = ScriptStream(Path(self.options.out), self.options.name)
-        self.models, self._optimizers, self._hooks, self._in_backward = [], {}, [], False
-        self._begin()
