@@ -19,8 +19,9 @@ from harness.families.library.writing import filled_model
 from harness.refusal import Lacking
 from harness.stack import quiet, release
 from harness.stacks import read_stacks
+from tests.families.lacking import made
 from tests.families.soundness import first_broken
-from tests.families.test_overrides_needed import SHOWN, made, refuse_without_torchvision
+from tests.families.test_overrides_needed import SHOWN, refuse_without_torchvision
 
 Version = tuple[int, ...]
 

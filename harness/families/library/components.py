@@ -59,9 +59,9 @@ def _either(paths: tuple[str, ...]) -> str:
     return "|".join(re.escape(path) for path in paths)
 
 
-def parts_of(model: nn.Module, said: dict[str, str] | None = None) -> Parts:
-    """The parts of a model. `said` names components of modules, by regular expressions on paths, that no rule finds."""
-    roles = _Roles(model, said or {})
+def parts_of(model: nn.Module) -> Parts:
+    """The parts of a model."""
+    roles = _Roles(model)
     owner: dict[str, Component] = {}
     for path, _ in model.named_parameters(remove_duplicate=False):
         owner[path] = roles.of(path)
@@ -81,9 +81,8 @@ def parts_of(model: nn.Module, said: dict[str, str] | None = None) -> Parts:
 class _Roles:
     """What a parameter is for, by the innermost module on the way to it of which anything is known."""
 
-    def __init__(self, model: Any, said: dict[str, str]) -> None:
+    def __init__(self, model: Any) -> None:
         self.model = model
-        self.said = [(re.compile(pattern), name) for pattern, name in said.items()]
         self.embeddings = _path_of(model, _called(model, "get_input_embeddings"))
         self.head = _path_of(model, _called(model, "get_output_embeddings"))
         self.text = self._text_path()
@@ -101,9 +100,6 @@ class _Roles:
         return ""
 
     def of(self, path: str) -> Component:
-        for pattern, name in self.said:
-            if pattern.match(path):
-                return name  # type: ignore[return-value]
         if self.head and path.startswith(f"{self.head}."):
             return "lm_head"
         if self.embeddings and path.startswith(f"{self.embeddings}."):

@@ -132,7 +132,7 @@ class LibraryFamily(TakesBatchesAsTheyAre, FedConversations):
 
     def _sized(self, config: Any) -> Sized:
         model = as_published(self.blueprint.on_meta(config))
-        parts = parts_of(model, dict(self.blueprint.override.components))
+        parts = parts_of(model)
         frozen = (path for path, parameter in model.named_parameters() if not parameter.requires_grad)
         fixed = tuple(frozen) if stack.keeps_frozen_on_loading() else ()
         linear = linear_names(model, parts.prefixes("language"))

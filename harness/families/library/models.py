@@ -39,7 +39,7 @@ class Blueprint:
         kind = self.code.find("AutoConfig") if self.code else CONFIG_MAPPING[self.model_type]
         if self.said is not None:
             return kind.from_dict(copy.deepcopy(dict(self.said)))
-        return kind(**copy.deepcopy(self.override.base if small else self.override.full))
+        return kind(**copy.deepcopy(self.override.base)) if small else kind()
 
     def small_configuration(self) -> Any:
         """The same made small, but for the ids that tokens have."""

@@ -27,7 +27,6 @@ class Override(Frozen):
     why: str = ""
     refused: str = Field(default="", description="why the type is not tried at all")
     base: dict[str, Any] = Field(default_factory=dict)
-    full: dict[str, Any] = Field(default_factory=dict)
     config: dict[str, Any] = Field(default_factory=dict)
     ids: dict[str, str] = Field(default_factory=dict)
     processor_class: str | None = None
@@ -37,7 +36,6 @@ class Override(Frozen):
     processor: dict[str, Any] = Field(default_factory=dict)
     image_processor: dict[str, Any] = Field(default_factory=dict)
     video_processor: dict[str, Any] = Field(default_factory=dict)
-    feature_extractor: dict[str, Any] = Field(default_factory=dict)
     call: dict[str, Any] = Field(default_factory=dict, description="what each call of the processor is told")
     tokens: tuple[str, ...] = ()
     named: dict[str, str | None] = Field(default_factory=dict)
@@ -54,7 +52,6 @@ class Override(Frozen):
         default_factory=dict, description="parts of paths that LoRA leaves out, and why"
     )
     centres: dict[str, float] = Field(default_factory=dict)
-    components: dict[str, str] = Field(default_factory=dict)
     padding: tuple[Literal["left", "right"], ...] = ("left", "right")
     older: dict[str, Override] = Field(
         default_factory=dict, description="by release of transformers, what is needed besides before that one"

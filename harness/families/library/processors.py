@@ -99,7 +99,7 @@ def build(model_type: str, classes: Classes, override: Override, config: Any, co
 
 
 def _made(part: str, kind: type, override: Override, config: Any) -> Any:
-    said = getattr(override, "feature_extractor" if part == "audio_processor" else part)
+    said = {"image_processor": override.image_processor, "video_processor": override.video_processor}.get(part, {})
     seen = geometry(kind, config) if part == "image_processor" else {}
     return kind(**{**seen, **said})
 
