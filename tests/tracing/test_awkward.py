@@ -21,6 +21,7 @@ WAYS: dict[str, dict[str, int]] = {
     "raises in forward": {},
     "catches all": {"steps": 2},
     "cleans up": {"steps": 2},
+    "in a thread": {"steps": 2},
     "exits": {},
     "raises": {},
     "in a stage of its own": {},
@@ -99,6 +100,15 @@ def test_a_script_is_ended_after_its_steps_as_it_would_end_itself(ran: dict[tupl
     assert len(ended.trace.steps) == 2
     assert ended.trace.closed
     assert ended.results()["run.completed"].status.value == "passed"
+
+
+def test_a_thread_is_ended_after_its_steps_without_a_word(ran: dict[tuple[str, bool], Ran]) -> None:
+    ended = ran["in a thread", True]
+
+    assert ended.status == 0
+    assert len(ended.printed.splitlines()) == 2
+    assert ended.printed.splitlines()[-1] == "joined"
+    assert len(ended.trace.steps) == 2
 
 
 def test_a_script_that_catches_everything_is_ended_all_the_same(ran: dict[tuple[str, bool], Ran]) -> None:

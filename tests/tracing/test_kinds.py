@@ -24,12 +24,17 @@ HEALTHY = (
     "one after the other",
     "workers that stay",
     "workers that draw",
+    "clamped",
+    "a state that goes on",
+    "what is left of an epoch",
+    "saved without its name",
     "frozen later",
     "adapted later",
 )
 DEFECTS = {
     "frozen later: and moved on": ("frozen_stays", "FrozenStepped"),
     "adapted later: and frozen in part before": ("frozen_stays", "FrozenStepped"),
+    "what is left of an epoch: and not divided": ("accumulation_consistent", "OtherShare"),
     "tensors alone: offset left out": ("trained_is_used", "NeverUsed"),
     "workers that draw: alike": ("workers_share_data", "WorkersRepeat"),
 }

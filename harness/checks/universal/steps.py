@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -109,22 +110,29 @@ def _before(kinds: list[str], late: str, early: str) -> bool:
 
 
 def _accumulates(trace: Trace) -> Absent | None:
-    counts = {step["backwards"] for step in trace.effective_steps if "backwards" in step}
     optimizers = {step["optimizer"] for step in trace.steps}
-    known = len(optimizers) == 1 and len(counts) == 1 and max(counts, default=0) > 1
+    known = len(optimizers) == 1 and _micro_batches(trace) > 1
     return None if known and len(list(_shares(trace))) > 1 else Absent.NO_ACCUMULATION
 
 
+def _micro_batches(trace: Trace) -> int:
+    """How many backward passes a step has: all but a few, which are the last of an epoch and have what is left."""
+    counts = Counter(step["backwards"] for step in trace.effective_steps if "backwards" in step)
+    usual, times = max(counts.items(), key=lambda one: one[1], default=(0, 0))
+    return int(usual) if 2 * times > counts.total() and usual == max(counts) else 0
+
+
 def _shares(trace: Trace) -> Iterator[tuple[Record, float]]:
-    """Each backward pass with the part of its micro-batch's loss that it started from."""
+    """Each backward pass with the part of its micro-batch's loss that it started from, in steps that have all theirs."""
     losses: dict[tuple[int, int], Any] = {
         (event["step"], event["micro"]): mean_loss(event) for event in trace.of("forward") if event["training"]
     }
     scaled = any(event.get("enabled") for event in trace.of("scaler"))
+    whole = {step["step"] for step in trace.effective_steps if step.get("backwards") == _micro_batches(trace)}
     for event in [] if scaled else trace.of("backward"):
         given = losses.get((event["step"], event["micro"]))
         loss = event.get("loss") if given is None else given
-        if loss and event["value"] is not None and float(loss) == float(loss):
+        if event["step"] in whole and loss and event["value"] is not None and float(loss) == float(loss):
             yield event, float(event["value"]) / float(loss)
 
 
@@ -136,7 +144,7 @@ def _shares(trace: Trace) -> Iterator[tuple[Record, float]]:
     covers="accumulation_divides",
 )
 def accumulation_consistent(trace: Trace) -> Iterator[Finding]:
-    micro = next(step["backwards"] for step in trace.effective_steps if "backwards" in step)
+    micro = _micro_batches(trace)
     shares = [(event, share) for event, share in _shares(trace)]
     whole = [1 / share for _, share in shares if share > 0]
     # Only whole numbers are a count of micro-batches: else the loss was made of more than what is seen of it.

@@ -126,7 +126,12 @@ def trained_moves(trace: Trace) -> Iterator[Finding]:
         half = [i for i in reached if model.dtypes[i] in HALF]
         still = [i for i in reached if i not in half and model.steps and not any(model.changed(i))]
         back = [
-            i for i in reached if i not in half and i not in still and model.last and model.last[i] == model.first[i]
+            i
+            for i in reached
+            if i not in (*half, *still)
+            and model.last
+            and model.last[i] == model.first[i]
+            and not _at_its_bound(model, i)
         ]
         if still:
             yield TrainedStill(
@@ -152,6 +157,13 @@ def trained_moves(trace: Trace) -> Iterator[Finding]:
                 cause=f"the rate {model.rate(lost[0]):g} is below half a unit in the last place of the weights",
                 do="keep fp32 master weights, or raise the rate",
             )
+
+
+def _at_its_bound(model: Model, index: int) -> bool:
+    """Whether it is a single number that each step moved to the same side of what it began as: one that is clamped, as
+    a temperature is, comes back from there."""
+    sizes = [float(step["values"][model.ident]["peak"][index]) - model.rms[index] for step in model.steps]
+    return model.size(index) == 1 and (all(one >= 0 for one in sizes) or all(one <= 0 for one in sizes))
 
 
 def _too_small(model: Model, index: int) -> bool:

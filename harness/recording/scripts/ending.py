@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from typing import Any
 
 PATIENCE = 3  # times that a script may catch it and go on
@@ -20,7 +21,12 @@ class EnoughSteps(SystemExit):
         self.steps = steps
 
 
-def end_of(recorder: Any) -> EnoughSteps:
+def ended(steps: int) -> SystemExit:
+    """The end after so many steps. Another thread than the main one ends without a word by SystemExit itself alone."""
+    return EnoughSteps(steps) if threading.current_thread() is threading.main_thread() else SystemExit(0)
+
+
+def end_of(recorder: Any) -> SystemExit:
     """The same again, for a script that caught it and went on. Raises nothing by itself; leaves the process when it
     was caught too often."""
     EnoughSteps.swallowed += 1
@@ -31,4 +37,4 @@ def end_of(recorder: Any) -> EnoughSteps:
             except (AttributeError, OSError, ValueError):
                 continue
         os._exit(0)
-    return EnoughSteps(recorder.options.steps)
+    return ended(recorder.options.steps)

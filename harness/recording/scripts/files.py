@@ -143,7 +143,7 @@ def _places(model: FoundModel, state: Mapping[str, Any]) -> Iterator[tuple[int, 
             by_name.setdefault(unwrapped(key), tensor)
     for index, path in enumerate(model.paths):
         names = [unwrapped(path), *(unwrapped(tied) for tied in model.ties.get(path, ()))]
-        names += [name.replace(".default.", ".") for name in names]  # peft leaves an adapter's name out
+        names += [f"{name}.".replace(".default.", ".")[:-1] for name in names]  # peft leaves an adapter's name out
         tensor = next((by_name[name] for name in names if name in by_name), None)
         if tensor is not None and tensor.shape == model.parameters[index].shape:
             yield index, tensor

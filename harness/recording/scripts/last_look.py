@@ -81,20 +81,33 @@ def evaluated(root: nn.Module, given: Given) -> tuple[dict[str, Any], torch.Tens
 
 
 def _state(module: nn.Module) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """What a pass may go on with, and its values: a queue in buffers, a momentum encoder that requires no gradient."""
+    """What a pass may write into, and its values: a queue in buffers, a momentum encoder that requires no gradient."""
     frozen = [parameter for parameter in module.parameters() if not parameter.requires_grad]
     small = sum(map(torch.Tensor.numel, frozen)) <= STATE
     return [(tensor, tensor.detach().clone()) for tensor in (*module.buffers(), *(frozen if small else ()))]
 
 
+def _carried(module: nn.Module) -> list[tuple[nn.Module, str, Any]]:
+    """Tensors that modules have as plain attributes, which a pass may put others in the place of: a recurrent state."""
+    return [
+        (part, name, value)
+        for part in module.modules()
+        for name, value in vars(part).items()
+        if isinstance(value, (torch.Tensor, list, tuple)) and next(tensors_in(value), None) is not None
+    ]
+
+
 def _from(state: list[tuple[torch.Tensor, torch.Tensor]], module: nn.Module, given: Given) -> Any:
     """A pass, after which the state is as it was."""
     args, kwargs = given
+    carried = _carried(module)
     try:
         return module(*mapped(args, _copy), **mapped(kwargs, _copy))
     finally:
         for tensor, before in state:
             tensor.copy_(before)
+        for part, name, value in carried:
+            vars(part)[name] = value
 
 
 def _floats(output: Any) -> list[torch.Tensor]:

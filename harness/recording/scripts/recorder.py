@@ -12,7 +12,7 @@ from harness.recording.found import FoundModel
 from harness.recording.optimizers import OptimizerFacts
 from harness.recording.patches import compiling
 from harness.recording.scripts.costs import StepCosts
-from harness.recording.scripts.ending import EnoughSteps, end_of
+from harness.recording.scripts.ending import end_of, ended
 from harness.recording.scripts.inputs import input_digest, of_several
 from harness.recording.scripts.last_look import LastLook
 from harness.recording.scripts.late import LateParts
@@ -161,7 +161,7 @@ class ScriptRecorder(ScriptModels):
             with self.guard("steps"):
                 self.finish(by="harness")
             self.ended = True
-            raise EnoughSteps(self.options.steps)
+            raise ended(self.options.steps)
 
     def scaler_step_begins(self, optimizer: torch.optim.Optimizer) -> None:
         self._may_skip = True

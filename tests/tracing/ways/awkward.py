@@ -5,6 +5,7 @@ import copy
 import os
 import pickle
 import sys
+import threading
 
 import torch
 from torch import nn
@@ -110,6 +111,11 @@ elif WAY == "cleans up":
         train(model, 50)
     finally:
         print("cleaned up", flush=True)
+elif WAY == "in a thread":
+    thread = threading.Thread(target=train, args=(model, 50))
+    thread.start()
+    thread.join()
+    print("joined", flush=True)
 elif WAY == "exits":
     train(model)
     sys.exit(5)

@@ -66,6 +66,36 @@ class Contrasted(nn.Module):
         return scores
 
 
+class Scaled(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner, self.scale = nn.Linear(6, 3), nn.Parameter(torch.tensor(4.6052))
+
+    def forward(self, x):
+        return self.scale.exp() * nn.functional.normalize(self.inner(x), dim=-1)
+
+
+class Remembering(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.cell, self.head, self.state = nn.LSTM(6, 8, batch_first=True), nn.Linear(8, 3), None
+
+    def forward(self, x):
+        seen, state = self.cell(x[:, None], self.state)
+        self.state = tuple(part.detach() for part in state)
+        return self.head(seen[:, 0])
+
+
+class Named(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.base, self.delta = nn.Linear(6, 3).requires_grad_(False), nn.ParameterDict({"default": torch.zeros(6)})
+        self.head = nn.Linear(3, 3)
+
+    def forward(self, x):
+        return self.head(self.base(x + self.delta["default"]))
+
+
 class Agent(nn.Module):
     def __init__(self):
         super().__init__()
@@ -246,6 +276,36 @@ elif WAY == "workers that stay":
 elif WAY == "workers that draw":
     alike = (lambda _: torch.manual_seed(0)) if DEFECT else None
     over(torch.utils.data.DataLoader(Drawn(), batch_size=4, num_workers=2, worker_init_fn=alike), model, epochs=1)
+elif WAY == "clamped":
+    model = Scaled()
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    for _ in range(4):
+        x = torch.randn(8, 6)
+        loss = cross_entropy(model(x), model(x).argmax(1))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        model.scale.data.clamp_(max=4.6052)
+        print(loss.item())
+elif WAY == "a state that goes on":
+    model = Remembering()
+    train(model, torch.optim.Adam(model.parameters(), lr=1e-2))
+    print(model.state[0].sum().item())
+elif WAY == "what is left of an epoch":
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    for _ in range(2):
+        for number in range(1, 11):
+            loss = loss_of(model) / (1 if DEFECT else 4)
+            loss.backward()
+            if number % 4 == 0 or number == 10:
+                optimizer.step()
+                optimizer.zero_grad()
+                print(loss.item())
+elif WAY == "saved without its name":
+    model = Named()
+    train(model, torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=1e-2))
+    state = {"delta": model.delta["default"], "head.weight": model.head.weight, "head.bias": model.head.bias}
+    torch.save(state, "adapter.pt")
 elif WAY == "frozen later":
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
     for step in range(6):
