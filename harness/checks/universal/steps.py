@@ -123,7 +123,7 @@ def _micro_batches(trace: Trace) -> int:
 
 
 def _shares(trace: Trace) -> Iterator[tuple[Record, float]]:
-    """Each backward pass with the part of its micro-batch's loss that it started from, in steps that have all theirs."""
+    """Each backward pass with the part of its micro-batch's loss that it began with, in steps that have all theirs."""
     losses: dict[tuple[int, int], Any] = {
         (event["step"], event["micro"]): mean_loss(event) for event in trace.of("forward") if event["training"]
     }
