@@ -90,7 +90,10 @@ def _told(steps: list[tuple[int, bool]]) -> str:
 )
 def gradients_averaged(intent: Intent, trace: Trace) -> Iterator[Finding]:
     for other in trace.others:
-        for mine, theirs in zip(_at_optimizer(trace), _at_optimizer(other), strict=False):
+        known = _at_optimizer(other)
+        for mine in trace.gradients("optimizer"):
+            if (theirs := known.get(_name(mine))) is None:  # not looked at by both
+                continue
             apart = [p for p, a, b in zip(trace.parameters, mine["norm"], theirs["norm"], strict=False) if a != b]
             if apart:
                 yield GradientsApart(
@@ -103,8 +106,13 @@ def gradients_averaged(intent: Intent, trace: Trace) -> Iterator[Finding]:
                 break
 
 
-def _at_optimizer(trace: Trace) -> list[Record]:
-    return trace.gradients("optimizer")
+def _at_optimizer(trace: Trace) -> dict[tuple[Any, ...], Record]:
+    return {_name(event): event for event in trace.gradients("optimizer")}
+
+
+def _name(event: Record) -> tuple[Any, ...]:
+    """What is one event in all processes."""
+    return event["step"], event.get("optimizer")
 
 
 @check(
@@ -133,6 +141,8 @@ def _first_apart(trace: Trace, other: Trace) -> tuple[str, list[Parameter]] | No
     if apart := [p for path, p in ours.items() if p.first != theirs[path].first]:
         return "before the first step", apart
     for one, another in zip(trace.steps, other.steps, strict=False):
+        if not (one["values"] and another["values"]):  # not looked at by both
+            continue
         mine, its = _values(one), _values(another)
         if apart := [p for path, p in ours.items() if mine[p.index] != its[theirs[path].index]]:
             return f"step {one['step']}", apart

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -13,9 +14,10 @@ _WORD = 1 << 64
 def put_together(streams: Sequence[list[Record]]) -> list[list[Record]]:
     """The streams of all processes of a run, in each the whole of what they have parts of.
 
-    Where one of them has ended early, its part of what came later is nowhere: all end there.
+    Where one of them has ended early, its part of what came later is nowhere: all end there. Of a step that not all
+    have looked at, all keep that it was made.
     """
-    kept = list(_ends(streams))
+    kept = list(_common(streams))
     counted = [iter(_parts(stream)) for stream in kept]
     wholes = [_whole(parts, _sizes(kept)) for parts in zip(*counted, strict=False)]
     return [_with(stream, wholes) for stream in kept]
@@ -29,16 +31,29 @@ def _is_part(record: Record) -> bool:
     return bool(record.get(SHARD)) or any(columns.get(SHARD) for columns in (record.get("values") or {}).values())
 
 
-def _ends(streams: Sequence[list[Record]]) -> Iterator[list[Record]]:
-    """Each stream up to the last part that all processes have written, and what of it is no part."""
-    fewest = min(sum(1 for _ in _parts(stream)) for stream in streams)
-    for stream in streams:
-        seen, kept = 0, []
-        for record in stream:
-            seen += _is_part(record)
-            if not (_is_part(record) and seen > fewest):
-                kept.append(record)
+def _common(streams: Sequence[list[Record]]) -> Iterator[list[Record]]:
+    """Each stream with the parts that all processes have written, and what of it is no part."""
+    named = [list(zip(stream, _names(stream), strict=True)) for stream in streams]
+    parts = set.intersection(*({name for record, name in one if _is_part(record)} for one in named))
+    made = set.intersection(*({name for record, name in one if record["kind"] == "optimizer_step"} for one in named))
+    for one in named:
+        kept = []
+        for record, name in one:
+            if _is_part(record) and name not in parts:
+                if name not in made:
+                    continue
+                record["values"] = {}
+            kept.append(record)
         yield kept
+
+
+def _names(stream: Sequence[Record]) -> Iterator[tuple[Any, ...]]:
+    """What each record is called in the streams of all processes; a second one of a name by its number too."""
+    seen: Counter[tuple[Any, ...]] = Counter()
+    for record in stream:
+        name = tuple(record.get(key) for key in ("kind", "step", "micro", "moment", "optimizer", "model"))
+        seen[name] += 1
+        yield *name, seen[name]
 
 
 def _sizes(streams: Sequence[list[Record]]) -> list[list[int]]:
@@ -63,6 +78,7 @@ def _whole(parts: Sequence[Record], sizes: list[list[int]]) -> Record:
         return {
             "fingerprint": _added([part["fingerprint"] for part in parts]),
             "changed_since_last_step": _summed([part["changed_since_last_step"] for part in parts]),
+            "not_finite": sorted({index for part in parts for index in part.get("not_finite", ())}),
             SHARD: False,
         }
     values = {}

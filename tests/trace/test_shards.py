@@ -87,6 +87,22 @@ def test_what_one_process_did_not_come_to_is_left_out_in_all() -> None:
     assert [one["kind"] for one in first] == [one["kind"] for one in second] == ["gradients", "forward"]
 
 
+def test_of_a_step_that_not_all_have_looked_at_it_stays_that_it_was_made() -> None:
+    def step(number: int, looked: bool) -> dict[str, Any]:
+        columns = {"fingerprint": ["01"], "changed": [1], "rms": [2.0], "peak": [3.0], "shard": True}
+        return {"kind": "optimizer_step", "step": number, "values": {"m": columns} if looked else {}}
+
+    sizes = {"kind": "deepspeed", "sizes": [1]}
+    first, second = put_together(
+        [[sizes, *(step(n, n % 3 == 0) for n in range(7))], [sizes, *(step(n, n % 2 == 0) for n in range(7))]]
+    )
+
+    for stream in (first, second):
+        assert [one["step"] for one in stream[1:]] == list(range(7))
+        assert [one["step"] for one in stream[1:] if one["values"]] == [0, 6]
+        assert stream[1]["values"]["m"]["fingerprint"] == [format(2, "016x")]
+
+
 def test_a_run_without_parts_is_left_as_it_is() -> None:
     streams = [[{"kind": "forward"}, record({"m": {"fingerprint": ["0"], "changed": [0]}})]] * 2
 

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,13 +62,13 @@ def run_many(jobs: Sequence[dict[str, Any]]) -> list[Ran]:
     return [Ran(Path(job["directory"]), status) for job, status in zip(jobs, statuses, strict=True)]
 
 
-def with_each_defect(way: str, place: Path, defects: Iterable[str]) -> dict[str, Ran]:
+def with_each_defect(
+    way: str, place: Path, defects: Iterable[str], options: Mapping[str, Any] | None = None
+) -> dict[str, Ran]:
     """A script of `ways`, traced without a defect, under the name "", and with each."""
-    names = ["", *defects]
-    jobs = [
-        {"script": str(HERE / "ways" / way), "directory": str(place / str(n)), "traced": True, "arguments": [name]}
-        for n, name in enumerate(names)
-    ]
+    names, script = ["", *defects], str(HERE / "ways" / way)
+    how = {"script": script, "traced": True, "options": dict(options or {})}
+    jobs = [{**how, "directory": str(place / str(n)), "arguments": [name]} for n, name in enumerate(names)]
     return dict(zip(names, run_many(jobs), strict=True))
 
 

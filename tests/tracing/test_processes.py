@@ -6,6 +6,7 @@ import pytest
 
 from tests.tracing.conftest import Ran, with_each_defect
 
+SELDOM = {"every": 2}
 DEFECTS = {
     "same data": ("processes_see_their_own_data", "SameData"),
     "around the wrapper": ("replicas_agree", "GradientsApart"),
@@ -13,9 +14,9 @@ DEFECTS = {
 }
 
 
-@pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ran]:
-    return with_each_defect("processes.py", tmp_path_factory.mktemp("processes"), DEFECTS)
+@pytest.fixture(scope="module", params=[{}, SELDOM], ids=["each step", "every second step"])
+def ran(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> dict[str, Ran]:
+    return with_each_defect("processes.py", tmp_path_factory.mktemp("processes"), DEFECTS, request.param)
 
 
 def test_its_processes_are_one_trace_and_its_launcher_none(ran: dict[str, Ran]) -> None:

@@ -1,20 +1,20 @@
 """At which steps a model's values are looked at.
 
 Of a small model at each of the first, where most mistakes show, and then at one in five; of a large one as seldom as
-costs little. Odd, so that of two optimizers which take turns both are met.
+costs little. Odd, so that of two optimizers which take turns both are met; and of a large one a power of three, so that
+processes whose steps take unequally long look at some of the same steps.
 """
 
 from __future__ import annotations
 
 import contextlib
-import math
 import time
 from collections.abc import Iterator
 
 SMALL = 20_000_000  # elements, up to which how often to look does not depend on how long a step takes
 AT_FIRST, THEN = 16, 5  # steps of a small model that are each looked at; and of those after them one in so many
-SHARE = 0.005  # of a step's time, that looking at larger models may take
-SELDOMEST = 999
+SHARE = 0.01  # of a step's time, that looking at larger models may take
+SELDOMEST = 729
 
 
 class Pace:
@@ -62,5 +62,7 @@ class Pace:
         if self.every or not before:
             return False
         bare = max(now - before - spent, 1e-6)
-        self.every = min(SELDOMEST, math.ceil(spent / (SHARE * bare))) | 1
+        self.every = 1
+        while self.every < SELDOMEST and spent > SHARE * bare * self.every:
+            self.every *= 3
         return True
