@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import weakref
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -12,6 +13,7 @@ from torch.nn.parameter import is_lazy
 
 from harness.recording.device_values import DeviceValues
 from harness.recording.hashed import HashedValues
+from harness.recording.local_parts import LocalPart, is_distributed, local
 from harness.recording.shards import ShardValues
 from harness.recording.values import Values
 from harness.trace.fingerprint import as_hex
@@ -72,12 +74,18 @@ class FoundModel:
         size = sum(p.numel() for p in self.parameters)
         large = copied is not None and size > copied  # too large to be held twice
         self.values: Values | ShardValues | DeviceValues | HashedValues = _values_of(self.parameters, large)
-        self.dense = size <= DENSE_ELEMENTS
+        self.apart = any(map(is_distributed, self.parameters))
+        self.dense = size <= DENSE_ELEMENTS and not self.apart
         self.first = [p.detach().clone() for p in self.parameters] if self.dense else None
 
     @property
     def trainable(self) -> list[torch.Tensor]:
         return [parameter for parameter in self.parameters if parameter.requires_grad]
+
+    @property
+    def here(self) -> list[Any]:
+        """Each parameter as its gradient can be read in this process."""
+        return [LocalPart(one) if is_distributed(one) else one for one in self.parameters]
 
     @property
     def shard(self) -> dict[str, Any]:
@@ -91,7 +99,7 @@ class FoundModel:
     def held(self) -> int:
         """How many bytes are kept of the parameters, at the most."""
         copies = (self.first is not None) + (not isinstance(self.values, HashedValues))
-        return copies * sum(p.numel() * p.element_size() for p in self.parameters if not is_lazy(p))
+        return copies * sum(local(p).numel() * p.element_size() for p in self.parameters if not is_lazy(p))
 
     def observed(self) -> dict[str, Any]:
         """The columns of the values now."""
@@ -132,6 +140,7 @@ class FoundModel:
             ties=self.ties,
             fingerprint=list(self.values.columns["fingerprint"]),
             rms=list(self.values.columns["rms"]),
+            **self._parts(),
         )
         persistent = set(self.root.state_dict(keep_vars=True)) if self.buffers else set()
         stream.emit(
@@ -144,12 +153,31 @@ class FoundModel:
             fingerprint=self.buffer_fingerprints(),
         )
 
+    def _parts(self) -> dict[str, Any]:
+        """What says of columns that they are those of parts."""
+        return {**self.shard, "sizes": self.values.sizes} if isinstance(self.values, ShardValues) else {}
+
+    def became(self) -> dict[str, Any]:
+        """What is told of the parameters and buffers in the end."""
+        columns = self.values.observe()
+        bad = [index for index, peak in enumerate(columns["peak"]) if not math.isfinite(peak)]
+        return {
+            "fingerprint": columns["fingerprint"],
+            "changed_since_last_step": columns["changed"],
+            **self.shard,
+            **({"not_finite": bad} if bad else {}),
+            "buffers": self.buffer_fingerprints(),
+            "requires_grad": [p.requires_grad for p in self.parameters],
+        }
+
     def buffer_fingerprints(self) -> list[str]:
         return [as_hex(value) for value in Fingerprints(self.buffers)()]
 
 
-def _values_of(parameters: list[torch.Tensor], large: bool) -> Values | DeviceValues | HashedValues:
+def _values_of(parameters: list[torch.Tensor], large: bool) -> Values | ShardValues | DeviceValues | HashedValues:
     """The values of parameters, read where they are."""
+    if any(map(is_distributed, parameters)):
+        return ShardValues(parameters)
     if large and not any(map(elsewhere, parameters)):
         return HashedValues(parameters)
     return DeviceValues(parameters) if any(elsewhere(one) for one in parameters) else Values(parameters)

@@ -8,6 +8,7 @@ import torch
 
 from harness.recording.digests import Digest
 from harness.recording.found import FoundModel, kind_of
+from harness.recording.local_parts import local
 from harness.trace.writer import StreamWriter
 
 PER_STEP = 256  # elements of each tensor
@@ -95,4 +96,4 @@ class OptimizerFacts:
 
     def _state(self) -> list[torch.Tensor]:
         states = self._optimizer.state.values()
-        return [value for state in states for value in state.values() if isinstance(value, torch.Tensor)]
+        return [local(value) for state in states for value in state.values() if isinstance(value, torch.Tensor)]

@@ -115,7 +115,7 @@ class Recorder:
                 model.values.observe()
 
     def _parameters(self) -> list[torch.Tensor]:
-        return [parameter for model in self.models for parameter in model.parameters]
+        return [parameter for model in self.models for parameter in (model.here if model.apart else model.parameters)]
 
     def hooked(self, handle: Any) -> None:
         """A hook that is to go when recording ends."""
@@ -296,19 +296,7 @@ class Recorder:
 
     def _final(self, model: FoundModel) -> None:
         """What a model has become."""
-        columns = model.values.observe()
-        bad = [index for index, peak in enumerate(columns["peak"]) if not math.isfinite(peak)]
-        self.stream.emit(
-            "final",
-            model=model.ident,
-            fingerprint=columns["fingerprint"],
-            changed_since_last_step=columns["changed"],
-            **model.shard,
-            **({"not_finite": bad} if bad else {}),
-            buffers=model.buffer_fingerprints(),
-            requires_grad=[p.requires_grad for p in model.parameters],
-            arrays=self._first_and_last(model),
-        )
+        self.stream.emit("final", model=model.ident, **model.became(), arrays=self._first_and_last(model))
 
     def _first_and_last(self, model: FoundModel) -> str | None:
         if model.first is None:

@@ -1,4 +1,4 @@
-"""Values of parameters that ZeRO has taken apart: of each, the part that lies in this process.
+"""Values of parameters that ZeRO or fully_shard has taken apart: of each, the part that lies in this process.
 
 A process writes down the part that it has, and none asks another: fingerprints add up over parts, and whoever reads the
 trace puts them together.
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from harness.recording.local_parts import LocalPart, is_distributed
 from harness.trace.fingerprint import as_hex, fingerprint
 
 if TYPE_CHECKING:
@@ -84,6 +85,8 @@ class _Whole:
 
 
 def _shard_of(parameter: Any) -> Any:
+    if is_distributed(parameter):
+        return LocalPart(parameter)
     return Shard(parameter) if hasattr(parameter, "ds_tensor") else _Whole(parameter)
 
 

@@ -19,7 +19,8 @@ def put_together(streams: Sequence[list[Record]]) -> list[list[Record]]:
     """
     kept = list(_common(streams))
     counted = [iter(_parts(stream)) for stream in kept]
-    wholes = [_whole(parts, _sizes(kept)) for parts in zip(*counted, strict=False)]
+    sizes = _sizes(kept)
+    wholes = [_whole(parts, sizes) for parts in zip(*counted, strict=False)]
     return [_with(stream, wholes) for stream in kept]
 
 
@@ -56,9 +57,14 @@ def _names(stream: Sequence[Record]) -> Iterator[tuple[Any, ...]]:
         yield *name, seen[name]
 
 
-def _sizes(streams: Sequence[list[Record]]) -> list[list[int]]:
-    """How many elements of each parameter each process has."""
-    return [next((list(record["sizes"]) for record in stream if record.get("sizes")), []) for stream in streams]
+def _sizes(streams: Sequence[list[Record]]) -> dict[str, list[list[int]]]:
+    """By model, how many elements of each parameter each process has."""
+    found: dict[str, list[list[int]]] = {}
+    for stream in streams:
+        told = {one["model"]: list(one["sizes"]) for one in reversed(stream) if one.get("sizes")}
+        for model, sizes in told.items():
+            found.setdefault(model, []).append(sizes)
+    return found
 
 
 def _with(stream: list[Record], wholes: Sequence[Record]) -> list[Record]:
@@ -70,10 +76,16 @@ def _with(stream: list[Record], wholes: Sequence[Record]) -> list[Record]:
     return stream
 
 
-def _whole(parts: Sequence[Record], sizes: list[list[int]]) -> Record:
+def _whole(parts: Sequence[Record], sizes: dict[str, list[list[int]]]) -> Record:
     first = parts[0]
     if first["kind"] == "gradients":
         return _gradients(parts)
+    if first["kind"] == "parameters":
+        return {
+            "fingerprint": _added([part["fingerprint"] for part in parts]),
+            "rms": _roots([part["rms"] for part in parts], sizes.get(first["model"], [])),
+            SHARD: False,
+        }
     if first["kind"] == "final":
         return {
             "fingerprint": _added([part["fingerprint"] for part in parts]),
@@ -84,10 +96,13 @@ def _whole(parts: Sequence[Record], sizes: list[list[int]]) -> Record:
     values = {}
     for model in first["values"]:
         columns = [part["values"][model] for part in parts]
+        if not columns[0].get(SHARD):
+            values[model] = columns[0]
+            continue
         values[model] = {
             "fingerprint": _added([one["fingerprint"] for one in columns]),
             "changed": _summed([one["changed"] for one in columns]),
-            "rms": _roots([one["rms"] for one in columns], sizes),
+            "rms": _roots([one["rms"] for one in columns], sizes.get(model, [])),
             "peak": [max(map(float, peaks)) for peaks in zip(*(one["peak"] for one in columns), strict=True)],
         }
     return {"values": values}

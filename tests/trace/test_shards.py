@@ -53,7 +53,8 @@ def test_values_of_parts_come_to_those_of_the_whole(world: int) -> None:
         shards[0].ds_tensor[0] += 1
 
     streams = [
-        [{"kind": "deepspeed", "sizes": one.sizes}, record({"m": {**one.observe(), "shard": True}})] for one in parts
+        [{"kind": "deepspeed", "model": "m", "sizes": one.sizes}, record({"m": {**one.observe(), "shard": True}})]
+        for one in parts
     ]
     together = put_together(streams)
     columns = record({"m": alone.observe()})["values"]["m"]
@@ -92,7 +93,7 @@ def test_of_a_step_that_not_all_have_looked_at_it_stays_that_it_was_made() -> No
         columns = {"fingerprint": ["01"], "changed": [1], "rms": [2.0], "peak": [3.0], "shard": True}
         return {"kind": "optimizer_step", "step": number, "values": {"m": columns} if looked else {}}
 
-    sizes = {"kind": "deepspeed", "sizes": [1]}
+    sizes = {"kind": "deepspeed", "model": "m", "sizes": [1]}
     first, second = put_together(
         [[sizes, *(step(n, n % 3 == 0) for n in range(7))], [sizes, *(step(n, n % 2 == 0) for n in range(7))]]
     )

@@ -11,6 +11,7 @@ WAYS: dict[str, dict[str, int]] = {
     "meta": {},
     "lazy": {},
     "sharded": {},
+    "sharded by columns": {},
     "unpicklable": {},
     "copied": {},
     "fork": {},
@@ -57,7 +58,9 @@ def test_a_script_ends_and_prints_as_without(ran: dict[tuple[str, bool], Ran], w
     assert _without_lines(traced.printed) == _without_lines(plain.printed)
 
 
-@pytest.mark.parametrize("way", [way for way in SAME if way not in ("meta", "lazy", "sharded", "raises", "exits")])
+@pytest.mark.parametrize(
+    "way", [way for way in SAME if way not in ("meta", "lazy", "sharded by columns", "raises", "exits")]
+)
 def test_what_can_be_followed_is_judged(ran: dict[tuple[str, bool], Ran], way: str) -> None:
     results = ran[way, True].results()
 
@@ -69,7 +72,7 @@ def test_what_can_be_followed_is_judged(ran: dict[tuple[str, bool], Ran], way: s
     [
         ("meta", "2 parameters are on the meta device, such as unused.weight"),
         ("lazy", "parameters are not initialised yet, such as unused.weight"),
-        ("sharded", "2 parameters are a distributed tensor, such as body.weight"),
+        ("sharded by columns", "body.weight is a distributed tensor"),
     ],
 )
 def test_what_cannot_be_followed_is_said_and_blocked(ran: dict[tuple[str, bool], Ran], way: str, said: str) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from harness.recording.local_parts import is_distributed
 from harness.recording.scripts.watcher import Watcher
 from harness.trace.fingerprint import as_hex, fingerprint
 from harness.trace.naming import unwrapped
@@ -139,7 +140,7 @@ def _places(model: FoundModel, state: Mapping[str, Any]) -> Iterator[tuple[int, 
     """The parameters of a model that a state dict has under their names, whatever wrappers put before those."""
     by_name: dict[str, torch.Tensor] = {}
     for key, tensor in state.items():
-        if isinstance(key, str) and isinstance(tensor, torch.Tensor):
+        if isinstance(key, str) and isinstance(tensor, torch.Tensor) and not is_distributed(tensor):
             by_name.setdefault(unwrapped(key), tensor)
     for index, path in enumerate(model.paths):
         names = [unwrapped(path), *(unwrapped(tied) for tied in model.ties.get(path, ()))]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from harness.recording.local_parts import local
+
 if TYPE_CHECKING:
     import torch
 
@@ -78,4 +80,5 @@ def _gradients(optimizer: torch.optim.Optimizer) -> Iterator[tuple[torch.Tensor,
 
 
 def _values(gradient: torch.Tensor) -> torch.Tensor:
+    gradient = local(gradient)
     return gradient._values() if gradient.is_sparse else gradient

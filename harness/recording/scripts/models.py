@@ -17,7 +17,7 @@ from harness.recording.scripts.guard import Guard, LostSight
 from harness.recording.scripts.loose import Tensors
 from harness.recording.scripts.options import Options
 from harness.recording.scripts.pace import Pace
-from harness.recording.scripts.readable import unreadable, unreadable_in
+from harness.recording.scripts.readable import unfollowed, unreadable, unreadable_in
 from harness.recording.scripts.resting import Resting
 from harness.recording.scripts.streams import ScriptStream
 
@@ -91,7 +91,7 @@ class ScriptModels(Recorder):
         self._models_found += 1
         if why := unreadable_in(root):
             self.stream.emit("lost_sight", area="parameters", error="Unreadable", message=why, model=ident)
-        model = FoundModel(ident, root, lambda tensor: not unreadable(tensor), COPIED_ELEMENTS)
+        model = FoundModel(ident, root, lambda tensor: not unfollowed(tensor), COPIED_ELEMENTS)
         self.models.append(model)
         if not self.stream.claimed:
             self.stream.claim()

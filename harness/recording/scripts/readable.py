@@ -5,13 +5,23 @@ from __future__ import annotations
 import torch
 from torch.nn.parameter import is_lazy
 
+from harness.recording.local_parts import in_rows, local
+
+PART = 50_000_000  # elements of a distributed parameter in a process, which are held a second time
+
 
 def unreadable_in(root: torch.nn.Module) -> str:
     """How many of a model's parameters cannot be read, and why the first; nothing where all can."""
-    reasons = {name: why for name, p in root.named_parameters() if (why := unreadable(p))}
+    reasons = {name: why for name, p in root.named_parameters() if (why := unfollowed(p))}
     if not reasons:
         return ""
-    return f"{len(reasons)} parameters are {next(iter(reasons.values()))}, such as {next(iter(reasons))}"
+    name, why = next(iter(reasons.items()))
+    return f"{len(reasons)} parameters are {why}, such as {name}" if len(reasons) > 1 else f"{name} is {why}"
+
+
+def unfollowed(parameter: torch.Tensor) -> str:
+    """Why what becomes of a parameter cannot be told; nothing where it can, if only of the part that lies here."""
+    return "" if in_rows(parameter) and local(parameter).numel() <= PART else unreadable(parameter)
 
 
 def unreadable(tensor: torch.Tensor) -> str:

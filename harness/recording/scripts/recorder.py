@@ -27,6 +27,13 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+def of_parts(columns: Mapping[str, Any]) -> dict[str, Any]:
+    """Columns of gradients of which this process has parts, with what it takes to put them together."""
+    reached = [index for index, norm in enumerate(columns["norm"]) if norm is not None]
+    told = {name: [number or 0 for number in columns[name]] for name in ("norm", "nonzero") if name in columns}
+    return {"shard": True, "reached": reached, **told}
+
+
 class ScriptRecorder(ScriptModels):
     """Records one process, and stays out of its way: what goes wrong here is said in the trace and nowhere else."""
 
@@ -71,6 +78,8 @@ class ScriptRecorder(ScriptModels):
         facts.update(self._merged.get(kind, {}))
         if kind == "gradients":  # whose columns these are, one model's after the other's
             facts["models"] = [model.ident for model in self.models]
+            if any(model.apart for model in self.models):
+                facts.update(of_parts(facts))
         super().event(kind, **facts)
 
     def _let_go(self, model: FoundModel) -> None:

@@ -41,11 +41,18 @@ if WAY == "meta":
 elif WAY == "lazy":
     model.unused = nn.LazyLinear(2)
     train(model, optimizer=torch.optim.SGD(model.body.parameters(), lr=0.1))
-elif WAY == "sharded":
+elif WAY.startswith("sharded"):
     from torch.distributed.fsdp import fully_shard
 
     torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
-    fully_shard(model, mesh=torch.distributed.device_mesh.init_device_mesh("cpu", (1,)))
+    mesh = torch.distributed.device_mesh.init_device_mesh("cpu", (1,))
+    if WAY == "sharded":
+        fully_shard(model, mesh=mesh)
+    else:
+        for name, value in list(model.body.named_parameters()):
+            columns = [torch.distributed.tensor.Shard(value.dim() - 1)]
+            setattr(model.body, name, nn.Parameter(torch.distributed.tensor.distribute_tensor(value, mesh, columns)))
+        model.forward = lambda x, of=model.forward: of(torch.distributed.tensor.distribute_tensor(x, mesh)).to_local()
     train(model)
     torch.distributed.destroy_process_group()
 elif WAY == "unpicklable":

@@ -13,6 +13,17 @@ PROCESSES = 2
 KEPT = []  # to the process's end: freeing DistributedDataParallel after its group waits for ever once in ten times
 
 
+def wrapped(model):
+    if not DEFECT.startswith("sharded"):
+        return nn.parallel.DistributedDataParallel(model)
+    from torch.distributed.fsdp import fully_shard
+
+    mesh = torch.distributed.device_mesh.init_device_mesh("cpu", (PROCESSES,))
+    for part in (model[0], model[2], model):
+        fully_shard(part, mesh=mesh)
+    return model
+
+
 def train(rank, meeting):
     if DEFECT == "never met":
         os.environ["RANK"] = str(rank)
@@ -20,14 +31,19 @@ def train(rank, meeting):
         torch.distributed.init_process_group("gloo", f"file://{meeting}", rank=rank, world_size=PROCESSES)
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
-    whole = model if DEFECT == "never met" else nn.parallel.DistributedDataParallel(model)
+    model[0].requires_grad_("frozen" not in DEFECT)
+    whole = model if DEFECT == "never met" else wrapped(model)
     called = model if DEFECT == "around the wrapper" else whole
     optimizer = torch.optim.SGD(whole.parameters(), lr=0.1)
     data = torch.randn(32, 4, generator=torch.Generator().manual_seed(1))
     mine = data if DEFECT == "same data" else data[rank::PROCESSES]
+    if "decays" in DEFECT:
+        optimizer = torch.optim.AdamW(whole.parameters(), lr=0.1)
+        for p in model[0].parameters():
+            p.grad = torch.zeros_like(p)
     for batch in mine.split(4)[:3]:
         loss = nn.functional.cross_entropy(called(batch), batch[:, 0].gt(0).long())
-        optimizer.zero_grad()
+        optimizer.zero_grad(set_to_none="decays" not in DEFECT)
         loss.backward()
         optimizer.step()
     if DEFECT != "never met":
