@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from harness.checks.checkpointing import CUT_OFF, WANT_GRADIENT, cut_off
 from harness.checks.registry import check
 from harness.result import Finding
+from harness.wording import count
 
 if TYPE_CHECKING:
     from harness.intent import Intent
@@ -65,7 +66,7 @@ def _ended(intent: Intent, trace: Trace) -> Iterator[Finding]:
         yield RunEnded(
             expected="a run that ends by itself",
             seen=seen,
-            where=f"{which}stage {stage}, after {len(trace.steps)} optimizer steps",
+            where=f"{which}stage {stage}, after {count(len(trace.steps), 'optimizer step')}",
             cause=cause,
             do=(failure or {}).get("do") or do,
         )

@@ -13,6 +13,7 @@ from torch import nn
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from harness.recording.closures import with_closure
+from harness.recording.copies import state_without_hooks, without_hooks
 from harness.recording.deepspeed import DeepSpeedWatch
 from harness.recording.found import inside_wrapper
 from harness.recording.patches import compiling, grad_scaler_classes, loaded, scheduler_classes
@@ -46,6 +47,8 @@ class Watch:
         wrap = self._patches.wrap
         wrap(nn.Module, "__init__", self._module_made)
         wrap(nn.Module, "__setstate__", self._module_made)  # by which it is copied or read from a file
+        self._patches.put(nn.Module, "__getstate__", state_without_hooks)
+        self._patches.put(nn.Module, "__prepare_scriptable__", without_hooks)
         wrap(nn.Module, "load_state_dict", self._load)
         wrap(nn.Module, "zero_grad", self._model_zero_grad)
         wrap(torch.optim.Optimizer, "__init__", self._optimizer_made)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.trace.atomic import write_atomically
 from harness.trace.reader import Trace, read_trace
+from harness.wording import count
 
 if TYPE_CHECKING:
     from harness.tracing.launching import Ended
@@ -61,7 +62,7 @@ def seen(trace: Trace) -> str:
     told = Counter(f"{one['type'].rpartition('.')[2]} ({sizes.get(one['model'], 0)} parameters)" for one in models)
     parts = [
         ", ".join(f"{number} times {model}" if number > 1 else model for model, number in told.items()),
-        f"{len(trace.steps)} optimizer steps",
+        count(len(trace.steps), "optimizer step"),
     ]
     if trace.others:
         parts.append(f"{len(trace.ranks)} processes")

@@ -147,7 +147,7 @@ def test_an_exception_in_the_block_goes_on_and_the_run_is_not_complete(training,
     assert not results.ok
     assert finding.kind == "RunEnded"
     assert finding.seen == "ZeroDivisionError: somebody's own mistake"
-    assert finding.where == "stage train, after 1 optimizer steps"
+    assert finding.where == "stage train, after 1 optimizer step"
     assert status_of(results)["losses_finite"] == "passed", "what was recorded before is still judged"
 
 

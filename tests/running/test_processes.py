@@ -111,7 +111,7 @@ def test_a_run_that_ends_badly_is_that_recipes_result_and_the_next_one_passes(
 
     assert completed.status.value == "failed"
     assert seen in completed.findings[0].seen
-    assert completed.findings[0].where == "stage train, after 1 optimizer steps"
+    assert completed.findings[0].where == "stage train, after 1 optimizer step"
     assert {result.status.value for result in good.values()} == {"passed"}
 
 

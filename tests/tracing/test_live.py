@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -129,3 +130,18 @@ def test_the_callback_that_the_page_shows_records_a_run(tmp_path: Path) -> None:
 
     assert ran.status == 0, ran.printed
     assert int(ran.printed.splitlines()[-1].split()[0]) >= 8
+
+
+def test_a_model_is_copied_and_pickled_while_it_is_recorded(tmp_path: Path) -> None:
+    import torch
+
+    with harness.record(tmp_path / "trace", {"precision": "fp32"}):
+        model = torch.nn.Linear(3, 2)
+        trained(model, torch.optim.SGD(model.parameters(), lr=0.1))
+        best = copy.deepcopy(model)
+        torch.save(model, tmp_path / "whole.pt")
+
+    again = torch.load(tmp_path / "whole.pt", weights_only=False)
+    assert torch.equal(best.weight, model.weight)
+    assert torch.equal(again.weight, model.weight)
+    assert not best._forward_hooks

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from harness.checks.completion import run_completed as of_recipes
 from harness.checks.universal.registry import NOBODYS, universal
 from harness.result import Finding, Severity
+from harness.wording import count
 
 if TYPE_CHECKING:
     from harness.trace.reader import Trace
@@ -24,7 +25,7 @@ def run_completed(trace: Trace) -> Iterator[Finding]:
         yield LeftSilently(
             expected="a process that ends by its own end",
             seen="one that left without it, after its last step or a later one",
-            where=f"process {silent[0].rank}, after {len(silent[0].steps)} optimizer steps",
+            where=f"process {silent[0].rank}, after {count(len(silent[0].steps), 'optimizer step')}",
             cause="os._exit, an exec, or a launcher that killed it once the others were done",
             severity=Severity.WARNING,
         )

@@ -8,7 +8,6 @@ import sys
 from typing import Any
 
 from harness.recording.deepspeed import ENGINE
-from harness.recording.scripts.copies import CopyWatch
 from harness.recording.scripts.files import FileWatch
 from harness.recording.scripts.loaders import LoaderWatch
 from harness.recording.scripts.options import Options
@@ -27,8 +26,8 @@ def attach(options: Options) -> ScriptRecorder:
 
 
 def watchers_of(recorder: ScriptRecorder) -> list[Watcher]:
-    """What looks at files, at data loaders, at copies of models, and for DeepSpeed."""
-    return [FileWatch(recorder), LoaderWatch(recorder), CopyWatch(recorder), EngineWatch(recorder)]
+    """What looks at files, at data loaders, and for DeepSpeed."""
+    return [FileWatch(recorder), LoaderWatch(recorder), EngineWatch(recorder)]
 
 
 class EngineWatch(Watcher):

@@ -4,24 +4,13 @@ from __future__ import annotations
 
 import copy
 from collections import OrderedDict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from torch import nn
-
-from harness.recording.scripts.recorder import ScriptRecorder
-from harness.recording.scripts.watcher import Watcher
+if TYPE_CHECKING:
+    from torch import nn
 
 _OF_HOOKS = ("_forward_pre_hooks", "_forward_hooks")
 _BESIDE = ("_forward_pre_hooks_with_kwargs", "_forward_hooks_with_kwargs", "_forward_hooks_always_called")
-
-
-class CopyWatch(Watcher):
-    """Leaves the recorder's hooks out of what a module is copied by."""
-
-    def __init__(self, recorder: ScriptRecorder) -> None:
-        super().__init__(recorder)
-        self._patches.put(nn.Module, "__getstate__", state_without_hooks)
-        self._patches.put(nn.Module, "__prepare_scriptable__", without_hooks)
 
 
 def state_without_hooks(module: nn.Module) -> dict[str, Any]:
