@@ -115,9 +115,10 @@ def _save_native(model: nn.Module, recipe: Recipe, handles: Handles, directory: 
 
     left_out = re.compile(handles.not_in_native or r"(?!)")
     state = {key: tensor for key, tensor in model.state_dict().items() if not left_out.match(key)}
-    halved = {key: tensor.half() if tensor.is_floating_point() else tensor for key, tensor in state.items()}
+    if recipe.save.half:
+        state = {key: tensor.half() if tensor.is_floating_point() else tensor for key, tensor in state.items()}
     file = directory / (f"{recipe.save.name}{handles.native_ending}.pth" if recipe.save.name else NATIVE)
-    torch.save(halved if recipe.save.half else state, file)
+    torch.save(state, file)
     if recipe.save.resume:
         goes_on = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": recipe.steps}
         torch.save(goes_on, file.with_name(f"{file.stem}{RESUME}"))

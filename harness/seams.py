@@ -22,7 +22,8 @@ class Seam(str, Enum):
     PART = "part"  # the tensors of one file that are about to be laid over the loaded model
     TOWER_WRITTEN = "tower written"  # the directory that a vision tower is made anew from
     MERGED = "merged"  # the model that a stage has left, about to be merged and written out
-    AFTER_BUILD = "after build"  # the model as loaded
+    LOADED = "loaded"  # the model as the library has loaded it from the base directory
+    AFTER_BUILD = "after build"  # the model with all that is laid over it
     ADAPTER_OPTIONS = "adapter options"  # the options on their way to peft
     AFTER_TUNING = "after tuning"  # the model with its adapters and frozen parts
     RANK = "rank"  # which of how many processes this one takes itself for

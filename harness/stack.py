@@ -7,7 +7,8 @@ import importlib.util
 import os
 import platform
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -116,6 +117,19 @@ def turn_off_checkpointing(model: Any) -> None:
         if hasattr(model, name):
             getattr(model, name)()
             return
+
+
+@contextmanager
+def loading_in_one_thread() -> Iterator[None]:
+    """Within, from_pretrained makes its tensors in the thread that calls it, which is the one that torch's profiler
+    sees: transformers 5 has others make them. What there is of memory at a time is the same."""
+    name = "HF_DEACTIVATE_ASYNC_LOAD"
+    before, os.environ[name] = os.environ.get(name), "1"
+    try:
+        yield
+    finally:
+        os.environ.pop(name)
+        os.environ.update({} if before is None else {name: before})
 
 
 def use_modules_cache(directory: Path) -> None:

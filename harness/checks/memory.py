@@ -1,4 +1,5 @@
-"""Training takes the memory that the recipe needs: gradients and states of what trains alone, and nothing kept."""
+"""A run takes the memory that the recipe needs: gradients and states of what trains alone, and nothing kept; and no
+second model beside the one that is loaded, built and saved."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.checks.expected import should_train
+from harness.checks.memory_phases import PHASES, beyond_phases, bytes_of, mib
 from harness.checks.needs import Closed, Need, Parameters, Steps
 from harness.checks.paced import TimedRun
 from harness.checks.registry import check
@@ -16,7 +18,6 @@ from harness.wording import listed
 
 if TYPE_CHECKING:
     from harness.intent import Intent
-    from harness.trace.parameter import Parameter
     from harness.trace.reader import Trace
 
 MOMENTS = 2  # of AdamW for each element
@@ -62,12 +63,14 @@ class WatchedRun(TimedRun):
     def missing_of(self, partner: Trace) -> str | None:
         memory = partner.measured.get("memory") or {}
         there = memory.get("run", {}).get("peak") and memory.get("bare", {}).get("peak")
+        there = there and memory.get("phases", {}).keys() >= {*PHASES, "given"}
         return None if there else "no memory was watched"
 
 
 @check(
-    "training takes the memory the recipe needs: for what trains, in each phase, and the same at each step",
-    source="LoRA and frozen towers that save nothing: states for all, activations kept, losses kept with their graphs",
+    "a run takes the memory the recipe needs: to load, build and save, for what trains, and the same at each step",
+    source="LoRA and frozen towers that save nothing: states for all, activations kept, losses kept with their graphs; "
+    "a base loaded twice, a state dict copied to be saved",
     needs=[Closed, Parameters, Steps(1), AMemoryBudget(), WatchedRun()],
 )
 def memory_within_budget(intent: Intent, trace: Trace, paced: Trace) -> Iterator[Finding]:
@@ -80,12 +83,7 @@ def memory_within_budget(intent: Intent, trace: Trace, paced: Trace) -> Iterator
     yield from _peaks(memory, trained, _of_ranks(intent, paced), intent.budget.memory.of_estimate)
     yield from _growth(memory)
     yield from _kept(intent, trace, memory)
-
-
-def bytes_of(parameter: Parameter) -> int:
-    """The bytes of a parameter's values, which are those of its gradient."""
-    bits = int("".join(filter(str.isdigit, parameter.dtype)) or 0)
-    return parameter.size * bits // 8
+    yield from beyond_phases(intent, paced, memory, intent.budget.memory.of_estimate)
 
 
 def _of_ranks(intent: Intent, paced: Trace) -> int:
@@ -113,16 +111,16 @@ def needed(memory: Mapping[str, Any], trained: Mapping[str, int], besides: int =
 def _only_of_what_trains(memory: Mapping[str, Any], trained: Mapping[str, int]) -> Iterator[Finding]:
     if gradients := _beyond(trained, 1, memory["gradients"]):
         yield GradientOfFrozen(
-            expected=f"gradients of what trains alone: {_mib(sum(trained.values()))}",
-            seen=f"{_mib(sum(gradients.values()))} more",
+            expected=f"gradients of what trains alone: {mib(sum(trained.values()))}",
+            seen=f"{mib(sum(gradients.values()))} more",
             where=listed(gradients),
             cause="frozen after a backward pass, or given a gradient that nobody zeroes",
             do="set grad to None when freezing",
         )
     if states := _beyond(trained, MOMENTS, memory["states"]):
         yield StateOfFrozen(
-            expected=f"two moments of what trains: {_mib(MOMENTS * sum(trained.values()))}",
-            seen=f"{_mib(sum(states.values()))} more",
+            expected=f"two moments of what trains: {mib(MOMENTS * sum(trained.values()))}",
+            seen=f"{mib(sum(states.values()))} more",
             where=listed(states),
             cause="the optimizer was made before freezing, or keeps more than AdamW's moments",
             do="make the optimizer of what requires a gradient",
@@ -142,8 +140,8 @@ def _peaks(
         seen = memory["run"]["peak"].get(phase, 0)
         if seen > of_estimate * least:
             yield PeakTooHigh(
-                expected=f"at most {of_estimate:.2f} times {_mib(least)} beside the weights",
-                seen=f"{_mib(seen)}, {seen / least:.2f} times as much",
+                expected=f"at most {of_estimate:.2f} times {mib(least)} beside the weights",
+                seen=f"{mib(seen)}, {seen / least:.2f} times as much",
                 where=f"{phase}, on {memory['device']}",
                 cause="copies of gradients or weights, outputs or graphs that are kept from one step to the next",
                 do="detach what is kept for logs, and keep numbers instead of tensors",
@@ -173,7 +171,7 @@ def _kept(intent: Intent, trace: Trace, memory: Mapping[str, Any]) -> Iterator[F
         if component not in tuned and (size := kept.get(component)):
             yield FrozenTowerKeeps(
                 expected=f"{component}: nothing kept for a backward pass, for nothing in it trains",
-                seen=_mib(size),
+                seen=mib(size),
                 where=component,
                 cause="its input wants a gradient, as enable_input_require_grads makes it",
                 do="let the input of the tower require none, or run it under no_grad",
@@ -185,13 +183,9 @@ def _kept_though_recomputed(memory: Mapping[str, Any]) -> Iterator[Finding]:
         size, all_of_it = memory["kept"].get(component, 0), memory["kept_without_checkpointing"].get(component, 0)
         if size > LEAST_SAVED * all_of_it:
             yield CheckpointingKeeps(
-                expected=f"{component}: less than {LEAST_SAVED:.0%} of the {_mib(all_of_it)} that is kept without it",
-                seen=_mib(size),
+                expected=f"{component}: less than {LEAST_SAVED:.0%} of the {mib(all_of_it)} that is kept without it",
+                seen=mib(size),
                 where=component,
                 cause="checkpointing did not reach all layers, or layers keep what they compute in other ways",
                 do="turn it on where each layer is called",
             )
-
-
-def _mib(size: int) -> str:
-    return f"{size / 2**20:,.3g} MiB" if size >= 2**17 else f"{size:,} bytes"

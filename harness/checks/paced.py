@@ -22,7 +22,8 @@ PACED = "paced"
 
 
 def timed_settings(recipe: Recipe) -> dict[str, Any]:
-    """Of the timed run: as many steps as its windows take, each window over the same samples, and nothing saved."""
+    """Of the timed run: as many steps as its windows take, each window over the same samples, and nothing saved but
+    where saving is watched too."""
     assert recipe.budget is not None
     timed, of_a_step = recipe.budget.throughput, recipe.optimizer.accumulation * recipe.data.batch_size
     differ = steps_that_differ(timed.window, of_a_step, len(recipe.data.mix)) if timed else recipe.budget.steps
@@ -31,7 +32,7 @@ def timed_settings(recipe: Recipe) -> dict[str, Any]:
         "data.samples": differ * of_a_step,
         "interrupted_after": None,
         "loss_scaler.overflow_at": None,  # the steps that are measured are as others, and more of them
-        **ALONE,
+        **(ALONE if not recipe.budget.memory else {"agrees_with": []}),
     }
 
 

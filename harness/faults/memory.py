@@ -6,7 +6,14 @@ from typing import Any
 
 from harness.faults.determinism import _first_module
 from harness.faults.registry import fault
-from harness.faults.where import first_frozen, first_trained, freezes_something, has_tower, sees_images
+from harness.faults.where import (
+    first_frozen,
+    first_trained,
+    freezes_something,
+    has_tower,
+    saves_whole_by_itself,
+    sees_images,
+)
 from harness.recipe import Recipe
 from harness.seams import Moment, Seam
 
@@ -122,3 +129,54 @@ def checkpointing_of_one_layer(model: Any, moment: Moment) -> None:
     for module in (one for layer in list(language)[1:] for one in layer.modules()):
         if hasattr(module, "gradient_checkpointing"):
             setattr(module, "gradient_checkpointing", False)  # noqa: B010 - torch declares what modules hold
+
+
+@fault(
+    Seam.LOADED,
+    caught_by=_CHECK,
+    finding="PhaseKeeps",
+    size="one copy of the weights",
+    applies=_watched,
+)
+def base_loaded_twice(model: Any, moment: Moment) -> None:
+    """The base is loaded a second time, and both models are held: as one to compare with, or to take a tower from."""
+    model.__dict__["held"] = [type(model).from_pretrained(moment.base)]
+
+
+@fault(
+    Seam.AFTER_TUNING,
+    caught_by=_CHECK,
+    finding="PhaseKeeps",
+    size="one copy of what is frozen",
+    applies=_watched_and_frozen,
+)
+def frozen_weights_copied_as_the_model_is_tuned(model: Any, moment: Moment) -> None:
+    """What is frozen is copied, and the copies held."""
+    model.__dict__["held"] = [one.detach().clone() for one in model.parameters() if not one.requires_grad]
+
+
+@fault(
+    Seam.SAVE_OPTIONS,
+    caught_by=_CHECK,
+    finding="PhasePeakTooHigh",
+    size="one copy of the weights",
+    applies=lambda recipe: _watched(recipe) and saves_whole_by_itself(recipe),
+)
+def state_dict_cloned_to_be_saved(options: Any, moment: Moment) -> None:
+    """All of the state dict is cast to fp32 before it is saved, in copies, whatever it is in."""
+    import torch
+
+    state = moment.model.state_dict()
+    options["state_dict"] = {name: value.to(torch.float32, copy=True) for name, value in state.items()}
+
+
+@fault(
+    Seam.SAVE_OPTIONS,
+    caught_by=_CHECK,
+    finding="PhasePeakTooHigh",
+    size="256 MiB",
+    applies=lambda recipe: _watched(recipe) and saves_whole_by_itself(recipe),
+)
+def saved_through_a_buffer_of_bytes(options: Any, moment: Moment) -> None:
+    """A buffer of Python's own is filled before anything is written: no tensor, and the system alone sees it."""
+    len(b"\1" * (256 << 20))

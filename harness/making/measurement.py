@@ -5,7 +5,6 @@ Times lie in `measured.json`; what is the same each time, such as operations cou
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     import torch
 
     from harness.families import Family
-    from harness.measuring import Bare, Ledger, Pace
+    from harness.measuring import Bare, Ledger, Pace, Phases
     from harness.measuring.pace import Stopwatch
     from harness.recipe.budgets import Budget
     from harness.recording import Recorder
@@ -35,6 +34,14 @@ def measured(recipe: Recipe, family: Family, model: Any, recorder: Recorder, ste
         measurement = Measurement(recipe, recipe.budget, family, model, recorder, steps, inside)
         measurement.start()
         yield measurement
+
+
+def watched_phases(recipe: Recipe) -> Phases | None:
+    """What will say what loading, building and saving held, where a budget asks for it."""
+    from harness.devices import device_of
+    from harness.measuring import Phases
+
+    return Phases(device_of(recipe)) if recipe.budget and recipe.budget.memory else None
 
 
 @dataclass
@@ -76,6 +83,11 @@ class Measurement:
         bare.backward(bare.placed(self.steps[:1])[0][0])
         self.model.zero_grad()
         chance.put_back()
+
+    def steps_are_over(self) -> None:
+        """No other step is watched: what comes now is."""
+        if self.ledger:
+            self.ledger.stop()
 
     def finished(self) -> dict[str, Any]:
         """What was measured of the run, and what is now measured beside it. The model is whole and plain again."""
@@ -131,7 +143,7 @@ class Measurement:
     def _memory(self, bare: Bare, steps: Steps) -> dict[str, Any]:
         """What the run held, and a bare loop over the same steps; what a forward keeps; the process as the system sees
         it, whose pages and libraries make it good for nothing but a hint."""
-        from harness.machine import device_kind
+        from harness.machine import device_kind, resident
         from harness.measuring import Ledger
 
         assert self.ledger is not None
@@ -150,7 +162,7 @@ class Measurement:
             "gradients": self.ledger.gradients,
             "states": self.ledger.states,
             "batch": self._made_at_once(steps) if self.recipe.data.lazy else 0,
-            "resident": resident_peak(),
+            "resident": resident.most(),
             "kept": self._kept(bare, steps),
             "recomputable": sorted(self._recomputable()),
         }
@@ -199,16 +211,6 @@ def compute_dtype(recipe: Recipe) -> torch.dtype:
 
     kinds = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
     return kinds[recipe.precision.removeprefix("pure-")]
-
-
-def resident_peak() -> int:
-    """The most bytes of memory that the process has had, libraries and all, in pages; 0 where no system says it."""
-    try:
-        import resource
-    except ImportError:
-        return 0
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def _bytes_of(step: Sequence[dict[str, Any]]) -> int:

@@ -22,13 +22,10 @@ if TYPE_CHECKING:
 def loaded_base(family: Family, recipe: Recipe, base: Path, dtype: torch.dtype) -> Loaded:
     """The base, loaded as the recipe says; only families that can be told are told how attention is computed."""
     load = cast("Callable[..., Loaded]", family.load)
-    loaded = load(base, dtype, attention=recipe.attention) if recipe.attention else load(base, dtype)
-    if recipe.created:
-        loaded.model = _created(loaded.model)
-    return loaded
+    return load(base, dtype, attention=recipe.attention) if recipe.attention else load(base, dtype)
 
 
-def _created(model: Any) -> Any:
+def created(model: Any) -> Any:
     """The same model made from its configuration, and given the weights: nothing in it knows of any file's keys.
 
     What making one draws at random counts for nothing, and other versions draw otherwise.

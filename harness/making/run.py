@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import json
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.launch.interruption import Interruption, interruption_of
 from harness.launch.rendezvous import Rank, rank_of
-from harness.making.measurement import measured
+from harness.making.measurement import measured, watched_phases
 from harness.making.micro_batches import fed
 from harness.making.precision import weights_dtype
 from harness.places import MODULES, RELOAD, SAVED
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from harness.families import Family
     from harness.families.family import Loaded
+    from harness.measuring import Phases
     from harness.recording import Recorder
 
 
@@ -44,6 +45,7 @@ class Run:
     seconds: dict[str, float] = field(default_factory=dict)
     bytes_of_batches: int = 0
     measured: dict[str, Any] = field(default_factory=dict)
+    phases: Phases | None = None
     rank: Rank = field(default_factory=rank_of)
     interruption: Interruption = field(default_factory=Interruption)
 
@@ -51,6 +53,10 @@ class Run:
     def first(self) -> bool:
         """Whether this process is the one that saves and looks at the model afterwards."""
         return self.rank.number == 0
+
+    def watched(self, phase: str) -> AbstractContextManager[None]:
+        """Within, memory is watched, where the budget of a run that is measured asks for it."""
+        return self.phases.of(phase) if self.phases else nullcontext()
 
     @property
     def trace(self) -> Path:
@@ -94,13 +100,15 @@ def make_run(argument: dict[str, Any]) -> None:
 
 
 def _train(run: Run, family: Family, recorder: Recorder, probes: list[str], measure: bool) -> None:
+    if measure:
+        run.phases = watched_phases(run.recipe)
     with _stage(run, recorder, "build"):
         loaded = build(run, family, recorder)
     with _stage(run, recorder, "data"):
         given = fed(run.recipe, family, loaded, run.rank.number, run.rank.world, run.interruption.first_step)
         run.bytes_of_batches = given.bytes_held
         recorder.stream.emit("data", **given.facts)
-    with _stage(run, recorder, "tune"):
+    with _stage(run, recorder, "tune"), run.watched("tune"):
         from harness import devices
         from harness.tuning import tune
 
@@ -124,8 +132,11 @@ def _train(run: Run, family: Family, recorder: Recorder, probes: list[str], meas
                 from harness.saving import gathered, save
 
                 weights = gathered(trained, run.saved)
+                if measurement:
+                    measurement.steps_are_over()
                 if run.first:
-                    save(loaded, model, run.recipe, family.handles, run.saved, run.seams, trained, weights)
+                    with run.watched("save"):
+                        save(loaded, model, run.recipe, family.handles, run.saved, run.seams, trained, weights)
         if release := getattr(trained, "release", None):
             release()
     with _stage(run, recorder, "probe"):
@@ -134,23 +145,33 @@ def _train(run: Run, family: Family, recorder: Recorder, probes: list[str], meas
             _probe(run, family, loaded, model, recorder, probes)
         if measurement:
             run.measured = measurement.finished()
+            if run.phases:
+                run.measured["memory"]["phases"] = run.phases.to_json(model)
     if run.first:
         _write_measured(run)
 
 
 def build(run: Run, family: Family, recorder: Recorder | None = None) -> Loaded:
-    from harness.making.parts import lay_parts_over, loaded_base, own_towers
+    from harness.making.parts import created, lay_parts_over, loaded_base, own_towers
 
-    loaded = loaded_base(family, run.recipe, run.base, weights_dtype(run.recipe))
-    towers = own_towers(loaded.model, run.recipe, family, run.towers)
-    if towers and recorder:
-        recorder.stream.emit("towers", towers=towers)
-    lay_parts_over(loaded.model, run.parts, run.base, run.seams)
-    if run.recipe.add_tokens:
-        from harness.tuning import add_tokens
+    with run.watched("load"):
+        loaded = loaded_base(family, run.recipe, run.base, weights_dtype(run.recipe))
+        loaded.model = run.seams.alter(Seam.LOADED, loaded.model, Moment(model=loaded.model, base=run.base))
+    if run.phases:
+        beside = [Path(part["file"]) for part in run.parts if part["kind"] != "adapter"]
+        run.phases.loaded(loaded.model, run.base, [*beside, *map(Path, run.towers.values())], run.recipe.created)
+    with run.watched("build"):
+        if run.recipe.created:
+            loaded.model = created(loaded.model)
+        towers = own_towers(loaded.model, run.recipe, family, run.towers)
+        if towers and recorder:
+            recorder.stream.emit("towers", towers=towers)
+        lay_parts_over(loaded.model, run.parts, run.base, run.seams)
+        if run.recipe.add_tokens:
+            from harness.tuning import add_tokens
 
-        add_tokens(loaded, run.recipe.add_tokens)
-    loaded.model = run.seams.alter(Seam.AFTER_BUILD, loaded.model, Moment(model=loaded.model, base=run.base))
+            add_tokens(loaded, run.recipe.add_tokens)
+        loaded.model = run.seams.alter(Seam.AFTER_BUILD, loaded.model, Moment(model=loaded.model, base=run.base))
     return loaded
 
 

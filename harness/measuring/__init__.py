@@ -8,5 +8,6 @@ from harness.measuring.flops import flops_of_steps
 from harness.measuring.kept import kept_for_backward
 from harness.measuring.ledger import Ledger
 from harness.measuring.pace import Pace
+from harness.measuring.phases import Phases
 
-__all__ = ["Bare", "Ledger", "Pace", "bare_seconds", "flops_of_steps", "kept_for_backward"]
+__all__ = ["Bare", "Ledger", "Pace", "Phases", "bare_seconds", "flops_of_steps", "kept_for_backward"]

@@ -99,6 +99,10 @@ def _phases(events: list[tuple[int, str, int]]) -> Iterator[Phase]:
             opened, peak = (phase, int(step), level), level
 
 
+def meter_on(device: torch.device) -> Meter:
+    return AllocatorMeter(device) if device.type == "cuda" else ProfilerMeter()
+
+
 @dataclass
 class Ledger:
     """Watches so many steps of a model's training, whatever makes them, from the first on."""
@@ -138,8 +142,7 @@ class Ledger:
             return
         self._forwards += 1
         if self._forwards == 1:
-            device = next(self.model.parameters()).device
-            self._meter = AllocatorMeter(device) if device.type == "cuda" else ProfilerMeter()
+            self._meter = meter_on(next(self.model.parameters()).device)
         self._mark(FORWARD)
         if self.step >= self.steps:
             self.stop()

@@ -44,10 +44,11 @@ MEMORY_STEPS = 5  # the first has no optimizer state yet, and growth shows from 
 
 
 class Memory(Frozen):
-    """How much memory training may take: so many times what the recipe needs by arithmetic."""
+    """How much memory a run may take: so many times what the recipe needs by arithmetic."""
 
     of_estimate: Annotated[float, Field(ge=1)] = Field(
-        default=1.1, description="the peak of each phase over gradients, states and what a bare step keeps"
+        default=1.1,
+        description="the peak of each phase over what it needs: loading, building and saving, each part of a step",
     )
 
 

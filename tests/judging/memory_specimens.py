@@ -7,6 +7,7 @@ from copy import deepcopy
 from math import prod
 from typing import Any
 
+from harness.checks.memory_phases import COARSE
 from tests.judging.faultless_model import PARAMETERS
 from tests.judging.pace_specimens import both
 
@@ -14,6 +15,9 @@ Evidence = Any
 Alteration = Callable[[Evidence], object]
 FROZEN = next(path for path, _, trains in PARAMETERS if not trains)
 KEPT = 1 << 20
+OF_ONE = 16  # bytes of a parameter
+LOADED = OF_ONE * sum(role in {"base", "original"} for _, role, _ in PARAMETERS)
+ADDED = OF_ONE * len(PARAMETERS) - LOADED
 
 
 def sizes(e: Evidence) -> dict[str, int]:
@@ -46,12 +50,29 @@ def watched(*alterations: Callable[[dict[str, Any]], object]) -> Alteration:
             "kept": {"language": KEPT},
             "kept_without_checkpointing": {"language": KEPT},
             "recomputable": ["language", "vision"],
+            "phases": phases(),
         }
         for one in alterations:
             one(memory)
         e.measured["paced"] = {"memory": memory}
 
     return alter
+
+
+def phases() -> dict[str, dict[str, int]]:
+    """Files that are mapped, and all their weights copied; then what an adapter adds, and nothing else."""
+    return {
+        "load": {"peak": 2 * LOADED, "left": LOADED, "resident": COARSE // 2},
+        "build": {"peak": 0, "left": 0, "resident": 0},
+        "tune": {"peak": ADDED, "left": ADDED, "resident": 0},
+        "save": {"peak": ADDED, "left": 0, "resident": 0},
+        "given": {"files": LOADED, "buffers": 0, "laid over": 0, "buffers of adapters": 0},
+    }
+
+
+def more(phase: str, when: str, size: int) -> Callable[[dict[str, Any]], object]:
+    """So many bytes more while a phase lasts, or left of it."""
+    return lambda m: m["phases"][phase].update({when: m["phases"][phase][when] + size})
 
 
 def recomputing(kept: int) -> Alteration:
@@ -90,6 +111,15 @@ SPECIMENS: dict[str, list[tuple[str, str, Alteration]]] = {
         ("PeakTooHigh", "activations twice", watched(times("backward", 1.9))),
         ("MemoryGrows", "one number at each step", watched(began(0, 4, 8, 12))),
         ("FrozenTowerKeeps", "one activation", watched(lambda m: m["kept"].update(vision=4))),
+        ("PhaseKeeps", "the base a second time", watched(more("load", "left", LOADED))),
+        ("PhaseKeeps", "a model beside that was laid over this one", watched(more("build", "left", LOADED))),
+        ("PhaseKeeps", "copies of what is frozen", watched(more("tune", "left", LOADED))),
+        ("PhaseKeeps", "two tensors of what was saved", watched(more("save", "left", 2 * OF_ONE))),
+        ("PhasePeakTooHigh", "the files a second time", watched(more("load", "peak", LOADED))),
+        ("PhasePeakTooHigh", "the weights once more", watched(more("build", "peak", LOADED))),
+        ("PhasePeakTooHigh", "the weights in another dtype", watched(more("tune", "peak", LOADED))),
+        ("PhasePeakTooHigh", "a copy of the state dict", watched(more("save", "peak", LOADED))),
+        ("PhasePeakTooHigh", "bytes of Python's own", watched(more("save", "resident", 2 * COARSE))),
         ("CheckpointingKeeps", "most of the layers", recomputing(KEPT * 6 // 10)),
     ]
 }  # fmt: skip
@@ -97,6 +127,11 @@ SILENT: dict[str, list[tuple[str, Alteration]]] = {
     "memory_within_budget": [
         ("a twentieth more", watched(times("backward", 1.05))),
         ("less than estimated", watched(times("forward", 0.5))),
+        ("one tensor at a time, converted", watched(*(
+            more(phase, "peak", OF_ONE) for phase in ("load", "build", "tune", "save")))),
+        ("files that are mapped and not copied", watched(lambda m: m["phases"]["load"].update(peak=LOADED))),
+        ("libraries of a GPU's own", watched(
+            more("tune", "resident", 20 * COARSE), lambda m: m.update(device="cuda: a kind"))),
         ("it grew once", watched(began(0, 4, 4, 8))),
         ("batches made late, of different sizes", watched(began(0, 40, 80, 90), lambda m: m.update(batch=100))),
         ("the batch, made as its step comes", watched(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import sys
 import time
 from collections import deque
 from pathlib import Path
@@ -12,7 +10,7 @@ from typing import Any
 
 import torch
 
-from harness.machine import device_kind
+from harness.machine import device_kind, resident
 from harness.machine.clock import waited
 from harness.trace.atomic import write_atomically
 
@@ -50,7 +48,7 @@ class StepCosts:
 
     def write(self, directory: Path, device: torch.device, held: int) -> None:
         """Write down what is known, beside a process's events. `held` are the bytes that the recorder keeps."""
-        peak = max(self.peak, _allocated()) if device.type == "cuda" else resident()
+        peak = max(self.peak, _allocated()) if device.type == "cuda" else resident.most()
         facts = {
             "device": device_kind(device),
             "optimizers": len(self._optimizers),
@@ -70,16 +68,3 @@ def _allocated() -> int:
     if not cuda.is_initialized():
         return 0
     return max((int(cuda.max_memory_allocated(index)) for index in range(cuda.device_count())), default=0)
-
-
-def resident() -> int:
-    """The most bytes of this process that lay in memory, libraries and all; 0 where the system does not say."""
-    with contextlib.suppress(OSError, ValueError, StopIteration):
-        lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
-        return int(next(line for line in lines if line.startswith("VmHWM:")).split()[1]) * 1024
-    with contextlib.suppress(ImportError):
-        import resource
-
-        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return int(most) if sys.platform == "darwin" else int(most) * 1024
-    return 0
