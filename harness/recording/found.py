@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import weakref
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -23,38 +22,6 @@ from harness.trace.writer import StreamWriter
 DENSE_ELEMENTS = 8_000_000  # up to here first and last values are kept whole
 
 
-class LiveModules:
-    """Every module made while recording, held weakly, so that the owner of a parameter can be found."""
-
-    def __init__(self) -> None:
-        self._modules: weakref.WeakKeyDictionary[nn.Module, None] = weakref.WeakKeyDictionary()  # in their order
-        self._new: weakref.WeakSet[nn.Module] = weakref.WeakSet()
-
-    def add(self, module: nn.Module) -> None:
-        self._modules[module] = None
-        self._new.add(module)
-
-    def any_new(self) -> bool:
-        """Whether modules were made since this was last asked, and are there: a loss may make one at each pass."""
-        new, self._new = len(self._new) > 0, weakref.WeakSet()
-        return new
-
-    def add_tree(self, roots: Iterable[nn.Module]) -> None:
-        """Take in models that were built before recording began, with all their parts."""
-        for root in roots:
-            for module in root.modules():
-                self.add(module)
-
-    def owners(self, parameters: Iterable[torch.Tensor]) -> list[nn.Module]:
-        """The outermost modules that hold any of the parameters, in a stable order."""
-        wanted = {id(parameter) for parameter in parameters}
-        live = list(self._modules)
-        inside = {id(child) for module in live for child in module._modules.values() if child is not None}
-        roots = [module for module in live if id(module) not in inside]
-        holding = [root for root in roots if any(id(p) in wanted for p in root.parameters())]
-        return sorted(holding, key=lambda root: -sum(p.numel() for p in root.parameters() if not is_lazy(p)))
-
-
 class FoundModel:
     """The names, roles and values of one model."""
 
@@ -70,6 +37,7 @@ class FoundModel:
         named, buffers = root.named_parameters(remove_duplicate=False), root.named_buffers(remove_duplicate=False)
         self.paths, self.parameters, self.ties = _unique(_only(named, readable))
         self.buffer_paths, self.buffers, _ = _unique(_only(buffers, readable))
+        self._kinds = self._kinds_now()
         self.index = {id(parameter): i for i, parameter in enumerate(self.parameters)}
         size = sum(p.numel() for p in self.parameters)
         large = copied is not None and size > copied  # too large to be held twice
@@ -81,6 +49,14 @@ class FoundModel:
     @property
     def trainable(self) -> list[torch.Tensor]:
         return [parameter for parameter in self.parameters if parameter.requires_grad]
+
+    @property
+    def moved(self) -> bool:
+        """Whether parameters have another dtype by now, or are on another device: what is known of them is no more."""
+        return self._kinds != self._kinds_now()
+
+    def _kinds_now(self) -> list[tuple[torch.dtype, torch.device]]:
+        return [(parameter.dtype, parameter.device) for parameter in self.parameters]
 
     @property
     def here(self) -> list[Any]:

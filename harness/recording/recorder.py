@@ -13,8 +13,9 @@ from torch import nn
 
 from harness.recording.batches import auxiliary_loss_of, batch_facts, batch_in, loss_of, target_facts
 from harness.recording.clock import StepClock
-from harness.recording.found import FoundModel, LiveModules, inside_wrapper
+from harness.recording.found import FoundModel, inside_wrapper
 from harness.recording.layers import LayerWatch, tf32
+from harness.recording.live_modules import LiveModules
 from harness.recording.optimizers import OptimizerFacts
 from harness.recording.patches import Patches
 from harness.recording.segments import any_nonzero
@@ -107,6 +108,9 @@ class Recorder:
             root.register_forward_pre_hook(self._forward_begins, with_kwargs=True),
             root.register_forward_hook(self._forward_ends, with_kwargs=True),
         ]
+
+    def moved(self) -> None:
+        """Some module was given another dtype or device."""
 
     def values_loaded(self, root: nn.Module) -> None:
         """Values were loaded into a model: what its next step changes is counted from them."""

@@ -27,6 +27,7 @@ _SAVERS = (
     ("transformers.processing_utils", "ProcessorMixin"),
     ("transformers.tokenization_utils_base", "PreTrainedTokenizerBase"),
 )
+_MOVERS = ("to", "type", "float", "double", "half", "bfloat16", "cpu", "cuda")
 
 
 class Watch:
@@ -49,6 +50,8 @@ class Watch:
         wrap(nn.Module, "__setstate__", self._module_made)  # by which it is copied or read from a file
         self._patches.put(nn.Module, "__getstate__", state_without_hooks)
         self._patches.put(nn.Module, "__prepare_scriptable__", without_hooks)
+        for name in _MOVERS:
+            wrap(nn.Module, name, self._moved)
         wrap(nn.Module, "load_state_dict", self._load)
         wrap(nn.Module, "zero_grad", self._model_zero_grad)
         wrap(torch.optim.Optimizer, "__init__", self._optimizer_made)
@@ -113,6 +116,11 @@ class Watch:
         facts = {"strict": bool(strict), "keys": keys, "matched": keys - len(unexpected), "unexpected": unexpected}
         self.recorder.values_loaded(module)
         self.recorder.event("load", module=type(module).__name__, **facts)
+        return result
+
+    def _moved(self, original: Any, module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        result = original(module, *args, **kwargs)
+        self.recorder.moved()
         return result
 
     def _optimizer_made(self, original: Any, optimizer: Any, *args: Any, **kwargs: Any) -> None:

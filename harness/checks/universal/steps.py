@@ -119,7 +119,11 @@ def _micro_batches(trace: Trace) -> int:
     """How many backward passes a step has: all but a few, which are the last of an epoch and have what is left."""
     counts = Counter(step["backwards"] for step in trace.effective_steps if "backwards" in step)
     usual, times = max(counts.items(), key=lambda one: one[1], default=(0, 0))
-    return int(usual) if 2 * times > counts.total() and usual == max(counts) else 0
+    if not 2 * times > counts.total() or usual < max(counts):
+        return 0
+    # Several losses of one forward pass are no micro-batches.
+    called = Counter((event["step"], event.get("model")) for event in trace.of("forward") if event["training"])
+    return int(usual) if not called or max(called.values()) >= usual else 0
 
 
 def _shares(trace: Trace) -> Iterator[tuple[Record, float]]:

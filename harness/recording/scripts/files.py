@@ -142,8 +142,10 @@ def _places(model: FoundModel, state: Mapping[str, Any]) -> Iterator[tuple[int, 
     for key, tensor in state.items():
         if isinstance(key, str) and isinstance(tensor, torch.Tensor) and not is_distributed(tensor):
             by_name.setdefault(unwrapped(key), tensor)
+    now = {id(parameter): name for name, parameter in model.root.named_parameters()}  # parametrised since, or pruned
     for index, path in enumerate(model.paths):
-        names = [unwrapped(path), *(unwrapped(tied) for tied in model.ties.get(path, ()))]
+        names = [unwrapped(path), unwrapped(now.get(id(model.parameters[index]), path))]
+        names += [*(unwrapped(tied) for tied in model.ties.get(path, ()))]
         names += [f"{name}.".replace(".default.", ".")[:-1] for name in names]  # peft leaves an adapter's name out
         tensor = next((by_name[name] for name in names if name in by_name), None)
         if tensor is not None and tensor.shape == model.parameters[index].shape:

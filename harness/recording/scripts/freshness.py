@@ -20,7 +20,8 @@ class Freshness:
         self.steps = 0
         self.backwards = 0
         self.clean = True
-        self.lost = 0
+        self._labels: list[torch.Tensor | None] = []  # of each backward pass, kept: else another may lie in their place
+        self._lost: list[torch.Tensor | None] = []
         self._left: tuple[torch.Tensor, int, int] | None = None  # a parameter, its version, where its gradient lies
         self._before: list[tuple[int, int]] | None = None
 
@@ -30,10 +31,12 @@ class Freshness:
             self.clean = self._nothing_left()
         self._before = None if alone else self._marks()
 
-    def backward_ended(self) -> None:
+    def backward_ended(self, labels: torch.Tensor | None) -> None:
+        """A pass from a loss on these labels, where it is known on which, is over."""
         if self._before is not None and self._before == self._marks():
             return
         self.backwards += 1
+        self._labels.append(labels)
         self._left = next(((p, p._version, g.data_ptr()) for p, g in _gradients(self._optimizer)), None)
 
     def zeroed(self, unused: bool) -> None:
@@ -41,15 +44,19 @@ class Freshness:
         if self._nothing_left():
             self.clean = True
             if self.backwards and unused:
-                self.lost += 0 if self._written() else self.backwards
-                self.backwards = 0
+                self._lost += [] if self._written() else self._labels
+                self.backwards, self._labels = 0, []
 
     def stepped(self) -> dict[str, Any]:
         """What is to be said of a step that was made, and the beginning of the next."""
         facts = {"fresh": self.clean or not self.steps or not self.backwards, "backwards": self.backwards}
-        if self.lost and not self._by_hand():
-            facts["lost"] = self.lost
-        self.steps, self.backwards, self.clean, self.lost, self._left = self.steps + 1, 0, False, 0, None
+        # A pass on labels that are learned from besides was for something else: an attack on the model, a look at it.
+        used = {_name(labels) for labels in self._labels if labels is not None}
+        lost = sum(labels is None or _name(labels) not in used for labels in self._lost)
+        if lost and not self._by_hand():
+            facts["lost"] = lost
+        self.steps, self.backwards, self.clean, self._left = self.steps + 1, 0, False, None
+        self._labels, self._lost = [], []
         return facts
 
     def _written(self) -> bool:
@@ -77,6 +84,10 @@ def _gradients(optimizer: torch.optim.Optimizer) -> Iterator[tuple[torch.Tensor,
         for parameter in group["params"]:
             if parameter.grad is not None:
                 yield parameter, _values(parameter.grad)
+
+
+def _name(labels: torch.Tensor) -> tuple[int, int]:
+    return labels.data_ptr(), labels.numel()
 
 
 def _values(gradient: torch.Tensor) -> torch.Tensor:

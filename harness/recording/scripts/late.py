@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from harness.recording.found import LiveModules, inside_wrapper, is_adapted
+from harness.recording.found import inside_wrapper, is_adapted
+from harness.recording.live_modules import LiveModules
 from harness.recording.scripts.readable import unreadable
 
 if TYPE_CHECKING:

@@ -44,7 +44,7 @@ class ScriptModels(Recorder):
         self.first_prints: dict[str, list[str]] = {}  # of each model's parameters when it was found
         self._fresh: dict[int, Freshness] = {}
         self._frozen, self._pace, self._resting = FrozenWatch(), Pace(self.options.every), Resting()
-        self._models_found = 0
+        self._models_found, self._moved = 0, False
         self.ended = False
         self._model_hooks: dict[str, list[Any]] = {}
 
@@ -114,6 +114,17 @@ class ScriptModels(Recorder):
             root.register_forward_pre_hook(self._forward_begins, with_kwargs=True),
             root.register_forward_hook(self._forward_ends, with_kwargs=True),
         ]
+
+    def moved(self) -> None:
+        self._moved = True
+
+    def _those_moved(self) -> None:
+        """A model that was given another dtype or device after it was found is another from here on."""
+        for model in [model for model in self.models if model.moved] if self._moved else ():
+            self._replace(model, model.root, [])
+            if model in self.models:  # its values can be looked at no longer
+                self.models.remove(model)
+        self._moved = False
 
     def _replace(self, model: FoundModel, root: nn.Module, late: list[str]) -> None:
         """A model that was wrapped, or given parts, after it was found is another model from here on."""

@@ -115,9 +115,10 @@ class ScriptRecorder(ScriptModels):
             self.clock.forward()
         for fresh in self._fresh.values():
             fresh.backward_begins(alone=len(self._fresh) == 1)
+        labels = None if self._targets is None else self._targets[0]
         result = super().backward(original, tensors, *args, **kwargs)
         for fresh in self._fresh.values():
-            fresh.backward_ended()
+            fresh.backward_ended(labels)
         self._used = False
         return result
 
@@ -147,6 +148,7 @@ class ScriptRecorder(ScriptModels):
                 return
             self._inside = True
             facts = self._facts(optimizer)
+            self._those_moved()
             for model, root, late in self._late.of(self.models):
                 self._replace(model, root, late)
             if self.looking:

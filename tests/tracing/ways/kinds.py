@@ -291,6 +291,46 @@ elif WAY == "a state that goes on":
     model = Remembering()
     train(model, torch.optim.Adam(model.parameters(), lr=1e-2))
     print(model.state[0].sum().item())
+elif WAY == "attacked":
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for _ in range(4):
+        x, y = torch.randn(8, 6), torch.randint(3, (8,))
+        attack = torch.zeros_like(x, requires_grad=True)
+        for _ in range(2):
+            cross_entropy(model(x + attack), y).backward()
+            attack.data.add_(attack.grad.sign(), alpha=0.05)
+        optimizer.zero_grad()
+        loss = cross_entropy(model(x + attack.detach()), y)
+        loss.backward()
+        optimizer.step()
+        print(loss.item())
+elif WAY == "two losses":
+    heads = nn.Linear(3, 3), nn.Linear(3, 4)
+    optimizer = torch.optim.Adam([p for one in (model, *heads) for p in one.parameters()], lr=1e-2)
+    for _ in range(4):
+        seen = model(torch.randn(8, 6))
+        optimizer.zero_grad()
+        for head in heads:
+            loss = cross_entropy(head(seen), torch.randint(3, (8,)))
+            loss.backward(retain_graph=True)
+            print(loss.item())
+        optimizer.step()
+elif WAY == "another dtype later":
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    model.double()
+    for step in range(4):
+        if step == 2:
+            model.float()
+        loss = cross_entropy(model(torch.randn(8, 6, dtype=model[0].weight.dtype)), torch.randint(3, (8,)))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        print(loss.item())
+elif WAY == "parametrised later":
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    nn.utils.parametrize.register_parametrization(model[0], "weight", nn.Dropout(0.1))
+    train(model, optimizer)
+    torch.save(model.state_dict(), "parametrised.pt")
 elif WAY == "what is left of an epoch":
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
     for _ in range(2):

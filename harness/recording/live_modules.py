@@ -1,0 +1,42 @@
+"""The modules that a process has made, by which the owners of parameters are found."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+from torch.nn.parameter import is_lazy
+
+
+class LiveModules:
+    """Every module made while recording, held weakly, so that the owner of a parameter can be found."""
+
+    def __init__(self) -> None:
+        self._modules: weakref.WeakKeyDictionary[nn.Module, None] = weakref.WeakKeyDictionary()  # in their order
+        self._new: weakref.WeakSet[nn.Module] = weakref.WeakSet()
+
+    def add(self, module: nn.Module) -> None:
+        self._modules[module] = None
+        self._new.add(module)
+
+    def any_new(self) -> bool:
+        """Whether modules were made since this was last asked, and are there: a loss may make one at each pass."""
+        new, self._new = len(self._new) > 0, weakref.WeakSet()
+        return new
+
+    def add_tree(self, roots: Iterable[nn.Module]) -> None:
+        """Take in models that were built before recording began, with all their parts."""
+        for root in roots:
+            for module in root.modules():
+                self.add(module)
+
+    def owners(self, parameters: Iterable[torch.Tensor]) -> list[nn.Module]:
+        """The outermost modules that hold any of the parameters, in a stable order."""
+        wanted = {id(parameter) for parameter in parameters}
+        live = list(self._modules)
+        inside = {id(child) for module in live for child in module._modules.values() if child is not None}
+        roots = [module for module in live if id(module) not in inside]
+        holding = [root for root in roots if any(id(p) in wanted for p in root.parameters())]
+        return sorted(holding, key=lambda root: -sum(p.numel() for p in root.parameters() if not is_lazy(p)))
