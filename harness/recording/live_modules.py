@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-import torch
-from torch import nn
 from torch.nn.parameter import is_lazy
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
 
 
 class LiveModules:
