@@ -42,7 +42,7 @@ class Recorder:
         self._optimizers: dict[int, OptimizerFacts] = {}
         self._optimizers_made = 0
         self._layers: LayerWatch | None = None
-        self._targets: tuple[torch.Tensor, int, torch.Tensor] | None = None
+        self._targets: tuple[torch.Tensor, int, torch.Tensor, bool] | None = None
         self.averaged = False  # whether the loss that was computed last is a mean
         self._inputs: Mapping[str, Any] = {}
         self._given: dict[int, dict[str, Any]] = {}  # by model, what is known of the batch that its forward was given
@@ -185,10 +185,10 @@ class Recorder:
         if watch is not None:
             facts["recomputed"] = watch.recomputed
         if self._targets is not None:
-            targets, ignored, loss = self._targets
+            targets, ignored, loss, averaged = self._targets
             facts.update(target_facts(targets, ignored, self._inputs))
             if loss.numel() == 1:
-                facts["loss"] = float(loss)
+                facts["loss"] = float(loss) / (1 if averaged else max(1, facts["labels"]))
             self._targets = None
         self.event("backward", **facts)
         self.clock.gradients_are_new()
@@ -205,7 +205,7 @@ class Recorder:
     def targets_seen(self, targets: torch.Tensor, ignored: int, loss: torch.Tensor, _classes: int) -> None:
         """Indices of so many classes and the loss computed from them: those of a model that is not given any labels
         itself."""
-        self._targets = None if self._paused else (targets, ignored, loss.detach())
+        self._targets = None if self._paused else (targets, ignored, loss.detach(), self.averaged)
 
     def _stale_gradients(self) -> int:
         """How many parameters still carry a gradient from before this step began."""

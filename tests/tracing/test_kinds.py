@@ -25,6 +25,7 @@ HEALTHY = (
     "workers that stay",
     "workers that draw",
     "attacked",
+    "a mean over a step",
     "two losses",
     "another dtype later",
     "parametrised later",

@@ -331,6 +331,16 @@ elif WAY == "parametrised later":
     nn.utils.parametrize.register_parametrization(model[0], "weight", nn.Dropout(0.1))
     train(model, optimizer)
     torch.save(model.state_dict(), "parametrised.pt")
+elif WAY == "a mean over a step":
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    for sizes in ((4, 8, 4), (8, 8, 8), (2, 6, 4), (4, 4, 4)):
+        for size in sizes:
+            x, y = torch.randn(size, 6), torch.randint(3, (size,))
+            loss = cross_entropy(model(x), y, reduction="sum") / sum(sizes)
+            loss.backward()
+            print(loss.item())
+        optimizer.step()
+        optimizer.zero_grad()
 elif WAY == "what is left of an epoch":
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
     for _ in range(2):
