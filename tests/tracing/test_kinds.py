@@ -24,6 +24,7 @@ HEALTHY = (
     "one after the other",
     "workers that stay",
     "workers that draw",
+    "a head that grows",
     "attacked",
     "a mean over a step",
     "two losses",

@@ -122,8 +122,6 @@ class ScriptModels(Recorder):
         """A model that was given another dtype or device after it was found is another from here on."""
         for model in [model for model in self.models if model.moved] if self._moved else ():
             self._replace(model, model.root, [])
-            if model in self.models:  # its values can be looked at no longer
-                self.models.remove(model)
         self._moved = False
 
     def _replace(self, model: FoundModel, root: nn.Module, late: list[str]) -> None:
@@ -132,11 +130,7 @@ class ScriptModels(Recorder):
             hook.remove()
         place = self.models.index(model)
         self._model_found(root)
-        new = self.models.pop()
-        if self.made:  # columns of gradients list each model in its place: the old one keeps it
-            self.models.append(new)
-        else:
-            self.models[place] = new
+        self.models[place] = new = self.models.pop()
         self.stream.emit("replaced", model=model.ident, by=new.ident, late=late)
         for facts in self._optimizers.values():
             facts.forget()
