@@ -225,7 +225,7 @@ def read_trace(directory: Path) -> Trace:
     others = _other_ranks(directory)
     try:
         streams = put_together([read_stream(directory / f"rank-{rank}" / "events.jsonl") for rank in (0, *others)])
-    except (IndexError, TypeError, ValueError):
+    except (AttributeError, IndexError, TypeError, ValueError):
         raise _damaged(directory, "the parts of its processes do not fit together") from None
     trace = Trace(
         directory,

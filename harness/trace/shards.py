@@ -49,9 +49,13 @@ def _common(streams: Sequence[list[Record]]) -> Iterator[list[Record]]:
 
 
 def _names(stream: Sequence[Record]) -> Iterator[tuple[Any, ...]]:
-    """What each record is called in the streams of all processes; a second one of a name by its number too."""
+    """What each part and each step is called in the streams of all processes, a second one of a name by its number too;
+    and nothing what is neither."""
     seen: Counter[tuple[Any, ...]] = Counter()
     for record in stream:
+        if not (_is_part(record) or record["kind"] == "optimizer_step"):
+            yield ()
+            continue
         name = tuple(record.get(key) for key in ("kind", "step", "micro", "moment", "optimizer", "model"))
         seen[name] += 1
         yield *name, seen[name]

@@ -105,7 +105,8 @@ def test_of_a_step_that_not_all_have_looked_at_it_stays_that_it_was_made() -> No
 
 
 def test_a_run_without_parts_is_left_as_it_is() -> None:
-    streams = [[{"kind": "forward"}, record({"m": {"fingerprint": ["0"], "changed": [0]}})]] * 2
+    other = {"kind": "logged", "model": {"of": "any"}, "optimizer": ["form"]}
+    streams = [[{"kind": "forward"}, other, record({"m": {"fingerprint": ["0"], "changed": [0]}})]] * 2
 
     assert put_together(deepcopy(streams)) == streams
 
