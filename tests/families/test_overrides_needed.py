@@ -21,7 +21,7 @@ from harness.recipe import Recipe
 from harness.refusal import Refused
 from harness.result import Status
 from harness.running.session import Session
-from harness.stack import quiet, release
+from harness.stack import has, quiet, release
 from tests.docs.conftest import written_by
 from tests.families.lacking import made, without
 from tests.families.soundness import first_broken, numbers_of
@@ -136,7 +136,16 @@ def test_without_a_class_for_films_a_type_has_none(model_type: str) -> None:
     assert found == "BaseVideoProcessor", f"{model_type}: the library has {found} for it: take the setting out"
 
 
+@pytest.mark.parametrize(
+    ("model_type", "library"),
+    [(name, library) for name, one in table().items() for library in one.needs if not has(library)],
+)
+def test_without_a_library_that_it_needs_a_type_cannot_be_built(model_type: str, library: str) -> None:
+    with pytest.raises(ImportError, match=library):
+        made(model_type, table()[model_type]).meta_model("full")
+
+
 @pytest.mark.parametrize("model_type", [name for name, one in table().items() if not one.refused])
 def test_every_setting_is_of_a_kind_that_is_shown_to_be_needed(model_type: str) -> None:
-    shown = {*SHOWN, *BY_RUN, "video_processor_class"}
-    assert table()[model_type].model_fields_set <= {*shown, "why", "needs", "older"}
+    shown = {*SHOWN, *BY_RUN, "video_processor_class", "needs"}
+    assert table()[model_type].model_fields_set <= {*shown, "why", "older"}
