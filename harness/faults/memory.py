@@ -28,6 +28,10 @@ def _watched_and_frozen(recipe: Recipe) -> bool:
     return _watched(recipe) and freezes_something(recipe)
 
 
+def _watched_and_saved_whole(recipe: Recipe) -> bool:
+    return _watched(recipe) and saves_whole_by_itself(recipe)
+
+
 def _watched_tower(recipe: Recipe) -> bool:
     """Whether a tower is frozen and no layer is computed again: else libraries make its input want a gradient. MiniMind
     runs its tower under no_grad, where nothing can want one."""
@@ -160,7 +164,7 @@ def frozen_weights_copied_as_the_model_is_tuned(model: Any, moment: Moment) -> N
     caught_by=_CHECK,
     finding="PhasePeakTooHigh",
     size="one copy of the weights",
-    applies=lambda recipe: _watched(recipe) and saves_whole_by_itself(recipe),
+    applies=_watched_and_saved_whole,
 )
 def state_dict_cloned_to_be_saved(options: Any, moment: Moment) -> None:
     """All of the state dict is cast to fp32 before it is saved, in copies, whatever it is in."""
@@ -175,7 +179,7 @@ def state_dict_cloned_to_be_saved(options: Any, moment: Moment) -> None:
     caught_by=_CHECK,
     finding="PhasePeakTooHigh",
     size="256 MiB",
-    applies=lambda recipe: _watched(recipe) and saves_whole_by_itself(recipe),
+    applies=_watched_and_saved_whole,
 )
 def saved_through_a_buffer_of_bytes(options: Any, moment: Moment) -> None:
     """A buffer of Python's own is filled before anything is written: no tensor, and the system alone sees it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -99,9 +100,8 @@ def trained_values_saved(trace: Trace) -> Iterator[Finding]:
         saves = [event for event in trace.of("weights_saved") if event["model"] == model.ident]
         if not saves or not model.steps:
             continue
-        for event, begun in [(event, begun) for event in _last_of_each(saves) if (begun := _only_begun(event, saves))][
-            :1
-        ]:
+        as_begun = ((event, begun) for event in _last_of_each(saves) if (begun := _only_begun(event, saves)))
+        for event, begun in itertools.islice(as_begun, 1):
             yield SavedAsBegun(
                 expected="the values that training led to",
                 seen=f"{count(len(begun), 'parameter')} as before training",
