@@ -170,7 +170,7 @@ def _missing(one: Universal, trace: Trace) -> str:
     for event in trace.reload if "reload" in one.areas else ():
         if event["kind"] == "not_reloaded":
             return str(event["reason"])
-    if not trace.parameters:
+    if not trace.of("model"):
         return "no model met an optimizer"
     if not trace.effective_steps:
         return "no effective optimizer step was recorded"

@@ -32,8 +32,16 @@ def unreadable(tensor: torch.Tensor) -> str:
         return "on the meta device"
     if hasattr(tensor, "ds_tensor"):  # ZeRO's, which has its own way of being read
         return ""
-    if hasattr(tensor, "to_local") or type(tensor).__name__ == "DTensor":
-        return "a distributed tensor"
+    if apart := _apart(tensor):
+        return apart
     if tensor.layout is not torch.strided:
         return f"of layout {tensor.layout}"
     return "" if type(tensor.data) in (torch.Tensor, torch.nn.Parameter) else f"a {type(tensor.data).__name__}"
+
+
+def _apart(tensor: torch.Tensor) -> str:
+    """In which way a tensor lies in several processes, if it does; torch's older sharding marks its parameters."""
+    if getattr(tensor, "_fsdp_flattened", False):
+        return "laid flat over processes by FullyShardedDataParallel"
+    distributed = hasattr(tensor, "to_local") or type(tensor).__name__ == "DTensor"
+    return "a distributed tensor" if distributed else ""

@@ -7,6 +7,7 @@ import tempfile
 import torch
 import torch.multiprocessing
 from torch import nn
+from torch.distributed.fsdp import FullyShardedDataParallel
 
 DEFECT = sys.argv[1] if len(sys.argv) > 1 else ""
 PROCESSES = 2
@@ -14,6 +15,10 @@ KEPT = []  # to the process's end: freeing DistributedDataParallel after its gro
 
 
 def wrapped(model):
+    if DEFECT.startswith("laid flat"):
+        return FullyShardedDataParallel(
+            model, device_id=torch.device("cpu"), use_orig_params=DEFECT.endswith("by name")
+        )
     if not DEFECT.startswith("sharded"):
         return nn.parallel.DistributedDataParallel(model)
     from torch.distributed.fsdp import fully_shard
