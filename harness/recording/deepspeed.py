@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from harness.recording.patches import Patches, loaded, scheduler_classes
-from harness.recording.shards import ShardValues, is_partitioned
+from harness.recording.shards import is_partitioned
 from harness.recording.zero import FlatGradients, GradientsOfStep
 
 if TYPE_CHECKING:
@@ -71,8 +71,7 @@ class DeepSpeedWatch:
             self._watch_gradients(model.parameters, reached)
         if is_partitioned(model.parameters):
             facts["partitioned"] = sum(1 for p in model.parameters if _is_apart(p))
-            model.values = shards = ShardValues(model.parameters)
-            facts["sizes"] = shards.sizes
+            facts["sizes"] = model.taken_apart()
         self._patches.wrap(engine, "_backward_prologue_per_tensor", self._divides(engine))
         schedule = engine.lr_scheduler
         if schedule is not None and not isinstance(schedule, scheduler_classes()[0]):

@@ -6,13 +6,14 @@ The hooks stay for one forward and its backward only, so that every other step c
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import nn
 
-from harness.recording.found import kind_of
+_SHARDED = re.compile(r"torch\.distributed\.(fsdp(\._fully_shard\b.*)?|_composable\.fsdp\b.*)$")
 
 
 class LayerWatch:
@@ -52,6 +53,27 @@ class LayerWatch:
         for handle in self._handles:
             handle.remove()
         self._handles = []
+
+
+def kind_of(module: Any) -> str:
+    """The class of a module or optimizer with its package: by this a check recognises an adapter or a layer."""
+    kind = class_of(module)
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def class_of(module: Any) -> type:
+    """The class that a module was written as: fully_shard puts one of its own before it."""
+    return next(kind for kind in type(module).__mro__ if not _SHARDED.match(kind.__module__))
+
+
+def attention_of(modules: Iterable[tuple[str, nn.Module]]) -> dict[str, str]:
+    """How each layer of attention that asks its configuration is computed, by path: what is in force, not what was
+    asked for."""
+    layers = (
+        (path, getattr(module, "config", None)) for path, module in modules if "Attention" in type(module).__name__
+    )
+    found = ((path, getattr(config, "_attn_implementation", None)) for path, config in layers)
+    return {path: str(implementation) for path, implementation in found if implementation}
 
 
 def _dtype(values: Iterable[Any]) -> str | None:

@@ -35,11 +35,19 @@ class LiveModules:
             for module in root.modules():
                 self.add(module)
 
+    def around(self, module: nn.Module) -> list[nn.Module]:
+        """The outermost modules that a module is in; none where it is in no other."""
+        return [
+            root for root in self._outermost() if root is not module and any(one is module for one in root.modules())
+        ]
+
     def owners(self, parameters: Iterable[torch.Tensor]) -> list[nn.Module]:
         """The outermost modules that hold any of the parameters, in a stable order."""
         wanted = {id(parameter) for parameter in parameters}
+        holding = [root for root in self._outermost() if any(id(p) in wanted for p in root.parameters())]
+        return sorted(holding, key=lambda root: -sum(p.numel() for p in root.parameters() if not is_lazy(p)))
+
+    def _outermost(self) -> list[nn.Module]:
         live = list(self._modules)
         inside = {id(child) for module in live for child in module._modules.values() if child is not None}
-        roots = [module for module in live if id(module) not in inside]
-        holding = [root for root in roots if any(id(p) in wanted for p in root.parameters())]
-        return sorted(holding, key=lambda root: -sum(p.numel() for p in root.parameters() if not is_lazy(p)))
+        return [module for module in live if id(module) not in inside]

@@ -1,4 +1,4 @@
-"""Parameters that torch itself has taken apart, as fully_shard does: rows of each lie in each process.
+"""Parameters that torch itself has taken apart: by rows, as fully_shard does, or laid flat by FullyShardedDataParallel.
 
 What lies here is read as it is: nothing is asked of another process.
 """
@@ -6,6 +6,8 @@ What lies here is read as it is: nothing is asked of another process.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+
+from harness.recording.flat_parts import FlatPart
 
 if TYPE_CHECKING:
     import torch
@@ -16,7 +18,8 @@ class LocalPart:
 
     def __init__(self, parameter: Any) -> None:
         self._parameter = parameter
-        self.start, self._speaks = _place(parameter)
+        self.start, speaks, self.whole = _place(parameter)
+        self._speaks = speaks or self.whole
 
     @property
     def device(self) -> torch.device:
@@ -39,8 +42,15 @@ class LocalPart:
 
 def local(tensor: Any) -> torch.Tensor:
     """What of a tensor lies here: all of one that is not distributed."""
+    if isinstance(tensor, FlatPart):
+        return tensor()
     found: torch.Tensor = tensor.detach()
     return found._local_tensor if is_distributed(found) else found  # type: ignore[attr-defined]
+
+
+def is_apart(parameter: Any) -> bool:
+    """Whether torch has taken a parameter apart, so that its values are those of its part here."""
+    return isinstance(parameter, FlatPart) or is_distributed(parameter)
 
 
 def is_distributed(tensor: Any) -> bool:
@@ -54,8 +64,8 @@ def in_rows(tensor: Any) -> bool:
 
 
 def _place(tensor: Any) -> Any:
-    """At which flat index what lies here begins, and whether no other process has it too and comes first. None where
-    it lies in another way."""
+    """At which flat index what lies here begins, whether no other process has it too and comes first, and whether each
+    has the whole. None where it lies in another way."""
     mesh, start, speaks, split = tensor.device_mesh, 0, True, False
     coordinate = mesh.get_coordinate()
     if coordinate is None:
@@ -68,4 +78,4 @@ def _place(tensor: Any) -> Any:
             start = min(coordinate[dimension] * -(-rows // parts), rows) * (tensor.numel() // max(rows, 1))
         else:
             return None
-    return start, speaks
+    return start, speaks, not split

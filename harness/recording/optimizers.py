@@ -7,7 +7,8 @@ from typing import Any
 import torch
 
 from harness.recording.digests import Digest
-from harness.recording.found import FoundModel, kind_of
+from harness.recording.found import FoundModel
+from harness.recording.layers import kind_of
 from harness.recording.local_parts import local
 from harness.trace.writer import StreamWriter
 
@@ -36,7 +37,7 @@ class OptimizerFacts:
             return
         self._described = membership
         held = [[id(parameter) for parameter in group["params"]] for group in self._optimizer.param_groups]
-        places = {key: [model.ident, index] for model in models for key, index in model.index.items()}
+        places = {key: [[model.ident, i] for i in all_of] for model in models for key, all_of in model.index.items()}
         if not any(key in places for keys in held for key in keys):  # ZeRO has put flat tensors of its own there
             held = [keys for keys in self._given if keys]
         stream.emit(
@@ -45,7 +46,7 @@ class OptimizerFacts:
             type=kind_of(self._optimizer),
             groups=[
                 {
-                    "parameters": [places.get(key) for key in keys],
+                    "parameters": [place for key in keys for place in places.get(key, [None])],
                     **{name: group[name] for name in _NUMBERS if name in group},
                 }
                 for keys, group in zip(held, self._optimizer.param_groups)

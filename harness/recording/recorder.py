@@ -13,7 +13,7 @@ from torch import nn
 
 from harness.recording.batches import auxiliary_loss_of, batch_facts, batch_in, loss_of, target_facts
 from harness.recording.clock import StepClock
-from harness.recording.found import FoundModel, inside_wrapper
+from harness.recording.found import FoundModel
 from harness.recording.layers import LayerWatch, tf32
 from harness.recording.live_modules import LiveModules
 from harness.recording.optimizers import OptimizerFacts
@@ -22,6 +22,7 @@ from harness.recording.segments import any_nonzero
 from harness.recording.undisturbed import ChanceDigest
 from harness.recording.values import gradient_nonzeros, gradient_norms
 from harness.recording.watching import Watch
+from harness.recording.wrappers import inside_wrapper
 from harness.trace.writer import StreamWriter
 
 
@@ -119,7 +120,7 @@ class Recorder:
                 model.values.observe()
 
     def _parameters(self) -> list[torch.Tensor]:
-        return [parameter for model in self.models for parameter in (model.here if model.apart else model.parameters)]
+        return [parameter for model in self.models for parameter in model.here]
 
     def hooked(self, handle: Any) -> None:
         """A hook that is to go when recording ends."""

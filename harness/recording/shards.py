@@ -1,4 +1,4 @@
-"""Values of parameters that ZeRO or fully_shard has taken apart: of each, the part that lies in this process.
+"""Values of parameters that ZeRO or torch has taken apart: of each, the part that lies in this process.
 
 A process writes down the part that it has, and none asks another: fingerprints add up over parts, and whoever reads the
 trace puts them together.
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from harness.recording.flat_parts import FlatPart
 from harness.recording.local_parts import LocalPart, is_distributed
 from harness.trace.fingerprint import as_hex, fingerprint
 
@@ -21,9 +22,12 @@ if TYPE_CHECKING:
 class ShardValues:
     """The values of parameters of which this process has a part each, as columns in the parameters' order."""
 
-    def __init__(self, parameters: Sequence[Any]) -> None:
-        self._shards = [_shard_of(parameter) for parameter in parameters]
+    def __init__(self, parameters: Sequence[Any], copied: int | None = None) -> None:
+        """Of more than `copied` elements no copy is kept: all of a part that changed counts as changed."""
+        self._shards = [part_of(parameter) for parameter in parameters]
         self._before: list[torch.Tensor] = []
+        self.whole = [index for index, shard in enumerate(self._shards) if shard.whole]
+        self._copies = copied is None or sum(self.sizes) <= copied
         self._columns: Columns = {name: [] for name in ("fingerprint", "changed", "rms", "peak")}
         self.observe()
 
@@ -38,16 +42,26 @@ class ShardValues:
     def observe(self) -> Columns:
         """Read all values again. `changed` counts the elements that differ from the last observation."""
         now = self.now()
-        starts = [shard.start for shard in self._shards]
-        before = self._before or now
+        prints = [as_hex(fingerprint(part, shard.start)) for part, shard in zip(now, self._shards)]
         self._columns = {
-            "fingerprint": [as_hex(fingerprint(part, start)) for part, start in zip(now, starts)],
-            "changed": [_differing(part, old) for part, old in zip(now, before)],
+            "fingerprint": prints,
+            "changed": self._changed(now, prints),
             "rms": [_rms(part) for part in now],
             "peak": [float(part.abs().max()) if part.numel() else 0.0 for part in now],
         }
-        self._before = [part.clone() for part in now]
+        self._before = [part.clone() for part in now] if self._copies else []
         return self._columns
+
+    @property
+    def held(self) -> int:
+        """How many bytes are kept."""
+        return sum(part.numel() * part.element_size() for part in self._before)
+
+    def _changed(self, now: list[torch.Tensor], prints: list[str]) -> list[int]:
+        if self._copies:
+            return [_differing(part, old) for part, old in zip(now, self._before or now)]
+        before = self._columns["fingerprint"] or prints
+        return [part.numel() * (new != old) for part, new, old in zip(now, prints, before)]
 
     @property
     def columns(self) -> Columns:
@@ -62,6 +76,8 @@ class ShardValues:
 class Shard:
     """Where a partitioned parameter's part is looked up: DeepSpeed gives it other memory as it goes."""
 
+    whole = False
+
     def __init__(self, parameter: Any) -> None:
         self._parameter = parameter
         self.start = min(_rank_of(parameter) * parameter.ds_tensor.ds_numel, parameter.ds_numel)
@@ -73,26 +89,36 @@ class Shard:
 
 
 class _Whole:
-    """The same for a parameter that was left as it is: the first process speaks for all."""
+    """The same for a parameter that was left as it is: each process has its own."""
+
+    whole = True
 
     def __init__(self, parameter: Any) -> None:
         self._parameter = parameter
         self.start = 0
 
+    @property
+    def device(self) -> torch.device:
+        found: torch.device = self._parameter.device
+        return found
+
+    @property
+    def grad(self) -> torch.Tensor | None:
+        gradient: torch.Tensor | None = self._parameter.grad
+        return gradient
+
     def __call__(self) -> torch.Tensor:
-        whole: torch.Tensor = self._parameter.data.view(-1)
-        return whole if _rank() == 0 else whole[:0]
+        whole: torch.Tensor = self._parameter.data.reshape(-1)
+        return whole
 
 
-def _shard_of(parameter: Any) -> Any:
+def part_of(parameter: Any) -> Any:
+    """What a process has of a parameter of a model of which each has a part, and its part of the gradient."""
+    if isinstance(parameter, FlatPart):
+        return parameter
     if is_distributed(parameter):
         return LocalPart(parameter)
     return Shard(parameter) if hasattr(parameter, "ds_tensor") else _Whole(parameter)
-
-
-def _rank() -> int:
-    there = torch.distributed.is_available() and torch.distributed.is_initialized()
-    return torch.distributed.get_rank() if there else 0
 
 
 def _rank_of(parameter: Any) -> int:

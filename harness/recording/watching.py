@@ -15,8 +15,9 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 from harness.recording.closures import with_closure
 from harness.recording.copies import state_without_hooks, without_hooks
 from harness.recording.deepspeed import DeepSpeedWatch
-from harness.recording.found import inside_wrapper
+from harness.recording.local_parts import is_distributed
 from harness.recording.patches import compiling, grad_scaler_classes, loaded, scheduler_classes
+from harness.recording.wrappers import inside_wrapper
 
 if TYPE_CHECKING:
     from harness.recording.recorder import Recorder
@@ -27,6 +28,7 @@ _SAVERS = (
     ("transformers.processing_utils", "ProcessorMixin"),
     ("transformers.tokenization_utils_base", "PreTrainedTokenizerBase"),
 )
+_CLIPPER = ("torch.distributed.fsdp", "FullyShardedDataParallel")  # which clips by itself: no process has all
 _MOVERS = ("to", "type", "float", "double", "half", "bfloat16", "cpu", "cuda")
 
 
@@ -37,6 +39,7 @@ class Watch:
         self.recorder = recorder
         self._patches = recorder.patches()
         self._savers: set[str] = set()
+        self._clipper = False
         self._handles: list[Any] = []
         self._stepped_inside_scaler = False
         self._starting_schedule = False
@@ -87,6 +90,9 @@ class Watch:
             self._savers.add(name)
             if "save_pretrained" in vars(owner):
                 self._patches.wrap(owner, "save_pretrained", self._save)
+        if not self._clipper and (owner := loaded(*_CLIPPER)) is not None:
+            self._clipper = True
+            self._patches.wrap(owner, "clip_grad_norm_", self._clip)
 
     @property
     def saving(self) -> bool:
@@ -170,7 +176,8 @@ class Watch:
         self.recorder.gradients("backward")
         total = original(parameters, max_norm, *args, **kwargs)
         if math.isfinite(max_norm):  # else nothing is clipped: somebody wants to know the norm
-            self.recorder.event("clip", max_norm=float(max_norm), total=float(total))
+            known = None if is_distributed(total) else float(total)  # else the processes would have to meet for it
+            self.recorder.event("clip", max_norm=float(max_norm), total=known)
         return total
 
     def _autocast_made(self, original: Any, autocast: Any, *args: Any, **kwargs: Any) -> None:

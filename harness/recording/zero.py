@@ -61,9 +61,9 @@ def _of_stage_3(zero: Any, model: FoundModel) -> Iterator[tuple[int, Part]]:
     for group, flat in zip(groups, getattr(zero, "fp32_partitioned_groups_flat", None) or []):
         at = 0
         for parameter in group:
-            shard, index = Shard(parameter), model.index.get(id(parameter))
+            shard = Shard(parameter)
             size = shard().numel()
-            if index is not None and size:
+            for index in model.index.get(id(parameter), ()) if size else ():
                 yield flat.data_ptr(), Part(index, shard.start, at, size)
             at += parameter.ds_tensor.ds_numel
 
@@ -72,7 +72,7 @@ def _of_copies(zero: Any, model: FoundModel) -> Iterator[tuple[int, Part]]:
     """Of 16 bits without ZeRO: each parameter has a copy in fp32, in every process."""
     for group, copies in zip(getattr(zero, "fp16_groups", None) or [], getattr(zero, "fp32_groups", None) or []):
         for parameter, copy in zip(group, copies):
-            if (index := model.index.get(id(parameter))) is not None:
+            for index in model.index.get(id(parameter), ()):
                 yield copy.data_ptr(), Part(index, 0, 0, copy.numel())
 
 

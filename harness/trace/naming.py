@@ -10,8 +10,12 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-_WRAPPERS = re.compile(r"^(?:(?:module|_orig_mod)\.|base_model\.model\.)+")
-_INSIDE = re.compile(r"\.(?:base_layer|_orig_mod)(?=\.|$)|\.modules_to_save\.[^.]+(?=\.|$)")
+_WRAPPERS = re.compile(
+    r"^(?:(?:module|_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.|base_model\.model\.)+"
+)
+_INSIDE = re.compile(
+    r"\.(?:base_layer|_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)(?=\.|$)|\.modules_to_save\.[^.]+(?=\.|$)"
+)
 
 
 class Naming:
@@ -65,5 +69,5 @@ class Naming:
 
 
 def unwrapped(path: str) -> str:
-    """The path without what DDP, torch.compile and peft put around modules."""
+    """The path without what DDP, FSDP, activation checkpoints, torch.compile and peft put around modules."""
     return _INSIDE.sub("", _WRAPPERS.sub("", path))

@@ -7,7 +7,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 Record = dict[str, Any]
-SHARD = "shard"
+SHARD, WHOLE = "shard", "whole"
+GRADIENTS = {"norm", "nonzero"}
+COLUMNS = {*GRADIENTS, "fingerprint", "changed", "changed_since_last_step", "rms", "peak"}
 _WORD = 1 << 64
 
 
@@ -76,8 +78,29 @@ def _with(stream: list[Record], wholes: Sequence[Record]) -> list[Record]:
     left = iter(wholes)
     for record in stream:
         if _is_part(record):  # in place: a record knows the file that it is of
-            record.update(next(left))
+            record.update(_with_own(record, next(left)))
     return stream
+
+
+def _with_own(record: Record, put: Record) -> Record:
+    """What was put together, but for what each process has all of: of that, what this one has."""
+    if record["kind"] == "gradients":
+        reached = set(record["reached"])
+        told = {
+            name: [n if i in reached else None for i, n in enumerate(record[name])] for name in GRADIENTS & put.keys()
+        }
+        return _own(put, told, record.get(WHOLE, ()))
+    if "values" not in put:
+        return _own(put, record, record.get(WHOLE, ()))
+    pairs = ((model, columns, record["values"][model]) for model, columns in put["values"].items())
+    return {"values": {model: _own(columns, mine, mine.get(WHOLE, ())) for model, columns, mine in pairs}}
+
+
+def _own(put: Record, mine: Record, whole: Sequence[int]) -> Record:
+    """Columns with the entries of such indices from this process's own."""
+    kept = set(whole)
+    columns = {name: column for name, column in put.items() if kept and name in COLUMNS}
+    return {**put, **{n: [mine[n][i] if i in kept else one for i, one in enumerate(c)] for n, c in columns.items()}}
 
 
 def _whole(parts: Sequence[Record], sizes: dict[str, list[list[int]]]) -> Record:

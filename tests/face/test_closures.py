@@ -79,7 +79,7 @@ def test_a_model_in_lightnings_module_goes_by_its_own_names(tmp_path: Path) -> N
 def test_a_module_of_lightnings_with_parameters_of_its_own_is_the_model() -> None:
     from torch import nn
 
-    from harness.recording.found import inside_wrapper
+    from harness.recording.wrappers import inside_wrapper
 
     outer = lightning_module(small_model())
     outer.head = nn.Linear(2, 2)

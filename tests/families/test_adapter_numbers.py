@@ -8,7 +8,7 @@ import pytest
 
 from harness.families import family
 from harness.recipe import Recipe
-from harness.recording.found import adapter_facts
+from harness.recording.adapted import adapter_facts
 from harness.seams import Seams
 from harness.tuning import tune
 

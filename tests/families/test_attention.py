@@ -12,7 +12,7 @@ import torch
 from harness.families import family, names
 from harness.families.family import components_of, reads_pictures
 from harness.recipe import Recipe
-from harness.recording.found import attention_of
+from harness.recording.layers import attention_of
 from harness.refusal import Refused
 
 

@@ -80,6 +80,30 @@ def test_what_any_process_reached_has_a_gradient_and_what_none_did_has_none() ->
         assert found["nonzero"] == [3, 5, None]
 
 
+def test_of_what_each_process_has_all_of_each_keeps_its_own() -> None:
+    first, second = gradients([0, 1], [3.0, 1.0, 0.0], [2, 1, 0]), gradients([0], [4.0, 0.0, 0.0], [1, 0, 0])
+    ours, theirs = put_together([[{**first, "whole": [1, 2]}], [{**second, "whole": [1, 2]}]])
+
+    assert ours[0]["norm"] == [5.0, 1.0, None]
+    assert theirs[0]["norm"] == [5.0, None, None]
+    assert ours[0]["nonzero"] == [3, 1, None]
+
+
+def test_values_of_what_each_process_has_all_of_are_its_own() -> None:
+    sizes = {"kind": "deepspeed", "model": "m", "sizes": [2, 2]}
+
+    def step(number: int) -> dict[str, Any]:
+        columns = {"fingerprint": [format(number, "016x")] * 2, "changed": [number] * 2, "rms": [1.0] * 2}
+        return record({"m": {**columns, "peak": [float(number)] * 2, "shard": True, "whole": [1]}})
+
+    streams = put_together([[deepcopy(sizes), step(1)], [deepcopy(sizes), step(2)]])
+
+    for number, (_, made) in zip((1, 2), streams, strict=True):
+        assert made["values"]["m"]["fingerprint"] == [format(3, "016x"), format(number, "016x")]
+        assert made["values"]["m"]["changed"] == [3, number]
+        assert made["values"]["m"]["peak"] == [2.0, number]
+
+
 def test_what_one_process_did_not_come_to_is_left_out_in_all() -> None:
     part, whole = gradients([0], [1.0], [1]), {"kind": "forward"}
 

@@ -97,7 +97,7 @@ def _saves(trace: Trace) -> Absent | None:
 )
 def trained_values_saved(trace: Trace) -> Iterator[Finding]:
     for model in models_of(trace):
-        saves = [event for event in trace.of("weights_saved") if event["model"] == model.ident]
+        saves = [_against(model, event) for event in trace.of("weights_saved") if event["model"] == model.ident]
         if not saves or not model.steps:
             continue
         as_begun = ((event, begun) for event in _last_of_each(saves) if (begun := _only_begun(event, saves)))
@@ -119,6 +119,13 @@ def trained_values_saved(trace: Trace) -> Iterator[Finding]:
                 cause="what is saved is a part of the model, or an adapter without what trains beside it",
                 severity=Severity.ERROR if _split(model, absent, held) else Severity.WARNING,
             )
+
+
+def _against(model: Model, save: Record) -> Record:
+    """A save by a process that had a part of each parameter: which were written as the whole of them began."""
+    prints = zip(save["held"], save.get("prints", ()), strict=False)
+    begun = [i for i, print_ in prints if print_ == model.first[i] != model.last[i] and model.trains[i]]
+    return {**save, "as_begun": [*save["as_begun"], *begun]}
 
 
 def _only_begun(event: Record, saves: list[Record]) -> list[int]:

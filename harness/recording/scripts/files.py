@@ -71,7 +71,17 @@ class FileWatch(Watcher):
         found, model = max(matches, key=lambda one: len(one[0]), default=({}, None))
         if model is None or len(found) < FEWEST * tensors:
             return
+        facts = {"model": model.ident, "file": _name(target), "held": sorted(found), **self._as_begun(model, found)}
+        self.recorder.event("weights_saved", **facts, steps=self.recorder.made)
+        self.recorder.saves.written(model, target, found)
+        self.recorder.stream.flush()
+
+    def _as_begun(self, model: FoundModel, found: Mapping[int, torch.Tensor]) -> dict[str, Any]:
+        """Which parameters were written as they began, and are others by now. Where a process has but a part of each,
+        what was written is told, and whoever reads the trace compares it with the whole."""
         first, now, began = model.first, model.last_values(), self.recorder.first_prints[model.ident]
+        if first is None and model.shard.get("shard"):
+            return {"as_begun": [], "prints": [as_hex(fingerprint(found[index])) for index in sorted(found)]}
         as_begun = [
             index
             for index, tensor in found.items()
@@ -79,10 +89,7 @@ class FileWatch(Watcher):
             and _same(tensor, first[index] if first else None, began[index])
             and not _same(now[index], first[index] if first else None, began[index])
         ]
-        facts = {"model": model.ident, "file": _name(target), "held": sorted(found), "as_begun": as_begun}
-        self.recorder.event("weights_saved", **facts, steps=self.recorder.made)
-        self.recorder.saves.written(model, target, found)
-        self.recorder.stream.flush()
+        return {"as_begun": as_begun}
 
     def _from_pretrained(self, original: Any, kind: Any, *args: Any, **kwargs: Any) -> Any:
         if kwargs.get("output_loading_info"):

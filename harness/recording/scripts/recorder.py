@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,11 +27,14 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-def of_parts(columns: Mapping[str, Any]) -> dict[str, Any]:
-    """Columns of gradients of which this process has parts, with what it takes to put them together."""
+def of_parts(columns: Mapping[str, Any], models: Sequence[FoundModel]) -> dict[str, Any]:
+    """Columns of gradients of which this process has parts, with what it takes to put them together: which there are,
+    and which each process has all of."""
     reached = [index for index, norm in enumerate(columns["norm"]) if norm is not None]
     told = {name: [number or 0 for number in columns[name]] for name in ("norm", "nonzero") if name in columns}
-    return {"shard": True, "reached": reached, **told}
+    here = [one for model in models for one in model.here]
+    whole = [index for index, one in enumerate(here) if getattr(one, "whole", True)]
+    return {"shard": True, "reached": reached, **({"whole": whole} if whole else {}), **told}
 
 
 class ScriptRecorder(ScriptModels):
@@ -79,7 +82,7 @@ class ScriptRecorder(ScriptModels):
         if kind == "gradients":  # whose columns these are, one model's after the other's
             facts["models"] = [model.ident for model in self.models]
             if any(model.apart for model in self.models):
-                facts.update(of_parts(facts))
+                facts.update(of_parts(facts, self.models))
         super().event(kind, **facts)
 
     def _let_go(self, model: FoundModel) -> None:

@@ -38,6 +38,7 @@ class Saves:
         self._places: list[str] = []
         self._models: list[str | None] = []
         self._files: dict[str, list[str]] = {}  # by directory, those that no library's save_pretrained wrote
+        self._gathered: dict[str, torch.Tensor] = {}  # written by what saves itself, of parameters that lie in parts
         self._dtype = "float32"
 
     @property
@@ -50,11 +51,14 @@ class Saves:
             with self._recorder.guard("reload"):
                 ident = next((one.ident for one in self._recorder.models if _inside(one.root) is _inside(what)), None)
                 self._files.pop(str(directory.absolute()), None)
-                self._note(ident, directory, dict(what.named_parameters()))
+                gathered, self._gathered = self._gathered, {}
+                self._note(ident, directory, gathered or dict(what.named_parameters()))
 
     def written(self, model: FoundModel, file: Any, tensors: Mapping[int, torch.Tensor]) -> None:
-        """Parameters of a model, by index, went into a file, and the model is not saving itself."""
-        if self._asked and isinstance(file, (str, os.PathLike)) and not self._recorder.watch.saving:
+        """Parameters of a model, by index, went into a file."""
+        if self._asked and self._recorder.watch.saving:
+            self._gathered |= {model.paths[i]: one for i, one in tensors.items()} if model.shard.get("shard") else {}
+        elif self._asked and isinstance(file, (str, os.PathLike)):
             with self._recorder.guard("reload"):
                 place = Path(file).absolute()
                 names = self._files.setdefault(str(place.parent), [])
@@ -107,5 +111,5 @@ class Saves:
 
 
 def _inside(module: nn.Module) -> nn.Module:
-    """The model itself, as torch.compile was given it."""
-    return getattr(module, "_orig_mod", module)
+    """The model itself, as torch.compile or FullyShardedDataParallel was given it."""
+    return getattr(module, "_orig_mod", getattr(module, "_fsdp_wrapped_module", module))

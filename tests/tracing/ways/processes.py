@@ -7,7 +7,6 @@ import tempfile
 import torch
 import torch.multiprocessing
 from torch import nn
-from torch.distributed.fsdp import FullyShardedDataParallel
 
 DEFECT = sys.argv[1] if len(sys.argv) > 1 else ""
 PROCESSES = 2
@@ -15,10 +14,6 @@ KEPT = []  # to the process's end: freeing DistributedDataParallel after its gro
 
 
 def wrapped(model):
-    if DEFECT.startswith("laid flat"):
-        return FullyShardedDataParallel(
-            model, device_id=torch.device("cpu"), use_orig_params=DEFECT.endswith("by name")
-        )
     if not DEFECT.startswith("sharded"):
         return nn.parallel.DistributedDataParallel(model)
     from torch.distributed.fsdp import fully_shard
@@ -29,6 +24,12 @@ def wrapped(model):
     return model
 
 
+def gathered(model):
+    from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+
+    return get_model_state_dict(model, options=StateDictOptions(full_state_dict=True, cpu_offload=True))
+
+
 def train(rank, meeting):
     if DEFECT == "never met":
         os.environ["RANK"] = str(rank)
@@ -37,9 +38,13 @@ def train(rank, meeting):
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
     model[0].requires_grad_("frozen" not in DEFECT)
+    early = torch.optim.SGD(model.parameters(), lr=0.1) if "optimizer first" in DEFECT else None
     whole = model if DEFECT == "never met" else wrapped(model)
     called = model if DEFECT == "around the wrapper" else whole
-    optimizer = torch.optim.SGD(whole.parameters(), lr=0.1)
+    optimizer = early or torch.optim.SGD(whole.parameters(), lr=0.1)
+    if "given the parts" in DEFECT:
+        optimizer.param_groups[0]["params"] = list(whole.parameters())
+    began = gathered(whole) if "saved as begun" in DEFECT else None
     data = torch.randn(32, 4, generator=torch.Generator().manual_seed(1))
     mine = data if DEFECT == "same data" else data[rank::PROCESSES]
     if "decays" in DEFECT:
@@ -51,6 +56,10 @@ def train(rank, meeting):
         optimizer.zero_grad(set_to_none="decays" not in DEFECT)
         loss.backward()
         optimizer.step()
+    if "saved" in DEFECT:
+        state = gathered(whole) if began is None else began
+        if rank == 0:
+            torch.save(state, "model.pt")
     if DEFECT != "never met":
         torch.distributed.destroy_process_group()
         KEPT.append(whole)
