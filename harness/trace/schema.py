@@ -3,10 +3,10 @@
 Every record of a stream is one JSON object on a line, with a `kind`. Records of training also carry `step` (optimizer
 step, from 0) and `micro` (micro-batch within it). Floats that are not finite are the strings "nan", "inf", "-inf";
 columns of floats have nine digits. At a step, `state` is a digest of the first 256 elements of each of an optimizer's
-tensors; `closing` has a digest of all of them, and of more than 2**30 one of the
-first 65,536 of each. Values on an accelerator say `sampled` where `changed` is told from a part of the elements. Columns
-of a process that has but a part of each parameter say `shard`, which parameters it has all of (`whole`) and which of its
-gradients there are (`reached`); a reader puts those of all processes together.
+tensors; `closing` has a digest of all of them, and of more than 2**30 one of the first 65,536 of each. Values on an
+accelerator say `sampled` where `changed` is told from a part of the elements. Columns of a process that has but a part
+of each parameter say `shard`, which parameters it has all of (`whole`) and which of its gradients there are
+(`reached`); a reader puts those of all processes together.
 The format may gain kinds and fields under the same version; what a reader needs and does not find is damage.
 
 When a model meets its optimizer: `model` (module tree, adapters), `parameters` and `buffers` (columns over all of
