@@ -2,7 +2,7 @@
 
 The script's optimizer holds the flat tensors, or what is left here of the original parameters. Either way the names,
 shapes and values are told of the original parameters, by what the flat tensor itself says of them; nothing is asked of
-another process. Source: torch.distributed.fsdp, the attributes of its FlatParameter from torch 2.1 on.
+another process. Source: torch.distributed.fsdp, the attributes of its FlatParameter (as torch 2.4 and 2.13 have them).
 """
 
 from __future__ import annotations

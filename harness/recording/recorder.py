@@ -284,7 +284,7 @@ class Recorder:
             self.optimizer_made(optimizer)
         return self._optimizers[id(optimizer)]
 
-    def saved(self, what: Any, directory: Path) -> None:
+    def saved(self, what: Any, directory: Path, _state: Mapping[str, Any]) -> None:
         """A model, a tokenizer or a processor has saved itself."""
         self.event("save", type=type(what).__name__, directory=directory.name)
 

@@ -271,7 +271,7 @@ class Watch:
         finally:
             self._depth -= 1
         if self._depth == 0:
-            self.recorder.saved(saved, Path(os.fspath(directory)))
+            self.recorder.saved(saved, Path(os.fspath(directory)), kwargs.get("state_dict") or {})
         return result
 
 

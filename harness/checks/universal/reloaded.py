@@ -91,8 +91,12 @@ def values_come_back(trace: Trace) -> Iterator[Finding]:
             where=listed(absent),
             cause="the class that comes back is another one, or makes these parts later",
         )
-    judged = _judged(trace, saved)
-    other = [path for path, (print_, _) in held.items() if back.get(path, print_) != print_ and path in judged]
+    judged, unlike = _judged(trace, saved), _unlike(trace, saved)
+    other = [
+        path
+        for path, (print_, _) in held.items()
+        if path in unlike or (back.get(path, print_) != print_ and path in judged)
+    ]
     rounded = [path for path in other if _stored(trace, path) in HALF and held[path][1] not in HALF.values()]
     for kind, paths, cause, severity in (
         (NotAsSaved, [one for one in other if one not in rounded], _why(trace, saved, back, other), Severity.ERROR),
@@ -115,6 +119,16 @@ def values_come_back(trace: Trace) -> Iterator[Finding]:
             cause="saved at an interval of steps, and not at the end",
             severity=Severity.WARNING,
         )
+
+
+def _unlike(trace: Trace, saved: Record) -> set[str]:
+    """Of a save by a process that has a part of each parameter: what it was given to save that the model did not hold.
+    Of what lies elsewhere it can be told of the last save, where all that the model held here it held in the end."""
+    unlike, elsewhere = (set(map(unwrapped, saved.get(name, ()))) for name in ("unlike", "elsewhere"))
+    known = _last(trace, saved["model"])
+    at_end = {unwrapped(path): known.get(unwrapped(path), ("", ""))[1] == print_ for path, print_, _ in _columns(saved)}
+    last = not _steps_since(trace, saved) and all(same or path in unlike | elsewhere for path, same in at_end.items())
+    return unlike | {path for path in elsewhere if last and path in known and not at_end[path]}
 
 
 def _columns(saved: Record) -> list[tuple[str, str, str]]:

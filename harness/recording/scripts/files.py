@@ -9,22 +9,20 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from harness.recording.local_parts import is_distributed
+from harness.recording.scripts.state_dicts import places, state_dicts
 from harness.recording.scripts.watcher import Watcher
 from harness.trace.fingerprint import as_hex, fingerprint
-from harness.trace.naming import unwrapped
 
 if TYPE_CHECKING:
     from harness.recording.found import FoundModel
     from harness.recording.scripts.recorder import ScriptRecorder
 
-DEPTH = 4  # of dicts inside dicts that a state dict is looked for in
 FEWEST = 0.5  # of a state dict's tensors, that are parameters of the model it is taken to be of; others are buffers
 LISTS = ("missing", "unexpected", "mismatched")
 
@@ -55,7 +53,7 @@ class FileWatch(Watcher):
     def _torch_save(self, original: Any, *args: Any, **kwargs: Any) -> Any:
         result = original(*args, **kwargs)
         value, target = (*args, kwargs.get("obj"), None)[0], kwargs.get("f", args[1] if len(args) > 1 else None)
-        for state in _state_dicts(value, DEPTH):
+        for state in state_dicts(value):
             self._written(state, target)
         return result
 
@@ -67,7 +65,7 @@ class FileWatch(Watcher):
     def _written(self, state: Mapping[str, Any], target: Any) -> None:
         """Compare what was written with what a model holds and with what it began as."""
         tensors = sum(isinstance(value, torch.Tensor) for value in state.values())
-        matches = [(dict(_places(model, state)), model) for model in self.recorder.models]
+        matches = [(dict(places(model, state)), model) for model in self.recorder.models]
         found, model = max(matches, key=lambda one: len(one[0]), default=({}, None))
         if model is None or len(found) < FEWEST * tensors:
             return
@@ -129,34 +127,6 @@ def _takers(before: Any) -> list[tuple[Any, str]]:
         for name in ("save_file", "safe_save_file", "save_model")
         if getattr(module, "__dict__", {}).get(name) is before
     ]
-
-
-def _state_dicts(value: Any, depth: int) -> Iterator[Mapping[str, Any]]:
-    """Mappings of names to tensors inside what is saved; of a whole model, its state dict."""
-    if isinstance(value, torch.nn.Module):
-        yield value.state_dict()
-    elif isinstance(value, Mapping) and depth:
-        if any(isinstance(item, torch.Tensor) for item in value.values()):
-            yield value
-        for item in value.values():
-            if isinstance(item, (Mapping, torch.nn.Module)):
-                yield from _state_dicts(item, depth - 1)
-
-
-def _places(model: FoundModel, state: Mapping[str, Any]) -> Iterator[tuple[int, torch.Tensor]]:
-    """The parameters of a model that a state dict has under their names, whatever wrappers put before those."""
-    by_name: dict[str, torch.Tensor] = {}
-    for key, tensor in state.items():
-        if isinstance(key, str) and isinstance(tensor, torch.Tensor) and not is_distributed(tensor):
-            by_name.setdefault(unwrapped(key), tensor)
-    now = {id(parameter): name for name, parameter in model.root.named_parameters()}  # parametrised since, or pruned
-    for index, path in enumerate(model.paths):
-        names = [unwrapped(path), unwrapped(now.get(id(model.parameters[index]), path))]
-        names += [*(unwrapped(tied) for tied in model.ties.get(path, ()))]
-        names += [f"{name}.".replace(".default.", ".")[:-1] for name in names]  # peft leaves an adapter's name out
-        tensor = next((by_name[name] for name in names if name in by_name), None)
-        if tensor is not None and tensor.shape == model.parameters[index].shape:
-            yield index, tensor
 
 
 def _same(tensor: torch.Tensor, values: torch.Tensor | None, begun: str) -> bool:

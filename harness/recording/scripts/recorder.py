@@ -240,9 +240,9 @@ class ScriptRecorder(ScriptModels):
             return
         self.stream.flush()
 
-    def saved(self, what: Any, directory: Path) -> None:
-        super().saved(what, directory)
-        self.saves.saved(what, directory)
+    def saved(self, what: Any, directory: Path, state: Mapping[str, Any]) -> None:
+        super().saved(what, directory, state)
+        self.saves.saved(what, directory, state)
 
     def _first_and_last(self, model: FoundModel) -> str | None:
         """Whole values go into a file that does not have every dtype."""

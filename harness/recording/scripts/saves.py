@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from harness.recording.scripts.gathered import Gathered
 from harness.recording.scripts.readable import unreadable
 from harness.trace.atomic import write_atomically
 from harness.trace.fingerprint import as_hex
@@ -38,34 +39,42 @@ class Saves:
         self._places: list[str] = []
         self._models: list[str | None] = []
         self._files: dict[str, list[str]] = {}  # by directory, those that no library's save_pretrained wrote
-        self._gathered: dict[str, torch.Tensor] = {}  # written by what saves itself, of parameters that lie in parts
         self._dtype = "float32"
 
     @property
     def _asked(self) -> bool:
         return self._recorder.options.reload and self._recorder.recording
 
-    def saved(self, what: Any, directory: Path) -> None:
-        """Something has saved itself. What a model holds is what its directory should."""
+    def saved(self, what: Any, directory: Path, state: Mapping[str, Any]) -> None:
+        """Something has saved itself. What a model holds is what its directory should; of a model of which a part lies
+        here, the state that it was given to save."""
         if self._asked and isinstance(what, nn.Module):
             with self._recorder.guard("reload"):
-                ident = next((one.ident for one in self._recorder.models if _inside(one.root) is _inside(what)), None)
+                model = next((one for one in self._recorder.models if _inside(one.root) is _inside(what)), None)
                 self._files.pop(str(directory.absolute()), None)
-                gathered, self._gathered = self._gathered, {}
-                self._note(ident, directory, gathered or dict(what.named_parameters()))
+                if model is not None and model.shard.get("shard") and state:
+                    gathered = Gathered(model, state)
+                    told = {"unlike": gathered.unlike, "elsewhere": gathered.elsewhere}
+                    self._note(model.ident, directory, gathered.tensors, told)
+                else:
+                    self._note(None if model is None else model.ident, directory, dict(what.named_parameters()))
 
     def written(self, model: FoundModel, file: Any, tensors: Mapping[int, torch.Tensor]) -> None:
-        """Parameters of a model, by index, went into a file."""
-        if self._asked and self._recorder.watch.saving:
-            self._gathered |= {model.paths[i]: one for i, one in tensors.items()} if model.shard.get("shard") else {}
-        elif self._asked and isinstance(file, (str, os.PathLike)):
+        """Parameters of a model, by index, went into a file, and the model is not saving itself."""
+        if self._asked and isinstance(file, (str, os.PathLike)) and not self._recorder.watch.saving:
             with self._recorder.guard("reload"):
                 place = Path(file).absolute()
                 names = self._files.setdefault(str(place.parent), [])
                 names += [place.name] if place.name not in names else []
                 self._note(model.ident, place.parent, {model.paths[i]: one for i, one in tensors.items()})
 
-    def _note(self, ident: str | None, directory: Path, tensors: Mapping[str, torch.Tensor]) -> None:
+    def _note(
+        self,
+        ident: str | None,
+        directory: Path,
+        tensors: Mapping[str, torch.Tensor],
+        told: Mapping[str, list[str]] | None = None,
+    ) -> None:
         readable = {p: one for p, one in tensors.items() if not unreadable(one) and not hasattr(one, "ds_tensor")}
         place = directory.absolute()
         dtypes = [str(one.dtype).split(".")[-1] for one in readable.values()]
@@ -78,6 +87,7 @@ class Saves:
             dtype=dtypes,
             fingerprint=[as_hex(value) for value in Fingerprints(list(readable.values()))()],
             unread=len(tensors) - len(readable),
+            **(told or {}),
         )
         self._places.append(str(place))
         self._models.append(ident)
