@@ -114,11 +114,11 @@ class Watch:
         self.recorder.live.add(module)
 
     def _load(
-        self, original: Any, module: nn.Module, state: Any, strict: bool = True, *args: Any, **kwargs: Any
+        self, original: Any, module: nn.Module, state_dict: Any, strict: bool = True, *args: Any, **kwargs: Any
     ) -> Any:
         """A state dict that is loaded by name, and how many of its keys the module knows."""
-        result = original(module, state, strict, *args, **kwargs)
-        keys, unexpected = len(state), [str(key) for key in result.unexpected_keys]
+        result = original(module, state_dict, strict, *args, **kwargs)
+        keys, unexpected = len(state_dict), [str(key) for key in result.unexpected_keys]
         facts = {"strict": bool(strict), "keys": keys, "matched": keys - len(unexpected), "unexpected": unexpected}
         self.recorder.values_loaded(module)
         self.recorder.event("load", module=type(module).__name__, **facts)
@@ -264,14 +264,14 @@ class Watch:
         self.recorder.event("scheduler_step", initial=self._starting_schedule, lr=rates)
         return result
 
-    def _save(self, original: Any, saved: Any, directory: Any, *args: Any, **kwargs: Any) -> Any:
+    def _save(self, original: Any, saved: Any, save_directory: Any, *args: Any, **kwargs: Any) -> Any:
         self._depth += 1
         try:
-            result = original(saved, directory, *args, **kwargs)
+            result = original(saved, save_directory, *args, **kwargs)
         finally:
             self._depth -= 1
         if self._depth == 0:
-            self.recorder.saved(saved, Path(os.fspath(directory)), kwargs.get("state_dict") or {})
+            self.recorder.saved(saved, Path(os.fspath(save_directory)), kwargs.get("state_dict") or {})
         return result
 
 

@@ -57,9 +57,10 @@ class FileWatch(Watcher):
             self._written(state, target)
         return result
 
-    def _safetensors(self, original: Any, tensors: Any, file: Any, *args: Any, **kwargs: Any) -> Any:
-        result = original(tensors, file, *args, **kwargs)
-        self._written(tensors.state_dict() if isinstance(tensors, torch.nn.Module) else tensors, file)
+    def _safetensors(self, original: Any, *args: Any, **kwargs: Any) -> Any:
+        result = original(*args, **kwargs)
+        given = [*args, *(kwargs[name] for name in ("model", "tensors", "filename") if name in kwargs)]
+        self._written(given[0].state_dict() if isinstance(given[0], torch.nn.Module) else given[0], given[1])
         return result
 
     def _written(self, state: Mapping[str, Any], target: Any) -> None:
