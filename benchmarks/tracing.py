@@ -74,7 +74,7 @@ def due(number: int) -> list[bool]:
     pace = Pace(asked=0)
     pace.trains(1)
     pace.begins(0)
-    return [pace.due(step) for step in range(number)]
+    return [pace.due(step, step) for step in range(number)]
 
 
 def large() -> Iterator[float]:

@@ -13,7 +13,7 @@ from harness.recording.device_values import DeviceValues
 from harness.recording.flat_parts import held_in_place, named_parts
 from harness.recording.hashed import HashedValues
 from harness.recording.layers import attention_of, kind_of
-from harness.recording.local_parts import is_apart, local
+from harness.recording.local_parts import is_apart, local, splits_layers
 from harness.recording.shards import ShardValues, part_of
 from harness.recording.values import Values
 from harness.trace.fingerprint import as_hex
@@ -114,6 +114,7 @@ class FoundModel:
                 "training": [module.training for _, module in modules],
             },
             attention=attention_of(modules),
+            **({"split": True} if splits_layers(self.root) else {}),
             adapters={path: facts for path, module in modules if (facts := adapter_facts(module)) is not None},
         )
         roles = adapted_paths(modules)

@@ -36,18 +36,21 @@ class LiveModules:
                 self.add(module)
 
     def around(self, module: nn.Module) -> list[nn.Module]:
-        """The outermost modules that a module is in; none where it is in no other."""
-        return [
-            root for root in self._outermost() if root is not module and any(one is module for one in root.modules())
-        ]
+        """The outermost modules that a module is in, the largest first; none where it is in no other."""
+        roots = (root for root in self._outermost() if root is not module)
+        return sorted((root for root in roots if any(one is module for one in root.modules())), key=_size, reverse=True)
 
     def owners(self, parameters: Iterable[torch.Tensor]) -> list[nn.Module]:
         """The outermost modules that hold any of the parameters, in a stable order."""
         wanted = {id(parameter) for parameter in parameters}
         holding = [root for root in self._outermost() if any(id(p) in wanted for p in root.parameters())]
-        return sorted(holding, key=lambda root: -sum(p.numel() for p in root.parameters() if not is_lazy(p)))
+        return sorted(holding, key=_size, reverse=True)
 
     def _outermost(self) -> list[nn.Module]:
         live = list(self._modules)
         inside = {id(child) for module in live for child in module._modules.values() if child is not None}
         return [module for module in live if id(module) not in inside]
+
+
+def _size(root: nn.Module) -> int:
+    return sum(p.numel() for p in root.parameters() if not is_lazy(p))

@@ -8,9 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from harness.recording.flat_parts import FlatPart
+from harness.recording.layers import class_of
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
 
 class LocalPart:
@@ -61,6 +63,14 @@ def is_distributed(tensor: Any) -> bool:
 def in_rows(tensor: Any) -> bool:
     """Whether it is distributed such that each process has rows that follow one another, or all of them."""
     return is_distributed(tensor) and _place(tensor) is not None
+
+
+def splits_layers(root: nn.Module) -> bool:
+    """Whether processes compute parts of the same layers: then what is split is no part that fully_shard left here, or
+    is split twice."""
+    distributed: list[Any] = [parameter for parameter in root.parameters() if is_distributed(parameter)]
+    times = {sum("Shard" in type(one).__name__ for one in parameter.placements) for parameter in distributed}
+    return max(times, default=0) > any(class_of(module) is not type(module) for module in root.modules())
 
 
 def _place(tensor: Any) -> Any:

@@ -37,7 +37,10 @@ class OptimizerFacts:
             return
         self._described = membership
         held = [[id(parameter) for parameter in group["params"]] for group in self._optimizer.param_groups]
-        places = {key: [[model.ident, i] for i in all_of] for model in models for key, all_of in model.index.items()}
+        places: dict[int, list[list[Any]]] = {}
+        for model in models:  # of which two may have parts in common
+            for key, all_of in model.index.items():
+                places.setdefault(key, []).extend([model.ident, i] for i in all_of)
         if not any(key in places for keys in held for key in keys):  # ZeRO has put flat tensors of its own there
             held = [keys for keys in self._given if keys]
         stream.emit(

@@ -147,3 +147,14 @@ def test_parts_that_do_not_fit_are_damage(tmp_path: Path) -> None:
 
     with pytest.raises(Refused, match="do not fit together"):
         read_trace(tmp_path)
+
+
+def test_of_more_than_may_be_copied_nothing_is_kept_and_all_of_what_changed_counts() -> None:
+    wholes = [torch.randn(4, 2), torch.randn(3)]
+    values, copying = ShardValues(wholes, copied=10), ShardValues(wholes, copied=11)
+    wholes[0][0, 0] += 1
+
+    assert (values.held, values.observe()["changed"]) == (0, [8, 0])
+    assert (copying.held, copying.observe()["changed"]) == (44, [1, 0])
+    assert values.observe()["changed"] == [0, 0]
+    assert values.columns["fingerprint"] == copying.columns["fingerprint"]

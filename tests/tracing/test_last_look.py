@@ -82,19 +82,21 @@ def test_a_small_model_is_looked_at_closely_at_first_and_whenever_something_is_n
     pace = Pace(0)
     pace.trains(SMALL)
     pace.begins(0)
-    looked = [steps for steps in range(40) if pace.due(steps)]
+    looked = [steps for steps in range(40) if pace.due(steps, steps)]
 
     assert looked == [*range(16), 20, 25, 30, 35]
     assert [pace.seldom(steps) for steps in (16, 17)] == [1, 5]
     pace.begins(41)
-    assert [pace.due(steps) for steps in (41, 56, 57)] == [True, True, False]
+    assert [pace.due(steps, steps) for steps in (41, 56, 57)] == [True, True, False]
 
 
-def test_of_two_optimizers_that_take_turns_both_are_looked_at() -> None:
+@pytest.mark.parametrize("optimizers", [2, 3, 5])
+def test_of_optimizers_that_take_turns_all_are_looked_at(optimizers: int) -> None:
     pace = Pace(0)
     pace.trains(SMALL)
 
-    assert {steps % 2 for steps in range(100, 120) if pace.due(steps)} == {0, 1}
+    looked = {steps % optimizers for steps in range(100, 200) if pace.due(steps, steps // optimizers)}
+    assert looked == set(range(optimizers))
 
 
 def test_a_large_model_is_looked_at_as_seldom_as_costs_a_hundredth(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,7 +116,7 @@ def test_a_large_model_is_looked_at_as_seldom_as_costs_a_hundredth(monkeypatch: 
     assert pace.chosen()  # of 22 seconds two went into looking, the others into a bare step
 
     assert pace.every == 27  # ten would do, or nine were it less
-    assert [pace.due(steps) for steps in (0, 26, 27)] == [True, False, True]
+    assert [pace.due(steps, steps) for steps in (0, 26, 27)] == [True, False, True]
 
 
 def test_how_often_is_as_it_was_asked() -> None:

@@ -12,6 +12,8 @@ from harness.result import Finding
 if TYPE_CHECKING:
     from harness.trace.reader import Trace
 
+COMMON = 0.5  # of the names of parameters in the process that has fewer
+
 
 class SameData(Finding):
     """Processes that were given the same batches, one and all."""
@@ -25,11 +27,23 @@ def _several(trace: Trace) -> Absent | None:
     return None if trace.others else Absent.ONE_PROCESS
 
 
+def _replicas(trace: Trace) -> Absent | None:
+    """A pipeline's stages have hardly a parameter's name in common."""
+    names = [{parameter.path for parameter in rank.parameters} for rank in trace.ranks]
+    alike = all(len(names[0] & one) >= COMMON * min(len(names[0]), len(one)) for one in names)
+    return _several(trace) or (None if alike else Absent.NO_REPLICAS)
+
+
+def _own_data(trace: Trace) -> Absent | None:
+    split = any(model.get("split") for rank in trace.ranks for model in rank.of("model"))
+    return _several(trace) or (Absent.SAME_LAYERS if split else None)
+
+
 @universal(
     "processes of one launch meet, step together, and keep the same weights",
     source="replicas that drift apart: what is saved is one of several models",
     areas=("parameters", "gradients"),
-    about=_several,
+    about=_replicas,
     covers="replicas_equal",
 )
 def replicas_agree(trace: Trace) -> Iterator[Finding]:
@@ -56,7 +70,7 @@ def _inputs(trace: Trace) -> list[str]:
     "each process is given data of its own",
     source="a loader without a DistributedSampler: every process trains on the same batches",
     areas=("forwards",),
-    about=_several,
+    about=_own_data,
 )
 def processes_see_their_own_data(trace: Trace) -> Iterator[Finding]:
     first = _inputs(trace)

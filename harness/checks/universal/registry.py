@@ -38,6 +38,8 @@ class Absent(str, Enum):
 
     NOTHING_FROZEN = "nothing of the script's models is frozen"
     ONE_PROCESS = "the script trains in one process"
+    NO_REPLICAS = "its processes train different models, or parts of one: none is another's replica"
+    SAME_LAYERS = "its processes have parts of the same layers, and are given the same data for that"
     ONE_STEP = "no optimizer stepped twice"
     NO_LOAD = "the script loads no weights by name"
     NO_SAVE = "the script saves no weights of its models"

@@ -41,8 +41,8 @@ class LateParts:
                 yield model, root, late
 
     def _outermost(self, model: FoundModel) -> nn.Module:
-        owners = self._live.owners(map(held_in_place, model.parameters[:1])) or self._live.around(model.root)
-        return inside_wrapper(owners[0]) if owners else model.root
+        around = self._live.around(model.root)
+        return inside_wrapper(around[0]) if around else model.root
 
     def _has_others(self, model: FoundModel) -> bool:
         """Whether the model has another parameter where its first was: what shards a model may make no module."""

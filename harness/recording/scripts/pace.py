@@ -1,8 +1,8 @@
 """At which steps a model's values are looked at.
 
 Of a small model at each of the first, where most mistakes show, and then at one in five; of a large one as seldom as
-costs little. Odd, so that of two optimizers which take turns both are met; and of a large one a power of three, so that
-processes whose steps take unequally long look at some of the same steps.
+costs little. Each optimizer's steps are counted for themselves, so that of those which take turns all are met. For a
+large model it is one in a power of three, so that processes whose steps take unequally long look at some of the same.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ class Pace:
         """After so many steps something new is to be seen: a model, or an optimizer."""
         self._closely = steps + AT_FIRST
 
-    def due(self, steps: int) -> bool:
-        """Whether the step after so many is looked at."""
-        return (self._small and steps < self._closely) or steps % max(self.every, 1) == 0
+    def due(self, steps: int, own: int) -> bool:
+        """Whether the step after so many, of an optimizer that has made so many of its own, is looked at."""
+        return (self._small and steps < self._closely) or own % max(self.every, 1) == 0
 
     def seldom(self, steps: int) -> int:
         """One in how many steps is looked at by now, after so many."""

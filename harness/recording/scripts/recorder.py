@@ -69,8 +69,14 @@ class ScriptRecorder(ScriptModels):
 
     @property
     def looking(self) -> bool:
-        """Whether values and gradients are looked at in this step."""
-        return not self._paused and self._pace.due(self.made)
+        """Whether values and gradients are looked at in the next step, whichever optimizer makes it."""
+        counts = [fresh.steps for fresh in self._fresh.values()] or [self.made]
+        return not self._paused and any(self._pace.due(self.made, own) for own in counts)
+
+    def _looked_at(self, optimizer: torch.optim.Optimizer) -> bool:
+        """Whether the step that an optimizer makes now is looked at."""
+        own = self._fresh[id(optimizer)].steps if id(optimizer) in self._fresh else self.made
+        return not self._paused and self._pace.due(self.made, own)
 
     @property
     def every(self) -> int:
@@ -154,10 +160,12 @@ class ScriptRecorder(ScriptModels):
             self._those_moved()
             for model, root, late in self._late.of(self.models):
                 self._replace(model, root, late)
-            if self.looking:
+            if self._looked_at(optimizer):
                 self._merged["gradients"] = {"optimizer": facts.ident}
                 with self._pace.looking():
                     super().step_begins(optimizer)
+            elif not self._paused:
+                facts.describe_once(self.stream, self.models)
             if thawed := self._frozen.step_begins(self.models):
                 self.event("thawed", parameters=thawed)
 
@@ -186,7 +194,7 @@ class ScriptRecorder(ScriptModels):
         return super().state_of(facts) if self._may_skip else None
 
     def _step_made(self, optimizer: torch.optim.Optimizer, skipped: bool) -> None:
-        facts = self._facts(optimizer)
+        facts, looked_at = self._facts(optimizer), self._looked_at(optimizer)
         if self.watch.engine_steps(optimizer):  # whose columns are of the model as it was given
             for model, root, late in self._late.of(self.models):
                 if trained := [name for name, p in root.named_parameters() if name in late and p.requires_grad]:
@@ -199,7 +207,7 @@ class ScriptRecorder(ScriptModels):
             **({"frozen_stepped": stepped} if stepped else {}),
             **({"in_backward": True} if self._in_backward else {}),
         }
-        if self.looking:
+        if looked_at:
             with self._pace.looking():
                 super().step_ends(optimizer, skipped)
             self.costs.stepped(self.clock.step, facts.ident, self._pace.spent)
