@@ -66,6 +66,8 @@ class Watch:
         wrap(torch.utils.checkpoint.CheckpointFunction, "forward", self._checkpointed)
         if torch.distributed.is_available():
             wrap(torch.distributed, "init_process_group", self._group_made)
+            if (uneven := loaded("torch.distributed.algorithms.join", "Join")) is not None:
+                wrap(uneven, "__init__", self._joined)
         for scaler in grad_scaler_classes():
             wrap(scaler, "__init__", self._scaler_made)
             wrap(scaler, "unscale_", self._unscale)
@@ -207,6 +209,11 @@ class Watch:
         self.recorder.event(
             "process_group", backend=str(group.get_backend()), rank=group.get_rank(), world=group.get_world_size()
         )
+
+    def _joined(self, original: Any, *args: Any, **kwargs: Any) -> None:
+        """Processes may step unequally often: those that are done answer for the others."""
+        original(*args, **kwargs)
+        self.recorder.event("join")
 
     def _scaler_made(self, original: Any, scaler: Any, *args: Any, **kwargs: Any) -> None:
         original(scaler, *args, **kwargs)

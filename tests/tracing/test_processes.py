@@ -7,6 +7,7 @@ import pytest
 from tests.tracing.conftest import Ran, with_each_defect
 
 SELDOM = {"every": 2}
+BY_DESIGN = ("unequally many", "weights averaged")
 DEFECTS = {
     "same data": ("processes_see_their_own_data", "SameData"),
     "around the wrapper": ("replicas_agree", "GradientsApart"),
@@ -25,7 +26,9 @@ SHARDED = (
 
 @pytest.fixture(scope="module", params=[{}, SELDOM], ids=["each step", "every second step"])
 def ran(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> dict[str, Ran]:
-    return with_each_defect("processes.py", tmp_path_factory.mktemp("processes"), [*DEFECTS, *SHARDED], request.param)
+    return with_each_defect(
+        "processes.py", tmp_path_factory.mktemp("processes"), [*DEFECTS, *SHARDED, *BY_DESIGN], request.param
+    )
 
 
 def test_its_processes_are_one_trace_and_its_launcher_none(ran: dict[str, Ran]) -> None:
@@ -41,6 +44,14 @@ def test_healthy_processes_are_silent(ran: dict[str, Ran]) -> None:
     assert not [one for one in results.values() if one.status.value not in ("passed", "not_applicable")]
     assert results["replicas_agree"].status.value == "passed"
     assert results["processes_see_their_own_data"].status.value == "passed"
+
+
+@pytest.mark.parametrize("name", BY_DESIGN)
+def test_what_differs_between_processes_by_design_is_no_finding(ran: dict[str, Ran], name: str) -> None:
+    results = ran[name].results()
+
+    assert not [one for one in results.values() if one.status.value not in ("passed", "not_applicable")]
+    assert results["replicas_agree"].status.value == "passed"
 
 
 @pytest.mark.parametrize("name", SHARDED)

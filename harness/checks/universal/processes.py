@@ -10,7 +10,7 @@ from harness.checks.universal.registry import NOBODYS, Absent, universal
 from harness.result import Finding
 
 if TYPE_CHECKING:
-    from harness.trace.reader import Trace
+    from harness.trace.reader import Record, Trace
 
 COMMON = 0.5  # of the names of parameters in the process that has fewer
 
@@ -57,9 +57,32 @@ def replicas_agree(trace: Trace) -> Iterator[Finding]:
             do="init_process_group and DistributedDataParallel, or start one process",
         )
         return
-    yield from processes_step_together(NOBODYS, trace)
-    yield from gradients_averaged(NOBODYS, trace)
-    yield from replicas_equal(NOBODYS, trace)
+    if not any(rank.of("join") for rank in trace.ranks):
+        yield from processes_step_together(NOBODYS, trace)
+    if not all(_meet(trace, other) for other in trace.others):
+        yield from gradients_averaged(NOBODYS, trace)
+        yield from replicas_equal(NOBODYS, trace)
+
+
+def _meet(trace: Trace, other: Trace) -> bool:
+    """Whether two processes that had parted began a later step with the same weights: they average them now and then,
+    in the place of gradients."""
+    begun, theirs = _begun(trace), _begun(other)
+    steps = [(one, its) for one, its in zip(trace.steps, other.steps, strict=False) if one["values"] and its["values"]]
+    for step, began in begun.items():
+        if began == theirs.get(step) and any(one["step"] < step and _apart(one, its, began) for one, its in steps):
+            return True
+    return False
+
+
+def _begun(trace: Trace) -> dict[int, Record]:
+    return {event["step"]: event["begins"] for event in trace.gradients("optimizer") if "begins" in event}
+
+
+def _apart(one: Record, other: Record, of: Record) -> bool:
+    """Whether a parameter has other values in two processes after a step."""
+    columns = [step["values"].get(of["model"]) for step in (one, other)]
+    return None not in columns and len({column["fingerprint"][of["index"]] for column in columns if column}) > 1
 
 
 def _inputs(trace: Trace) -> list[str]:

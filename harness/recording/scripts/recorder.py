@@ -16,6 +16,7 @@ from harness.recording.scripts.ending import end_of, ended
 from harness.recording.scripts.inputs import input_digest, of_several
 from harness.recording.scripts.last_look import LastLook
 from harness.recording.scripts.late import LateParts
+from harness.recording.scripts.meeting import as_it_begins
 from harness.recording.scripts.models import ScriptModels
 from harness.recording.scripts.nesting import Nesting
 from harness.recording.scripts.options import Options
@@ -161,7 +162,7 @@ class ScriptRecorder(ScriptModels):
             for model, root, late in self._late.of(self.models):
                 self._replace(model, root, late)
             if self._looked_at(optimizer):
-                self._merged["gradients"] = {"optimizer": facts.ident}
+                self._merged["gradients"] = {"optimizer": facts.ident, **as_it_begins(self.models)}
                 with self._pace.looking():
                     super().step_begins(optimizer)
             elif not self._paused:

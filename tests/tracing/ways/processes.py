@@ -1,5 +1,6 @@
 """Two processes that train one model; or, with a defect, that only look as if they did."""
 
+import contextlib
 import os
 import sys
 import tempfile
@@ -14,6 +15,8 @@ KEPT = []  # to the process's end: freeing DistributedDataParallel after its gro
 
 
 def wrapped(model):
+    if DEFECT == "weights averaged":
+        return model
     if not DEFECT.startswith("sharded"):
         return nn.parallel.DistributedDataParallel(model)
     from torch.distributed.fsdp import fully_shard
@@ -51,11 +54,10 @@ def train(rank, meeting):
         optimizer = torch.optim.AdamW(whole.parameters(), lr=0.1)
         for p in model[0].parameters():
             p.grad = torch.zeros_like(p)
-    for batch in mine.split(4)[:3]:
-        loss = nn.functional.cross_entropy(called(batch), batch[:, 0].gt(0).long())
-        optimizer.zero_grad(set_to_none="decays" not in DEFECT)
-        loss.backward()
-        optimizer.step()
+    joined = whole.join() if DEFECT == "unequally many" else contextlib.nullcontext()
+    count = 3 + rank if DEFECT == "unequally many" else 4 if DEFECT == "weights averaged" else 3
+    with joined:
+        steps(called, optimizer, mine.split(4)[:count])
     if "saved" in DEFECT:
         state = gathered(whole) if began is None else began
         if rank == 0:
@@ -63,6 +65,18 @@ def train(rank, meeting):
     if DEFECT != "never met":
         torch.distributed.destroy_process_group()
         KEPT.append(whole)
+
+
+def steps(called, optimizer, batches):
+    for step, batch in enumerate(batches):
+        loss = nn.functional.cross_entropy(called(batch), batch[:, 0].gt(0).long())
+        optimizer.zero_grad(set_to_none="decays" not in DEFECT)
+        loss.backward()
+        optimizer.step()
+        if DEFECT == "weights averaged" and step % 2:
+            for parameter in called.parameters():
+                torch.distributed.all_reduce(parameter.data)
+                parameter.data /= PROCESSES
 
 
 if __name__ == "__main__":
