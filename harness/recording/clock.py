@@ -28,8 +28,13 @@ class StepClock:
 
     @property
     def first(self) -> bool:
-        """Whether this is the first training forward of the run."""
-        return self._forwards == 1
+        """Whether this is the first training forward of the run, or comes before it."""
+        return self._forwards <= 1
+
+    @property
+    def before_first(self) -> bool:
+        """Whether no training forward has begun yet."""
+        return not self._forwards
 
     @property
     def waits_for_forward(self) -> bool:

@@ -162,6 +162,9 @@ class Recorder:
         self._inputs = {} if "labels" in facts else {name: inputs.get(name) for name in ("input_ids", "attention_mask")}
         if self._layers is not None and self.clock.first:
             facts.update(dtypes=self._layers.dtypes_by_kind(), layers=self._layers.columns(), tf32=tf32())
+        self._tell_forward(root, facts, output)
+
+    def _tell_forward(self, _root: nn.Module, facts: dict[str, Any], _output: Any) -> None:
         self.event("forward", **facts)
 
     def backward(self, original: Any, tensors: Any, *args: Any, **kwargs: Any) -> Any:

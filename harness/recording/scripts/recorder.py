@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from harness.recording.found import FoundModel
+from harness.recording.layers import LayerWatch
 from harness.recording.optimizers import OptimizerFacts
 from harness.recording.patches import compiling
 from harness.recording.scripts.costs import StepCosts
@@ -21,6 +22,7 @@ from harness.recording.scripts.models import ScriptModels
 from harness.recording.scripts.nesting import Nesting
 from harness.recording.scripts.options import Options
 from harness.recording.scripts.saves import Saves
+from harness.recording.scripts.unsure import UnsureForwards
 from harness.recording.scripts.watcher import Watcher
 from harness.trace.writer import STORED
 
@@ -53,6 +55,7 @@ class ScriptRecorder(ScriptModels):
         self._late, self._nesting = LateParts(self.live), Nesting()
         self._used, self._inside, self._may_skip = True, False, False
         self._merged: dict[str, dict[str, Any]] = {}
+        self._unsure = UnsureForwards()
 
     def __enter__(self) -> ScriptRecorder:
         super().__enter__()
@@ -103,17 +106,48 @@ class ScriptRecorder(ScriptModels):
             return
         with self.guard("forwards"):
             self._resting.called(self._ident(root))
-            if self.options.last_look and root.training and self.recording:
+            unsure = self._unsure_of(root)
+            if self.options.last_look and (root.training or unsure) and self.recording:
                 self.last.given(str(self._ident(root)), args, kwargs)
+            if root.training:
+                self._sure_of_none()
             super()._forward_begins(root, args, kwargs)
+            if unsure and self.recording and self.clock.before_first and self._layers is None:
+                self._layers = LayerWatch(root)
 
     def _forward_ends(self, root: nn.Module, args: Any, kwargs: Mapping[str, Any], output: Any) -> None:
         if compiling() or self.ended or self._paused:
             return
         with self.guard("forwards"):
-            digest = input_digest(args, kwargs) if root.training and of_several() else None
+            asked = of_several() and (root.training or self._unsure_of(root))
+            digest = input_digest(args, kwargs) if asked else None
             self._merged["forward"] = {"model": self._ident(root), **({} if digest is None else {"inputs": digest})}
             super()._forward_ends(root, args, kwargs, output)
+
+    def _unsure_of(self, root: nn.Module) -> bool:
+        """Whether a forward may be of the training though it is in eval mode."""
+        return not root.training and torch.is_grad_enabled() and any(p.requires_grad for p in root.parameters())
+
+    def _tell_forward(self, root: nn.Module, facts: dict[str, Any], output: Any) -> None:
+        if not self._unsure_of(root):
+            return super()._tell_forward(root, facts, output)
+        self._tell(self._unsure.over())
+        return self._unsure.hold({**facts, **self._merged.get("forward", {})}, output)
+
+    def _sure_of_none(self) -> None:
+        """What was done in eval mode was of no training, for the model is in training mode now, or it is all over."""
+        self._tell(self._unsure.none_of())
+        if self._layers is not None:
+            self._layers.remove()
+            self._layers = None
+
+    def _tell(self, forwards: Iterable[dict[str, Any]]) -> None:
+        """Forwards that were held back, now that it is known what they were."""
+        self._merged.pop("forward", None)
+        for facts in forwards:
+            if facts["training"]:
+                self.clock.forward()
+            self.event("forward", **facts)
 
     def _ident(self, root: nn.Module) -> str | None:
         return next((model.ident for model in self.models if model.root is root), None)
@@ -121,6 +155,7 @@ class ScriptRecorder(ScriptModels):
     def backward(self, original: Any, tensors: Any, *args: Any, **kwargs: Any) -> Any:
         if self._in_backward or not self.models or self.ended:
             return original(tensors, *args, **kwargs)
+        self._tell(self._unsure.trained())
         if self.clock.waits_for_forward:  # of a model that is called by another way than its own forward
             self.clock.forward()
         for fresh in self._fresh.values():
@@ -235,6 +270,7 @@ class ScriptRecorder(ScriptModels):
         if self.ended or not self.stream.claimed:
             return
         self.ended = True
+        self._sure_of_none()
         self._told_costs()
         for watch in self.watchers:
             with self.guard("samples"):
