@@ -148,10 +148,7 @@ class Recorder:
         if self._paused:
             return
         loss = loss_of(output)
-        facts: dict[str, Any] = {
-            "training": root.training,
-            "loss": None if loss is None else float(loss.item()),
-        }
+        facts: dict[str, Any] = {"training": root.training, "loss": None if loss is None else float(loss.item())}
         if (uneven := auxiliary_loss_of(output)) is not None:
             facts["auxiliary"] = float(uneven.detach())
         inputs = batch_in(args, kwargs)
