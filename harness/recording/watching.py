@@ -28,6 +28,7 @@ _SAVERS = (
     ("transformers.processing_utils", "ProcessorMixin"),
     ("transformers.tokenization_utils_base", "PreTrainedTokenizerBase"),
 )
+_MERGER = ("peft.tuners.tuners_utils", "BaseTuner")
 _CLIPPER = ("torch.distributed.fsdp", "FullyShardedDataParallel")  # which clips by itself: no process has all
 _MOVERS = ("to", "type", "float", "double", "half", "bfloat16", "cpu", "cuda")
 
@@ -39,7 +40,7 @@ class Watch:
         self.recorder = recorder
         self._patches = recorder.patches()
         self._savers: set[str] = set()
-        self._clipper = False
+        self._clipper = self._merger = False
         self._handles: list[Any] = []
         self._stepped_inside_scaler = False
         self._starting_schedule = False
@@ -92,6 +93,9 @@ class Watch:
             self._savers.add(name)
             if "save_pretrained" in vars(owner):
                 self._patches.wrap(owner, "save_pretrained", self._save)
+        if not self._merger and (owner := loaded(*_MERGER)) is not None:
+            self._merger = True
+            self._patches.wrap(owner, "merge_adapter", self._merge)
         if not self._clipper and (owner := loaded(*_CLIPPER)) is not None:
             self._clipper = True
             self._patches.wrap(owner, "clip_grad_norm_", self._clip)
@@ -209,6 +213,12 @@ class Watch:
         self.recorder.event(
             "process_group", backend=str(group.get_backend()), rank=group.get_rank(), world=group.get_world_size()
         )
+
+    def _merge(self, original: Any, *args: Any, **kwargs: Any) -> Any:
+        """An adapter is put into the weights it is beside; what is left of them when it is taken out is rounded."""
+        result = original(*args, **kwargs)
+        self.recorder.event("merge")
+        return result
 
     def _joined(self, original: Any, *args: Any, **kwargs: Any) -> None:
         """Processes may step unequally often: those that are done answer for the others."""

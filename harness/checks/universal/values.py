@@ -74,6 +74,17 @@ def frozen_stays(trace: Trace) -> Iterator[Finding]:
         # An average of the weights, which is kept by hand, moves at every step; what moves now and then was written to.
         steps = [step for step in model.steps if not step["skipped"]]
         written = [i for i in frozen if i not in moved and 0 < sum(map(bool, model.changed(i))) < len(steps) - 1]
+        merged = [i for i in written if trace.of("merge") and ".base_layer." in model.paths[i]]
+        if merged:
+            yield FrozenWritten(
+                expected="parameters without requires_grad as they were",
+                seen=f"{count(len(merged), 'parameter')} under an adapter changed between steps",
+                where=listed(map(model.name, merged)),
+                cause="the adapter was merged into them and taken out again: what is left is rounded, each time anew",
+                do="keep a copy of the weights for the time of merging, and put that back",
+                severity=Severity.WARNING,
+            )
+        written = [i for i in written if i not in merged]
         if written and not all(_copies(model, index) for index in written):
             often = all(_regularly(model.changed(index)) for index in written)
             yield FrozenWritten(

@@ -39,6 +39,7 @@ def places(model: FoundModel, state: Mapping[str, Any]) -> Iterator[tuple[int, t
         names = [unwrapped(path), unwrapped(now.get(id(model.parameters[index]), path))]
         names += [*(unwrapped(tied) for tied in model.ties.get(path, ()))]
         names += [f"{name}.".replace(".default.", ".")[:-1] for name in names]  # peft leaves an adapter's name out
+        names += [name[: -len(".weight")] for name in names if name.endswith("_magnitude_vector.weight")]  # and more
         tensor = next((by_name[name] for name in names if name in by_name), None)
         if tensor is not None and tensor.shape == model.parameters[index].shape:
             yield index, tensor
