@@ -24,11 +24,6 @@ class LocalPart:
         self._speaks = speaks or self.whole
 
     @property
-    def device(self) -> torch.device:
-        found: torch.device = self._parameter.device
-        return found
-
-    @property
     def grad(self) -> torch.Tensor | None:
         """The gradient's part; None where the whole has none."""
         gradient = self._parameter.grad
@@ -69,8 +64,9 @@ def splits_layers(root: nn.Module) -> bool:
     """Whether processes compute parts of the same layers: then what is split is no part that fully_shard left here, or
     is split twice."""
     distributed: list[Any] = [parameter for parameter in root.parameters() if is_distributed(parameter)]
-    times = {sum("Shard" in type(one).__name__ for one in parameter.placements) for parameter in distributed}
-    return max(times, default=0) > any(class_of(module) is not type(module) for module in root.modules())
+    times = [sum("Shard" in type(one).__name__ for one in parameter.placements) for parameter in distributed]
+    by_fully_shard = 1 if any(class_of(module) is not type(module) for module in root.modules()) else 0
+    return max(times, default=0) > by_fully_shard
 
 
 def _place(tensor: Any) -> Any:

@@ -98,11 +98,6 @@ class _Whole:
         self.start = 0
 
     @property
-    def device(self) -> torch.device:
-        found: torch.device = self._parameter.device
-        return found
-
-    @property
     def grad(self) -> torch.Tensor | None:
         gradient: torch.Tensor | None = self._parameter.grad
         return gradient

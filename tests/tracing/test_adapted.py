@@ -12,6 +12,7 @@ DEFECTS = {
     "dora, half saved": ("trained_values_saved", "NotSaved"),
     "lora, written into": ("frozen_stays", "FrozenWritten"),
     "merged between, written into": ("frozen_stays", "FrozenWritten"),
+    "merged between, layer written into": ("frozen_stays", "FrozenWritten"),
 }
 
 

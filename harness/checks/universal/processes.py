@@ -23,20 +23,20 @@ class Strangers(Finding):
     """Processes of one launch that never met."""
 
 
-def _several(trace: Trace) -> Absent | None:
-    return None if trace.others else Absent.ONE_PROCESS
-
-
 def _replicas(trace: Trace) -> Absent | None:
     """A pipeline's stages have hardly a parameter's name in common."""
+    if not trace.others:
+        return Absent.ONE_PROCESS
     names = [{parameter.path for parameter in rank.parameters} for rank in trace.ranks]
     alike = all(len(names[0] & one) >= COMMON * min(len(names[0]), len(one)) for one in names)
-    return _several(trace) or (None if alike else Absent.NO_REPLICAS)
+    return None if alike else Absent.NO_REPLICAS
 
 
 def _own_data(trace: Trace) -> Absent | None:
+    if not trace.others:
+        return Absent.ONE_PROCESS
     split = any(model.get("split") for rank in trace.ranks for model in rank.of("model"))
-    return _several(trace) or (Absent.SAME_LAYERS if split else None)
+    return Absent.SAME_LAYERS if split else None
 
 
 @universal(

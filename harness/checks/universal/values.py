@@ -64,36 +64,63 @@ def frozen_stays(trace: Trace) -> Iterator[Finding]:
         moved = [index for index in frozen if (model.ident, index) in stepped and any(model.changed(index))]
         moved = [index for index in moved if model.holders(index)] + _frozen_later(model)
         if moved:
-            yield FrozenStepped(
-                expected="parameters without requires_grad as they were",
-                seen=f"{count(len(moved), 'parameter')} moved by an optimizer",
-                where=listed(map(model.name, moved)),
+            yield _not_frozen(
+                FrozenStepped,
+                model,
+                moved,
+                "moved by an optimizer",
                 cause="the optimizer holds them, and a gradient or weight decay was left to apply",
                 do="give the optimizer those parameters alone that require a gradient",
             )
         # An average of the weights, which is kept by hand, moves at every step; what moves now and then was written to.
         steps = [step for step in model.steps if not step["skipped"]]
         written = [i for i in frozen if i not in moved and 0 < sum(map(bool, model.changed(i))) < len(steps) - 1]
-        merged = [i for i in written if trace.of("merge") and ".base_layer." in model.paths[i]]
-        if merged:
-            yield FrozenWritten(
-                expected="parameters without requires_grad as they were",
-                seen=f"{count(len(merged), 'parameter')} under an adapter changed between steps",
-                where=listed(map(model.name, merged)),
+        if merged := [index for index in written if _merged(trace, model, index)]:
+            yield _not_frozen(
+                FrozenWritten,
+                model,
+                merged,
+                "under an adapter changed between steps",
                 cause="the adapter was merged into them and taken out again: what is left is rounded, each time anew",
                 do="keep a copy of the weights for the time of merging, and put that back",
                 severity=Severity.WARNING,
             )
-        written = [i for i in written if i not in merged]
+        written = [index for index in written if index not in merged]
         if written and not all(_copies(model, index) for index in written):
             often = all(_regularly(model.changed(index)) for index in written)
-            yield FrozenWritten(
-                expected="parameters without requires_grad as they were",
-                seen=f"{count(len(written), 'parameter')} changed between steps, by no optimizer",
-                where=listed(map(model.name, written)),
+            yield _not_frozen(
+                FrozenWritten,
+                model,
+                written,
+                "changed between steps, by no optimizer",
                 cause="something writes into them: an initialisation, a load, or code that takes them for others",
                 severity=Severity.WARNING if often else Severity.ERROR,
             )
+
+
+def _not_frozen(kind: type[Finding], model: Model, indices: list[int], how: str, **more: Any) -> Finding:
+    return kind(
+        expected="parameters without requires_grad as they were",
+        seen=f"{count(len(indices), 'parameter')} {how}",
+        where=listed(map(model.name, indices)),
+        **more,
+    )
+
+
+def _merged(trace: Trace, model: Model, index: int) -> bool:
+    """Whether a parameter under an adapter changed at no other steps than those before which the adapter was merged."""
+    changed = [at for at, elements in enumerate(model.changed(index)) if elements]
+    return ".base_layer." in model.paths[index] and set(changed) <= _merges(trace, model)
+
+
+def _merges(trace: Trace, model: Model) -> set[int]:
+    """Of the steps that were looked at, those before which an adapter was merged since the last."""
+    looked, found, at = set(map(id, model.steps)), set(), 0
+    for event in trace.events:
+        if event["kind"] == "merge":
+            found.add(at)
+        at += id(event) in looked
+    return found
 
 
 def _frozen_later(model: Model) -> list[int]:

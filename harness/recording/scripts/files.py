@@ -60,7 +60,8 @@ class FileWatch(Watcher):
     def _safetensors(self, original: Any, *args: Any, **kwargs: Any) -> Any:
         result = original(*args, **kwargs)
         given = [*args, *(kwargs[name] for name in ("model", "tensors", "filename") if name in kwargs)]
-        self._written(given[0].state_dict() if isinstance(given[0], torch.nn.Module) else given[0], given[1])
+        for state in state_dicts(given[0]):
+            self._written(state, given[1])
         return result
 
     def _written(self, state: Mapping[str, Any], target: Any) -> None:

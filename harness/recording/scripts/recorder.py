@@ -137,7 +137,7 @@ class ScriptRecorder(ScriptModels):
     def _sure_of_none(self) -> None:
         """What was done in eval mode was of no training, for the model is in training mode now, or it is all over."""
         self._tell(self._unsure.none_of())
-        if self._layers is not None:
+        if self._layers is not None and self.clock.before_first:  # it was put on for one of those
             self._layers.remove()
             self._layers = None
 
@@ -301,5 +301,6 @@ class ScriptRecorder(ScriptModels):
 
     def _told_costs(self) -> None:
         with self.guard("costs"):
-            device = next((p.device for p in self._parameters()), torch.device("cpu"))
+            parameters = (parameter for model in self.models for parameter in model.parameters)
+            device = next((parameter.device for parameter in parameters), torch.device("cpu"))
             self.costs.write(self.stream.directory, device, sum(model.held for model in self.models))

@@ -17,9 +17,10 @@ DEPTH = 4  # of dicts inside dicts that one is looked for in
 
 
 def state_dicts(value: Any, depth: int = DEPTH) -> Iterator[Mapping[str, Any]]:
-    """Mappings of names to tensors inside what is saved; of a whole model, its state dict."""
+    """Mappings of names to tensors inside what is saved; of a whole model, its parameters by name. It is not asked for
+    its state dict: that may be a matter of all processes, and this may be one."""
     if isinstance(value, torch.nn.Module):
-        yield value.state_dict()
+        yield dict(value.named_parameters(remove_duplicate=False))
     elif isinstance(value, Mapping) and depth:
         if any(isinstance(item, torch.Tensor) for item in value.values()):
             yield value

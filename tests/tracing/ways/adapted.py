@@ -22,7 +22,8 @@ CONFIGS = {
 }
 model = peft.get_peft_model(base, CONFIGS.get(KIND, lambda: peft.LoraConfig(**lora))())
 optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-2)
-frozen = next(p for p in model.parameters() if not p.requires_grad)
+frozen = [(name, p) for name, p in model.named_parameters() if not p.requires_grad]
+written = next(p for name, p in frozen if (".base_layer." in name) == ("layer" in DEFECT))
 for step in range(5):
     ids = torch.randint(0, 60, (2, 8))
     optimizer.zero_grad()
@@ -33,8 +34,8 @@ for step in range(5):
         with torch.no_grad():
             model(input_ids=ids)
         model.unmerge_adapter()
-    if DEFECT == "written into" and step == 1:
-        frozen.data.add_(1.0)
+    if "written into" in DEFECT and step == 1:
+        written.data.add_(1.0)
 if DEFECT == "half saved":
     state = {key: value for key, value in peft.get_peft_model_state_dict(model).items() if "magnitude" not in key}
     torch.save(state, "adapter.pt")

@@ -22,7 +22,10 @@ for _step in range(4):
             net(batch()[0])
     if "not zeroed" not in WORDS:
         optimizer.zero_grad()
-    for _ in range(2):
+    if "pairs" in WORDS:
+        pair = [batch(), batch()]
+        sum(nn.functional.cross_entropy(net(x), y) for x, y in pair).backward()
+    for _ in range(0 if "pairs" in WORDS else 2):
         x, y = batch()
         (nn.functional.cross_entropy(net(x), y) / (2 if "not divided" not in WORDS else 1)).backward()
     optimizer.step()
